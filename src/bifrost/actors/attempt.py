@@ -1,0 +1,266 @@
+"""One try at one target with one key: encode, send, read, hand on. The waiting and the sockets of an exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import attrs
+import trio
+
+from bifrost.actors.exchange import LiveExchange, LiveHop
+from bifrost.actors.key_pool import Lease
+from bifrost.actors.messages import AttemptOutcome, Granted
+from bifrost.config.secret import Secret
+from bifrost.config.settings import KeySettings, NetworkSettings
+from bifrost.dialects.base import AnswerFacts, Progress
+from bifrost.errors import ErrorClass, GatewayError, UpstreamError
+from bifrost.providers.answer_headers import caller_headers
+from bifrost.providers.base import Headers, RateHint, UpstreamRequest
+from bifrost.record import AttemptRecord, Usage
+from bifrost.schema.call import Call, Surface
+from bifrost.service import Began, Chunk
+from bifrost.transport.base import Limits, UpstreamAnswer
+
+__all__ = ["Attempt"]
+
+ERROR_BODY_BYTES = 256 * 1024
+"""Of a refusal no more is read: it is told to the caller, not relayed."""
+
+LINGER_S = 0.05
+"""After a stream's own end, for the end of its body to come, so that the connection can be kept."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Attempt:
+    """A lease put to use. ``run`` raises what went wrong; the outcome and the record are read from it afterwards.
+
+    ``claim`` is awaited before the first event goes out: where two attempts race, only one gets past it.
+    """
+
+    hop: LiveHop
+    lease: Lease
+    claim: Callable[[], Awaitable[None]] | None = None
+    hedge: bool = False
+    wall: Callable[[], float]
+    send_extra_fields: bool
+    status: int | None = None
+    rate: RateHint | None = None
+    usage: Usage | None = None
+    sent_s: float = 0.0
+    upstream_s: float = 0.0
+    first_event_s: float | None = None
+    error: GatewayError | None = None
+    _begun: bool = False
+    _headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def granted(self) -> Granted:
+        return self.lease.granted
+
+    @property
+    def _live(self) -> LiveExchange:
+        return self.hop.live
+
+    @property
+    def _key(self) -> KeySettings:
+        return self.granted.key or _direct(self.hop.call)
+
+    async def run(self) -> None:
+        """Do it, to the last event. Raises GatewayError."""
+        generation, call = self.granted.generation, self.hop.call
+        request = generation.adapter.encode(call, self.hop.target, self._key)
+        self.sent_s = trio.current_time()
+        limits = _limits(generation.settings.network, call, self.sent_s)
+        try:
+            async with generation.upstream.open(request, limits) as answer:
+                try:
+                    await self._read(answer, request)
+                finally:
+                    self.upstream_s = answer.waited_s
+        except GatewayError as error:
+            if not self.status:
+                self.upstream_s = trio.current_time() - self.sent_s
+            self.error = error
+            raise
+
+    async def _read(self, answer: UpstreamAnswer, request: UpstreamRequest) -> None:
+        self.status = answer.status
+        adapter = self.granted.generation.adapter
+        self.rate = adapter.rate_hint(answer.headers, self.wall())
+        self._headers = caller_headers(answer.headers)
+        if not 200 <= answer.status < 300:
+            raise await self._refusal(answer)
+        facts = self._facts(request)
+        if self.hop.call.stream:
+            await self._relay_stream(answer, facts)
+        else:
+            await self._relay_plain(answer, facts)
+
+    async def _refusal(self, answer: UpstreamAnswer) -> GatewayError:
+        body = await _read_some(answer)
+        error = self._told(answer, body)
+        error.headers = self._headers
+        return error
+
+    def _told(self, answer: UpstreamAnswer, body: bytes) -> GatewayError:
+        return self.granted.generation.adapter.decode_error(
+            answer.status,
+            answer.headers,
+            body,
+            self._key,
+            now_unix_s=self.wall(),
+            raw=self.hop.call.caller.send_back_raw_response,
+        )
+
+    async def _relay_plain(self, answer: UpstreamAnswer, facts: AnswerFacts) -> None:
+        body = await answer.read()
+        plain = self.granted.generation.adapter.decode_plain(
+            body, attrs.evolve(facts, received_s=trio.current_time())
+        )
+        self.usage = plain.usage
+        if plain.error is not None:
+            raise plain.error
+        await self._hand_on(Progress(plain.body, 1), answer)
+
+    async def _relay_stream(self, answer: UpstreamAnswer, facts: AnswerFacts) -> None:
+        if _is_json(answer.headers):
+            raise await self._no_stream(answer)
+        decoder = self.granted.generation.adapter.stream_decoder(facts)
+        try:
+            while True:
+                data = await answer.receive()
+                now_s = trio.current_time()
+                progress = decoder.feed(data, now_s) if data else decoder.close(now_s)
+                if progress.data:
+                    await self._hand_on(progress, answer)
+                if progress.error is not None:
+                    raise progress.error
+                if progress.done:
+                    break
+        finally:
+            self.usage = decoder.usage
+        if data:
+            await _linger(answer)
+
+    async def _no_stream(self, answer: UpstreamAnswer) -> GatewayError:
+        body = await _read_some(answer)
+        told = self._told(answer, body)
+        if told.type is not None or told.code is not None:
+            return told
+        return UpstreamError("provider returned non-SSE response for streaming request", status=502)
+
+    async def _hand_on(self, progress: Progress, answer: UpstreamAnswer) -> None:
+        now_s = trio.current_time()
+        if not self._begun:
+            await self._begin(answer, now_s)
+        self._live.tally.count(progress.events, now_s)
+        await self.hop.send(Chunk(progress.data))
+
+    async def _begin(self, answer: UpstreamAnswer, now_s: float) -> None:
+        if self.claim is not None:
+            await self.claim()
+        self._begun = True
+        if self.hop.call.stream:
+            self.lease.opened()
+        self.first_event_s = now_s - self.sent_s
+        overhead_s = self._live.overhead_s(answer.waited_s)
+        began = Began(headers=self._headers, target=self.hop.target, overhead_s=overhead_s)
+        await self.hop.send(began)
+
+    def _facts(self, request: UpstreamRequest) -> AnswerFacts:
+        call, settings = self.hop.call, self.granted.generation.settings
+        raw_response = settings.send_back_raw_response or call.caller.send_back_raw_response
+        raw_request = settings.send_back_raw_request or call.caller.send_back_raw_request
+        return AnswerFacts(
+            request_type=call.request_type,
+            provider=self.hop.target.provider,
+            model_requested=self.hop.target.model,
+            sent_s=self.sent_s,
+            send_extra_fields=self.send_extra_fields,
+            raw_request=request.body if raw_request else None,
+            raw_response=raw_response,
+            raw_verbatim=raw_response and self._is_own_dialect(),
+            response_headers=self._headers,
+            dropped_params=request.dropped_params,
+            model_deployment=request.model_deployment,
+            key=self._key.value,
+        )
+
+    def _is_own_dialect(self) -> bool:
+        return self.hop.target.provider == "openai" and self.hop.call.surface is Surface.OPENAI
+
+    def outcome(self) -> AttemptOutcome:
+        """What the pool is to learn of it."""
+        error = self.error
+        return AttemptOutcome(
+            error_class=None if error is None else error.error_class,
+            status=self.status,
+            rate=self.rate,
+            latency_s=trio.current_time() - self.sent_s,
+            first_event_s=self.first_event_s,
+            streamed=self.hop.call.stream,
+            usage=self.usage,
+            retry_after_s=None if error is None else error.retry_after_s,
+        )
+
+    def account(self, error_class: ErrorClass | None) -> AttemptRecord:
+        """What the record is to say of it."""
+        return AttemptRecord(
+            key_id=self.granted.key_id,
+            key_name=self.granted.key_name,
+            error_class=error_class,
+            status=self.status,
+            code=None if self.error is None else self.error.code,
+            queue_wait_s=self.granted.queue_wait_s,
+            upstream_s=self.upstream_s,
+            first_event_s=self.first_event_s,
+            hedge=self.hedge,
+        )
+
+
+def _direct(call: Call) -> KeySettings:
+    return KeySettings(
+        id="header-provided", name="header-provided", value=call.caller.direct_key or Secret("")
+    )
+
+
+def _limits(network: NetworkSettings, call: Call, now_s: float) -> Limits:
+    first_byte_s = network.default_request_timeout_in_seconds
+    return Limits(
+        connect_s=network.connect_timeout_s,
+        first_byte_s=first_byte_s,
+        idle_s=network.stream_idle_timeout_in_seconds if call.stream else first_byte_s,
+        deadline_s=min(call.deadline_s, now_s + network.total_timeout_s),
+    )
+
+
+def _is_json(headers: Headers) -> bool:
+    return any(
+        name == b"content-type" and value.lower().startswith(b"application/json")
+        for name, value in headers
+    )
+
+
+async def _read_some(answer: UpstreamAnswer) -> bytes:
+    """The beginning of a body; what breaks off is taken as far as it came."""
+    parts: list[bytes] = []
+    room = ERROR_BODY_BYTES
+    try:
+        while room > 0 and (data := await answer.receive()):
+            parts.append(data[:room])
+            room -= len(data)
+    except GatewayError:
+        # The status is the answer that matters; a body that breaks off does not change it.
+        pass
+    return b"".join(parts)
+
+
+async def _linger(answer: UpstreamAnswer) -> None:
+    """Read past the stream's own end to the body's, if it comes at once."""
+    try:
+        with trio.move_on_after(LINGER_S):
+            while await answer.receive():
+                pass
+    except GatewayError:
+        # The caller has the whole stream; the connection just is not kept.
+        pass

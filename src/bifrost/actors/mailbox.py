@@ -1,0 +1,91 @@
+"""A mailbox, and the reply that an ask carries. All the actor machinery there is, with ``supervisor``."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, TypeVar
+
+import attrs
+import trio
+
+__all__ = ["ActorDied", "Mailbox", "Reply"]
+
+M = TypeVar("M")
+T = TypeVar("T")
+
+
+class ActorDied(Exception):
+    """The actor crashed while this ask was in its hand; it may be asked again."""
+
+
+@attrs.define(eq=False)
+class Reply(Generic[T]):
+    """Where an actor puts the answer to one ask. The first answer stands; later ones are ignored.
+
+    ``is_taken`` is true once the asker has read it: what was granted is then the asker's to give back.
+    """
+
+    _ready: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _value: T | None = attrs.field(default=None, init=False)
+    _error: BaseException | None = attrs.field(default=None, init=False)
+    is_taken: bool = attrs.field(default=False, init=False)
+
+    @property
+    def is_put(self) -> bool:
+        return self._ready.is_set()
+
+    def put(self, value: T) -> None:
+        """Answer. Never blocks."""
+        if not self._ready.is_set():
+            self._value = value
+            self._ready.set()
+
+    def fail(self, error: BaseException) -> None:
+        """Answer with an exception, raised in the asker."""
+        if not self._ready.is_set():
+            self._error = error
+            self._ready.set()
+
+    def peek(self) -> T | None:
+        """The answer if there is one, without taking it; ``None`` too if it is an exception."""
+        return self._value
+
+    async def get(self) -> T:
+        """Wait for the answer. Cancelled while waiting, the asker must say so to the actor (``Abandon``)."""
+        await self._ready.wait()
+        self.is_taken = True
+        if self._error is not None:
+            raise self._error
+        return self._value  # type: ignore[return-value]  # set by put(), which takes a T
+
+
+@attrs.define(eq=False)
+class Mailbox(Generic[M]):
+    """Messages for one actor, in order. Has no bound of its own: asks are bounded by the door, tells by what is lent.
+
+    One reader. ``send`` never blocks, so it works inside a cancelled scope.
+    """
+
+    _messages: deque[M] = attrs.field(factory=deque, init=False)
+    _arrived: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    def send(self, message: M) -> None:
+        """Put ``message`` in."""
+        self._messages.append(message)
+        if not self._arrived.is_set():
+            self._arrived.set()
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    async def wait(self) -> None:
+        """Until there is something in it. A checkpoint, always."""
+        if self._messages:
+            await trio.lowlevel.checkpoint()
+            return
+        self._arrived = trio.Event()
+        await self._arrived.wait()
+
+    def take(self) -> M | None:
+        """The next message, or ``None``. Taken at once and singly, so that a crash loses only the one in hand."""
+        return self._messages.popleft() if self._messages else None

@@ -1,0 +1,163 @@
+"""The command line: ``serve``, ``check-config`` and ``explain``.
+
+Exit status: 0 all is well, 1 serving failed, 2 the configuration or the command line is wrong.
+Every long option is also understood with one dash (``-config``), as the original spells it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import attrs
+import click
+
+from bifrost.config.faults import ConfigErrors
+from bifrost.config.options import ServeOptions
+from bifrost.config.settings import Config
+from bifrost.config.starting import notices, refusals, refuse_workers
+from bifrost.config_file import default_app_dir, find_config, read_config
+
+__all__ = ["Actions", "main"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+WRONG = 2
+
+
+@attrs.frozen
+class Actions:
+    """What the commands do once all is checked; tests hand in others as the context's object."""
+
+    serve: Callable[[ServeOptions], int]
+    explain: Callable[[Config, str, Sequence[tuple[str, str]]], str]
+
+
+def _actions(context: click.Context) -> Actions:
+    """The gateway's own, imported only now: it brings every room with it."""
+    if isinstance(context.obj, Actions):
+        return context.obj
+    from bifrost import gateway  # noqa: PLC0415  heavy, and check-config does without
+
+    return Actions(gateway.serve, gateway.explain)
+
+
+def _config_options(command: F) -> F:
+    where = click.Path(path_type=Path)
+    command = click.option(
+        "--app-dir", "-app-dir", type=where, envvar="APP_DIR", default=default_app_dir,
+        help="Where config.yaml is looked for.",
+    )(command)  # fmt: skip
+    return click.option(
+        "--config", "-config", "config_path", type=where, default=None,
+        help="The configuration's file.  [default: config.yaml, .yml or .json in the app-dir]",
+    )(command)  # fmt: skip
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="bifrost-trio")
+def main() -> None:
+    """Bifrost, an LLM gateway."""
+
+
+@main.command()
+@_config_options
+@click.option(
+    "--host", "-host", envvar=["BIFROST_HOST", "APP_HOST"], default="localhost", show_default=True
+)
+@click.option(
+    "--port",
+    "-port",
+    type=click.IntRange(0, 65535),
+    envvar="APP_PORT",
+    default=8080,
+    show_default=True,
+)
+@click.option(
+    "--log-level", "-log-level", envvar="LOG_LEVEL", default="info", show_default=True,
+    type=click.Choice(["debug", "info", "warn", "error"], case_sensitive=False),
+)  # fmt: skip
+@click.option(
+    "--log-style", "-log-style", envvar="LOG_STYLE", default="json", show_default=True,
+    type=click.Choice(["json", "pretty"], case_sensitive=False),
+)  # fmt: skip
+@click.option(
+    "--workers", "-workers", type=click.IntRange(min=1), default=1, help="Only 1 for now."
+)
+@click.option(
+    "--insecure", "-insecure", is_flag=True, help="Serve although a protection is missing."
+)
+@click.pass_context
+def serve(context: click.Context, /, *, workers: int, **arguments: object) -> None:
+    """Serve until SIGTERM. SIGHUP reads the configuration again."""
+    options = ServeOptions(**arguments)  # type: ignore[arg-type]  # click has checked them against the same names
+    if (reason := refuse_workers(workers)) is not None:
+        _stop([reason])
+    config = _read(options.config_path, options.app_dir)
+    if reasons := refusals(config, options):
+        _stop(reasons)
+    context.exit(_actions(context).serve(options))
+
+
+@main.command("check-config")
+@_config_options
+def check_config(config_path: Path | None, app_dir: Path) -> None:
+    """Check the configuration: every mistake on its own line."""
+    config = _read(config_path, app_dir)
+    for notice in notices(config):
+        click.echo(f"warning: {notice}", err=True)
+    for name in config.unguarded:
+        click.echo(f"warning: {name}: not built yet; serve refuses without --insecure", err=True)
+    keys = sum(len(provider.keys) for provider in config.providers.values())
+    where = find_config(config_path, app_dir) or "no file"
+    click.echo(f"{where}: good; providers: {', '.join(config.providers) or 'none'}; keys: {keys}")
+
+
+@main.command()
+@click.argument("model")
+@click.option(
+    "--header",
+    "-header",
+    "headers",
+    multiple=True,
+    metavar="'NAME: VALUE'",
+    help="As the call has it.",
+)
+@_config_options
+@click.pass_context
+def explain(
+    context: click.Context,
+    model: str,
+    headers: tuple[str, ...],
+    config_path: Path | None,
+    app_dir: Path,
+) -> None:
+    """Say which keys would serve MODEL, how often, and why the others would not. Sends nothing."""
+    pairs = [_header(text) for text in headers]
+    config = _read(config_path, app_dir)
+    click.echo(_actions(context).explain(config, model, pairs))
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise click.BadParameter("write it as 'name: value'", param_hint="--header")
+    return name.strip(), value.strip()
+
+
+def _read(config_path: Path | None, app_dir: Path) -> Config:
+    """The configuration, or the end: every mistake on a line of its own."""
+    try:
+        return read_config(config_path, app_dir)
+    except ConfigErrors as errors:
+        _stop([str(error) for error in errors.errors])
+    except OSError as error:
+        _stop([f"{error.filename}: {error.strerror}"])
+
+
+def _stop(reasons: Sequence[str]) -> NoReturn:
+    for reason in reasons:
+        click.echo(reason, err=True)
+    sys.exit(WRONG)

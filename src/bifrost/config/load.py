@@ -1,0 +1,149 @@
+"""The configuration's text to a ``Config``: pure, and the whole truth about its mistakes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+import attrs
+
+from bifrost.config.document import parse_document
+from bifrost.config.faults import ConfigError, ConfigErrors
+from bifrost.config.names import UNBUILT_DIALECTS
+from bifrost.config.provider_checks import provider_finishes
+from bifrost.config.secret import Secret
+from bifrost.config.section_checks import section_finishes
+from bifrost.config.settings import Config, KeySettings, ProviderSettings
+from bifrost.config.shape import shape_of
+from bifrost.config.walk import Walk
+from bifrost.config.whole import BUILT_SECTIONS, WholeFile
+
+__all__ = ["ConfigError", "ConfigErrors", "detect_providers", "parse_config"]
+
+DETECTED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "openai": ("OPENAI_API_KEY", "OPENAI_KEY"),
+        "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_KEY"),
+        "mistral": ("MISTRAL_API_KEY", "MISTRAL_KEY"),
+    }
+)
+"""Variables that make a provider by themselves; the first that is set counts."""
+
+
+def parse_config(text: str, environ: Mapping[str, str]) -> Config:
+    """Read and check a configuration. A file without providers gets those whose keys ``environ`` has.
+
+    Raises ConfigErrors with every mistake there is.
+    """
+    tree, mistakes = parse_document(text)
+    walk = Walk(environ, errors=list(mistakes))
+    compat = isinstance(tree, dict) and tree.get("compat_empty_allows_all") is True
+    walk.finish = dict([*provider_finishes(empty_allows_all=compat), *section_finishes()])
+    whole = walk.read(WholeFile, shape_of(WholeFile), tree)
+    if (
+        whole is not None
+        and whole.auth_config
+        and whole.governance
+        and whole.governance.auth_config
+    ):
+        walk.error(
+            "auth_config", "a second place", "governance.auth_config or auth_config, not both"
+        )
+    if whole is None or walk.errors:
+        raise ConfigErrors(walk.errors)
+    walk.warnings += [f"{path}: {name} is not set" for path, name in walk.unset.items()]
+    providers = whole.providers or detect_providers(environ)
+    return Config(
+        client=whole.client,
+        providers=providers,
+        unbuilt=(*_unbuilt_sections(whole), *_unbuilt_providers(providers)),
+        unguarded=tuple(_unguarded(whole)),
+        warnings=tuple(walk.warnings),
+    )
+
+
+def detect_providers(environ: Mapping[str, str]) -> Mapping[str, ProviderSettings]:
+    """Providers with one key each for all models, from well-known variables."""
+    found: dict[str, ProviderSettings] = {}
+    for provider, names in DETECTED.items():
+        name = next((name for name in names if environ.get(name, "").strip()), None)
+        if name is not None:
+            key = KeySettings(
+                id=f"{name}_auto_detected",
+                name=f"{name}_auto_detected",
+                value=Secret(environ[name].strip(), reference=f"env.{name}"),
+            )
+            found[provider] = ProviderSettings(name=provider, keys=(key,))
+    return MappingProxyType(found)
+
+
+def _unbuilt_sections(whole: WholeFile) -> Iterator[str]:
+    """Sections that ask for something nobody does yet: present, not empty, not switched off."""
+    for field in attrs.fields(WholeFile):
+        value = getattr(whole, field.name)
+        if field.name == "governance" and value is not None:
+            value = attrs.evolve(value, auth_config=None)
+        if field.name not in BUILT_SECTIONS and _asks(value):
+            yield field.name
+    if whole.governance and _asks(whole.governance.auth_config):
+        yield "governance.auth_config"
+    if whole.client.enable_litellm_fallbacks:
+        yield "client.enable_litellm_fallbacks"
+
+
+def _asks(section: object) -> bool:
+    """Whether there is anything in a section to be done."""
+    match section:
+        case None | Secret():
+            return bool(section)
+        case tuple():
+            return any(getattr(each, "enabled", True) for each in section)
+        case Mapping():
+            return bool(section) and section.get("enabled", True) is not False
+        case _:
+            return _section_asks(section)
+
+
+def _section_asks(section: object) -> bool:
+    if getattr(section, "enabled", True) is False or getattr(section, "disabled", False):
+        return False
+    if getattr(section, "is_enabled", True) is False:
+        return False
+    return hasattr(section, "enabled") or section != type(section)()
+
+
+def _unbuilt_providers(providers: Mapping[str, ProviderSettings]) -> Iterator[str]:
+    for name, provider in providers.items():
+        base = provider.custom.base_provider_type if provider.custom else name
+        if base in UNBUILT_DIALECTS:
+            yield f"providers.{name}"
+        if provider.pricing_overrides:
+            yield f"providers.{name}.pricing_overrides"
+
+
+def _unguarded(whole: WholeFile) -> Iterator[str]:
+    """Protections that somebody counts on and that are not built yet."""
+    if whole.client.enforce_auth_on_inference:
+        yield "client.enforce_auth_on_inference"
+    if whole.auth_config and whole.auth_config.is_enabled:
+        yield "auth_config.is_enabled"
+    governance = whole.governance
+    if governance is not None:
+        if governance.auth_config and governance.auth_config.is_enabled:
+            yield "governance.auth_config.is_enabled"
+        for field in ("virtual_keys", "budgets", "rate_limits", "model_configs", "providers"):
+            if getattr(governance, field):
+                yield f"governance.{field}"
+        for field in ("teams", "customers"):
+            if any(_is_limited(each) for each in getattr(governance, field)):
+                yield f"governance.{field}"
+    rules = whole.guardrails_config.guardrail_rules if whole.guardrails_config else ()
+    if any(rule.enabled for rule in rules):
+        yield "guardrails_config.guardrail_rules"
+    if whole.saml_config and whole.saml_config.get("enabled") is True:
+        yield "saml_config.enabled"
+
+
+def _is_limited(holder: object) -> bool:
+    names = ("budget", "budget_id", "rate_limit", "rate_limit_id")
+    return any(getattr(holder, name) is not None for name in names)

@@ -1,0 +1,58 @@
+"""The doorway to the configuration's file and the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bifrost.config.document import MAX_BYTES
+from bifrost.config.faults import ConfigError, ConfigErrors
+from bifrost.config.load import parse_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bifrost.config.settings import Config
+
+__all__ = ["default_app_dir", "find_config", "read_config"]
+
+NAMES = ("config.yaml", "config.yml", "config.json")
+
+
+def default_app_dir() -> Path:
+    """``~/.config/bifrost``, or ``./bifrost-data`` where there is no home."""
+    try:
+        return Path.home() / ".config" / "bifrost"
+    except RuntimeError:
+        return Path("bifrost-data")
+
+
+def find_config(config_path: Path | None, app_dir: Path) -> Path | None:
+    """The file to read: the one named, else the first of ``config.yaml``, ``.yml``, ``.json`` in ``app_dir``, else none."""
+    if config_path is not None:
+        return config_path
+    return next((app_dir / name for name in NAMES if (app_dir / name).is_file()), None)
+
+
+def read_config(
+    config_path: Path | None, app_dir: Path, environ: Mapping[str, str] = os.environ
+) -> Config:
+    """Read and check the configuration; without a file, the one that an empty file would be.
+
+    Blocks for the file. Raises ConfigErrors, and OSError if a file that is there or named cannot be read.
+    """
+    path = find_config(config_path, app_dir)
+    return parse_config("" if path is None else _text(path), environ)
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 4)  # a byte order mark does not count
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if len(data) > MAX_BYTES:  # cut inside a character
+            return " " * (MAX_BYTES + 1)
+        found = f"bytes that are no UTF-8, at offset {error.start}"
+        raise ConfigErrors([ConfigError("", found, "a file in UTF-8")]) from None

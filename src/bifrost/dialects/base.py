@@ -1,0 +1,81 @@
+"""The push-style protocol of stream decoders: bytes in, what the caller is to get out.
+
+Any split of the same bytes gives the same concatenated output, the same usage and the same end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+from bifrost.config.secret import Secret
+from bifrost.errors import GatewayError
+
+if TYPE_CHECKING:
+    from bifrost.record import Usage
+
+__all__ = ["NOTHING", "AnswerFacts", "Progress", "StreamDecoder"]
+
+
+@attrs.frozen(kw_only=True)
+class AnswerFacts:
+    """What the gateway knows of an attempt and writes into ``extra_fields``, or needs to read the answer by.
+
+    ``sent_s`` is when the request went out, on the clock that ``feed`` gets its ``now_s`` from.
+    ``response_headers`` are the upstream's, already filtered for the caller.
+    """
+
+    request_type: str
+    provider: str
+    model_requested: str
+    sent_s: float
+    received_s: float | None = None
+    """When a plain answer was there in whole, on the same clock; gives its latency."""
+    model_deployment: str | None = None
+    """What was really asked for, where it is another name than ``model_requested``."""
+    key: Secret | None = None
+    """The credential in use, to be scrubbed out of errors that echo it."""
+    send_extra_fields: bool = True
+    raw_request: bytes | None = None
+    """Upstream body to echo, or ``None``."""
+    raw_response: bool = False
+    """Whether to echo the upstream's answer."""
+    raw_verbatim: bool = False
+    """Raw echo of the caller's own dialect by ``openai``: the answer *is* the upstream's, without extra fields."""
+    response_headers: tuple[tuple[str, str], ...] = ()
+    dropped_params: tuple[str, ...] = ()
+    ends_without_done: bool = False
+    """This upstream ends at its finish reason and sends no ``[DONE]`` (cerebras, perplexity, huggingface)."""
+
+
+@attrs.frozen
+class Progress:
+    """What some bytes amounted to.
+
+    ``data`` goes to the caller as it is and holds ``events`` whole events. ``error`` is a failure told *inside* the
+    stream: what came before it is in ``data``. ``done`` means that the stream has reached its normal end.
+    """
+
+    data: bytes = b""
+    events: int = 0
+    error: GatewayError | None = None
+    done: bool = False
+
+
+NOTHING = Progress()
+
+
+class StreamDecoder(Protocol):
+    """One streamed answer. ``usage`` is what has been learned so far."""
+
+    @property
+    def usage(self) -> Usage | None: ...
+
+    def feed(self, data: bytes, now_s: float) -> Progress:
+        """Take bytes as they came. After ``error`` or ``done`` nothing more is to be fed."""
+        ...
+
+    def close(self, now_s: float) -> Progress:
+        """The upstream's body has ended in good order. ``done`` with the last bytes, or ``error`` if it was cut short."""
+        ...

@@ -1,0 +1,69 @@
+"""``extra_fields``: what the gateway adds to an answer in the OpenAI dialect, ready to be spliced in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bifrost.codecs import json
+
+if TYPE_CHECKING:
+    from bifrost.dialects.base import AnswerFacts
+
+__all__ = ["NAME", "begin", "milliseconds", "rest"]
+
+NAME = "extra_fields"
+
+
+def begin(facts: AnswerFacts) -> bytes:
+    """The member up to and with ``"latency":``; there follow the number, the chunk's index, ``rest`` and ``}``.
+
+    The same for every chunk of an answer, so it is made once.
+    """
+    members = {
+        "request_type": facts.request_type,
+        "provider": facts.provider,
+        "model_requested": facts.model_requested,
+    }
+    if facts.model_deployment is not None:
+        members["model_deployment"] = facts.model_deployment
+    told = b",".join(
+        [
+            b'"%b":%b' % (name.encode(), json.dumps_str(text))
+            for name, text in members.items()
+            if text
+        ]
+    )
+    return b'"%b":{%b%b"latency":' % (NAME.encode(), told, b"," if told else b"")
+
+
+def milliseconds(from_s: float, to_s: float) -> int:
+    return max(0, round((to_s - from_s) * 1000))
+
+
+def rest(facts: AnswerFacts, raw_response: bytes | None) -> bytes:
+    """What stands once in an answer: raw echoes, dropped parameters, the upstream's headers. Begins with a comma.
+
+    ``raw_response`` is JSON, or ``None`` for no echo.
+    """
+    parts: list[bytes] = []
+    if facts.raw_request is not None:
+        parts.append(b',"raw_request":%b' % raw_json(facts.raw_request))
+    if raw_response is not None:
+        parts.append(b',"raw_response":%b' % raw_response)
+    if facts.dropped_params:
+        parts.append(b',"dropped_params":%b' % json.dumps(list(facts.dropped_params)))
+    if facts.response_headers:
+        headers = b",".join(
+            [b"%b:%b" % (json.dumps_str(n), json.dumps_str(v)) for n, v in facts.response_headers]
+        )
+        parts.append(b',"provider_response_headers":{%b}' % headers)
+    return b"".join(parts)
+
+
+def raw_json(body: bytes) -> bytes:
+    """``body`` as a JSON value on one line: itself if it is JSON, else its text as a string."""
+    try:
+        json.loads(body)
+    except json.InvalidJSON:
+        return json.dumps_str(body.decode("utf-8", "replace"))
+    return json.one_line(body)

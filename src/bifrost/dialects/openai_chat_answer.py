@@ -1,0 +1,148 @@
+"""A whole chat answer of the OpenAI dialect: checked to be one, read for its usage, and handed on as it came."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import msgspec
+
+from bifrost.codecs import json
+from bifrost.dialects import extra_fields
+from bifrost.dialects.openai_errors import read_error_body, told_error
+from bifrost.dialects.openai_usage import read_usage
+from bifrost.dialects.scrub import scrubber
+from bifrost.errors import GatewayError, UpstreamError
+from bifrost.record import Usage
+
+if TYPE_CHECKING:
+    from bifrost.dialects.base import AnswerFacts
+
+__all__ = ["ChatAnswer", "decode_chat_answer", "looks_like_html"]
+
+BOM = b"\xef\xbb\xbf"
+
+HTML = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+
+NO_RAW = msgspec.Raw(b"null")
+"""Stands for a member that is not there; told by identity."""
+
+CONTENT_LIST = re.compile(rb'"content"\s*:\s*\[')
+
+
+class _Plain(msgspec.Struct, gc=False):
+    choices: msgspec.Raw = NO_RAW
+    usage: msgspec.Raw = NO_RAW
+    error: Any = None
+    extra_fields: msgspec.Raw = NO_RAW
+
+
+_decode_plain = json.decoder(_Plain)
+
+
+@attrs.frozen
+class ChatAnswer:
+    """``body`` is for the caller; ``error`` is set when a 200 turned out to be a refusal."""
+
+    body: bytes
+    usage: Usage | None = None
+    error: GatewayError | None = None
+
+
+def decode_chat_answer(body: bytes, facts: AnswerFacts) -> ChatAnswer:
+    """Read a 2xx ``body``. Raises UpstreamError if it is no JSON object.
+
+    A missing ``choices`` becomes an empty list; a first message whose content is a list of nothing but texts gets
+    them joined, for callers index and print it.
+    """
+    body = body.removeprefix(BOM)
+    plain = _checked(body)
+    if plain.error or plain.choices is NO_RAW:
+        scrub = scrubber(facts.key)
+        told = read_error_body(body, scrub)
+        if told is not None:
+            return ChatAnswer(body, error=told_error(told, None, scrub))
+    usage = None if plain.usage is NO_RAW else read_usage(bytes(plain.usage))
+    if facts.raw_verbatim:
+        return ChatAnswer(body, usage)
+    edited = _edited(body, plain)
+    if facts.send_extra_fields:
+        edited = json.splice(edited, _extra(body, facts))
+    return ChatAnswer(edited, usage)
+
+
+def _checked(body: bytes) -> _Plain:
+    if not body.strip():
+        raise UpstreamError("empty response received from provider")
+    try:
+        plain = _decode_plain(body)
+    except json.InvalidJSON as error:
+        if looks_like_html(body):
+            raise UpstreamError("HTML response received from provider") from None
+        raise UpstreamError(
+            "failed to unmarshal response from provider API", cause=str(error)
+        ) from None
+    if not json.is_utf8(body):
+        raise UpstreamError(
+            "failed to unmarshal response from provider API", cause="not valid UTF-8"
+        )
+    return plain
+
+
+def looks_like_html(body: bytes) -> bool:
+    return HTML.match(body[:512]) is not None
+
+
+def _edited(body: bytes, plain: _Plain) -> bytes:
+    if plain.extra_fields is not NO_RAW:
+        members = json.split_object(body)
+        del members[extra_fields.NAME]
+        body = json.join_object(members)
+    if plain.choices is NO_RAW:
+        return json.splice(body, b'"choices":[]')
+    if CONTENT_LIST.search(body) is not None:
+        return _flattened(body)
+    return body
+
+
+def _flattened(body: bytes) -> bytes:
+    """``body`` with the first message's list of texts as one text; as it is, if that is not what it has."""
+    try:
+        members = json.split_object(body)
+        choices = json.split_array(members["choices"])
+        choice = json.split_object(choices[0])
+        message = json.split_object(choice["message"])
+        parts = json.loads(message["content"])
+    except (json.InvalidJSON, LookupError):
+        return body
+    texts = _texts(parts)
+    if texts is None:
+        return body
+    message["content"] = json.dumps("\n\n".join(texts))
+    choice["message"] = json.join_object(message)
+    members["choices"] = json.join_array([json.join_object(choice), *choices[1:]])
+    return json.join_object(members)
+
+
+def _texts(parts: object) -> list[str] | None:
+    if not isinstance(parts, list):
+        return None
+    texts = [
+        part["text"]
+        for part in parts
+        if isinstance(part, dict)
+        and part.get("type") == "text"
+        and isinstance(part.get("text"), str)
+    ]
+    return texts if len(texts) == len(parts) else None
+
+
+def _extra(body: bytes, facts: AnswerFacts) -> bytes:
+    received_s = facts.sent_s if facts.received_s is None else facts.received_s
+    raw = json.one_line(body) if facts.raw_response else None
+    return b'%b%d,"chunk_index":0%b}' % (
+        extra_fields.begin(facts),
+        extra_fields.milliseconds(facts.sent_s, received_s),
+        extra_fields.rest(facts, raw),
+    )

@@ -1,0 +1,99 @@
+"""Says who would serve a call, and why the others would not. Reads the configuration only; sends nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from bifrost.catalog import Catalog
+from bifrost.errors import BadRequest, ConfigurationMissing
+from bifrost.integrations.headers import HeaderRules
+from bifrost.integrations.openai import OPENAI
+from bifrost.policy.balance import chances
+from bifrost.policy.eligibility import eligible
+from bifrost.providers.table import build_adapter
+from bifrost.schema.call import Caller, Operation, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bifrost.config.settings import Config, ProviderSettings
+
+__all__ = ["explain"]
+
+
+@attrs.frozen(kw_only=True)
+class Wish:
+    """A call, as far as eligibility goes by it."""
+
+    model: str
+    operation: Operation = Operation.CHAT
+    pin_id: str | None = None
+    pin_name: str | None = None
+    include_only: frozenset[str] | None = None
+
+
+def explain(config: Config, model: str, headers: Sequence[tuple[str, str]]) -> str:
+    """What a chat request for ``model`` to the OpenAI surface with ``headers`` would meet, in lines of text."""
+    catalog = Catalog.of(config)
+    lower = tuple((n.lower().encode("latin-1"), v.encode("latin-1", "replace")) for n, v in headers)
+    try:
+        caller = HeaderRules.of(config.client).read(lower, "")
+    except BadRequest as error:
+        return f"refused: {error.message}"
+    default = OPENAI.default_provider
+    is_open = caller.direct_key is not None or default in catalog.available
+    target = catalog.parse(model, default if is_open else "")
+    if not target.provider:
+        return f"refused: provider is required; {default} has no usable key, and {model} names no other provider"
+    return "\n".join(
+        (
+            f"provider  {target.provider}",
+            f"model     {target.model}",
+            *_keys(config, target, caller),
+        )
+    )
+
+
+def _keys(config: Config, target: Target, caller: Caller) -> Iterator[str]:
+    settings = config.providers.get(target.provider)
+    if settings is None:
+        yield f"refused: failed to get config for provider: {target.provider}"
+        return
+    try:
+        build_adapter(settings)
+    except ConfigurationMissing as error:
+        yield f"refused: {error.message}"
+        return
+    if caller.direct_key is not None:
+        yield "key       the caller's own, as it came"
+        return
+    yield from _eligible(
+        settings, Wish(model=target.model, pin_id=caller.key_id, pin_name=caller.key_name)
+    )
+
+
+def _eligible(settings: ProviderSettings, wish: Wish) -> Iterator[str]:
+    found = eligible(settings, wish)
+    rotation = found.rotation()
+    shares = (
+        dict(zip((k.id for k in rotation), chances([k.weight for k in rotation]), strict=True))
+        if rotation
+        else {}
+    )
+    for key in found.keys:
+        share = shares.get(key.id, 0.0)
+        yield f"key       {key.name}  {share:.1%}  (weight {key.weight:g})"
+    if not found.keys:
+        yield "refused: no key is eligible"
+    names = {key.id: key.name for key in settings.keys}
+    for key_id, reason in found.reasons.items():
+        yield f"not       {names.get(key_id, key_id)}: {reason}"
+    if _hedges(settings):
+        yield f"hedge     a second key after {settings.hedge_after_ms} ms of silence"
+
+
+def _hedges(settings: ProviderSettings) -> bool:
+    """Whether a second key would be raced against a slow first."""
+    return settings.hedge_after_ms is not None and len(settings.keys) > 1

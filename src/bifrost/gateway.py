@@ -1,0 +1,360 @@
+"""The composition root: builds every room, opens the nurseries in order, and takes the house down again.
+
+Order of opening: log writer, pools, router, front end. They close the other way round, because the nurseries are nested
+in that order. Nobody but ``cli`` imports this module.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+import traceback
+import uuid
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import attrs
+import trio
+from hypercorn.config import Config as HypercornConfig
+
+from bifrost.actors.discovery import Discovery
+from bifrost.actors.hop import Means
+from bifrost.actors.key_pool import KeyPool
+from bifrost.actors.messages import Generation, PoolView
+from bifrost.actors.router import Router
+from bifrost.actors.supervisor import supervise
+from bifrost.config.diff import applied, diff
+from bifrost.config.faults import ConfigErrors
+from bifrost.config.options import ServeOptions
+from bifrost.config.settings import Config, ProviderSettings
+from bifrost.config.starting import notices, refusals
+from bifrost.config_file import read_config
+from bifrost.errors import ConfigurationMissing
+from bifrost.explain import explain
+from bifrost.http.app import Front
+from bifrost.http.doors import Doors, Phase, compile_views
+from bifrost.http.health import health_routes
+from bifrost.http.inference import Inference
+from bifrost.http.models import model_routes
+from bifrost.http.server import Server
+from bifrost.integrations import native, openai
+from bifrost.observe.filter import Observer
+from bifrost.observe.http import HttpMeter
+from bifrost.observe.lines import call_level, call_line
+from bifrost.observe.logs import LEVELS, Logs, Sink
+from bifrost.observe.prometheus import Metrics
+from bifrost.providers.table import build_adapter
+from bifrost.service import chain
+from bifrost.transport.choose import upstream_for
+
+if TYPE_CHECKING:
+    from bifrost.config.diff import ConfigDiff
+    from bifrost.record import CallRecord
+    from bifrost.schema.call import Call
+
+__all__ = ["Gateway", "explain", "serve"]
+
+HURRY_S = 5.0
+"""For exchanges to end once they have been told to."""
+
+SNAPSHOT_S = 1.0
+"""For a pool to show itself to a scrape."""
+
+POOL_DRAIN_S = 300.0
+"""For the leases of a removed provider to end; its pool is closed after that."""
+
+
+@attrs.define(eq=False)
+class Gateway:
+    """One gateway. ``run`` is its whole life.
+
+    ``read_config`` gives the configuration anew, or raises ConfigErrors or OSError.
+    """
+
+    config: Config
+    options: ServeOptions
+    read_config: Callable[[], Config]
+    logs: Logs
+    _pools: dict[str, KeyPool] = attrs.field(factory=dict, init=False)
+    _scopes: dict[str, trio.CancelScope] = attrs.field(factory=dict, init=False)
+    _generations: int = attrs.field(default=0, init=False)
+    _stopping: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _hurried: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _served: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _rng: random.Random = attrs.field(factory=random.Random, init=False)
+    _metrics: Metrics = attrs.field(init=False)
+    _doors: Doors = attrs.field(init=False)
+    _means: Means = attrs.field(init=False)
+    _router: Router = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._metrics = Metrics.of(
+            self.config.client,
+            inflight=lambda: self._router.inflight,
+            log_lines_dropped=lambda: self.logs.sink.dropped,
+        )
+        self._doors = Doors(compile_views(self.config))
+        self._means = Means(self._pools, self.config.client, self._rng, time.time)
+        self._router = Router(self._means, on_defect=self._note_defect)
+
+    async def run(self, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until stopped by a signal, then drain. Gives its URL once it takes requests."""
+        async with trio.open_nursery() as pools:
+            for settings in self.config.providers.values():
+                self._start_pool(settings, pools)
+            async with trio.open_nursery() as core:
+                await core.start(self._router.run)
+                await core.start(self._signals, pools)
+                url = await core.start(self._serve_http)
+                self._doors.phase = Phase.READY
+                self.logs.info("listening", url=url)
+                task_status.started(url)
+                await self._stopping.wait()
+                await self._drain()
+                core.cancel_scope.cancel()
+            pools.cancel_scope.cancel()
+        for pool in self._pools.values():
+            pool.generation.upstream.retire()
+        self.logs.info("stopped")
+
+    # Pools
+
+    def _start_pool(self, settings: ProviderSettings, nursery: trio.Nursery) -> None:
+        try:
+            generation = self._generation(settings)
+        except ConfigurationMissing as error:
+            if f"providers.{settings.name}" not in self.config.unbuilt:
+                self.logs.line(
+                    "warning",
+                    "provider not served",
+                    {"provider": settings.name, "reason": error.message},
+                )
+            return
+        pool = KeyPool(
+            generation,
+            drop_excess=self.config.client.drop_excess_requests,
+            max_waiting=max(1, self.config.client.max_inflight // 2),
+        )
+        scope = trio.CancelScope()
+        nursery.start_soon(self._keep_pool, pool, scope)
+        self._pools[settings.name] = pool
+        self._scopes[settings.name] = scope
+
+    async def _keep_pool(self, pool: KeyPool, scope: trio.CancelScope) -> None:
+        with scope:
+            await supervise(pool, on_crash=self._note_crash)
+
+    def _generation(self, settings: ProviderSettings) -> Generation:
+        """A provider built anew. Raises ConfigurationMissing if it cannot be served."""
+        self._generations += 1
+        return Generation(
+            number=self._generations,
+            settings=settings,
+            adapter=build_adapter(settings),
+            upstream=upstream_for(settings),
+        )
+
+    async def _change_pool(self, settings: ProviderSettings, nursery: trio.Nursery) -> None:
+        pool = self._pools.get(settings.name)
+        if pool is None:
+            self._start_pool(settings, nursery)
+            return
+        try:
+            generation = self._generation(settings)
+        except ConfigurationMissing as error:
+            self.logs.warning("provider not changed", provider=settings.name, reason=error.message)
+            return
+        await self._replace(pool, generation)
+
+    async def _replace(self, pool: KeyPool, generation: Generation) -> None:
+        former = pool.generation
+        drop_excess = self.config.client.drop_excess_requests
+        await pool.ask_reconfigure(generation, drop_excess=drop_excess)
+        if former.upstream is not generation.upstream:
+            former.upstream.retire()
+
+    async def _end_pool(self, name: str) -> None:
+        """Take a provider out: no new calls at once, its leases run to their end."""
+        pool, scope = self._pools.pop(name), self._scopes.pop(name)
+        with trio.move_on_after(POOL_DRAIN_S):
+            await pool.ask_drain()
+        pool.generation.upstream.retire()
+        scope.cancel()
+
+    # Reload
+
+    async def _reload(self, nursery: trio.Nursery) -> None:
+        try:
+            fresh = await trio.to_thread.run_sync(self.read_config)
+        except (ConfigErrors, OSError) as error:
+            self.logs.line("error", "configuration not reloaded", {"reason": str(error)})
+            return
+        if reasons := refusals(fresh, self.options):
+            self.logs.error("configuration not reloaded", reason="; ".join(reasons))
+            return
+        change = diff(self.config, fresh)
+        await self._apply(applied(self.config, fresh), change, nursery)
+        for notice in notices(fresh):
+            self.logs.warning("configuration", notice=notice)
+        self.logs.info("configuration reloaded", **change.summary())
+
+    async def _apply(self, fresh: Config, change: ConfigDiff, nursery: trio.Nursery) -> None:
+        drop_changed = fresh.client.drop_excess_requests != self.config.client.drop_excess_requests
+        self.config = fresh
+        self._doors.views = compile_views(fresh)
+        self._means.client = fresh.client
+        for name in change.removed:
+            if name in self._pools:
+                nursery.start_soon(self._end_pool, name)
+        for name in (*change.added, *change.changed):
+            await self._change_pool(fresh.providers[name], nursery)
+        if drop_changed:
+            for pool in tuple(self._pools.values()):
+                await self._replace(pool, pool.generation)
+
+    # Lifetime
+
+    async def _signals(self, nursery: trio.Nursery, *, task_status: trio.TaskStatus[None]) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            task_status.started()
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    await self._reload(nursery)
+                elif self._stopping.is_set():
+                    self._hurried.set()
+                else:
+                    self._stopping.set()
+
+    async def _drain(self) -> None:
+        """Let what runs finish, for so long; then end it, and tell its callers why."""
+        self._doors.phase = Phase.DRAINING
+        grace_s = self.config.client.drain_timeout_s
+        self.logs.info("draining", inflight=self._router.inflight, grace_s=grace_s)
+        self._router.close()
+        async with trio.open_nursery() as nursery:
+            for pool in tuple(self._pools.values()):
+                nursery.start_soon(pool.ask_drain)
+            nursery.start_soon(self._on_hurry, nursery.cancel_scope)
+            with trio.move_on_after(grace_s):
+                await self._router.wait_idle()
+            nursery.cancel_scope.cancel()
+        self._router.hurry()
+        with trio.move_on_after(HURRY_S):
+            await self._router.wait_idle()
+            await self._served.wait()
+
+    # The front
+
+    async def _serve_http(self, *, task_status: trio.TaskStatus[str]) -> None:
+        settings = HypercornConfig()
+        settings.bind = [f"{self.options.host}:{self.options.port}"]
+        # A few seconds above our own grace, so that callers see the router's error event and not a cut.
+        settings.graceful_timeout = self.config.client.drain_timeout_s + HURRY_S + 5.0
+        server = Server(self._front(), settings, self._stopping, self._note_front_defect)
+        async with trio.open_nursery() as nursery:
+            urls = await nursery.start(server.run)
+            task_status.started(urls[0])
+        self._served.set()
+
+    def _front(self) -> Front:
+        discovery = Discovery(self._pools, self._rng, time.time)
+        observer = Observer(
+            readers=self._readers(),
+            on_shed=self._metrics.shed,
+            on_defect=self._note_front_defect,
+        )
+        inference = Inference(
+            routes={route.path: route for route in (*openai.ROUTES, *native.ROUTES)},
+            doors=self._doors,
+            service=chain((observer.around,), self._router.dispatch),
+            new_id=_new_id,
+        )
+        front = Front(
+            doors=self._doors,
+            inference=inference,
+            meter=HttpMeter(self._metrics),
+            new_id=_new_id,
+            log=lambda level, fields: self.logs.line(level, "request completed", fields),
+            on_defect=self._note_front_defect,
+        )
+        front.register_blueprint(health_routes(self._doors, self._render_metrics))
+        front.register_blueprint(model_routes(self._doors, discovery, _new_id))
+        return front
+
+    def _readers(self) -> tuple[Callable[[CallRecord], None], ...]:
+        return (self._metrics.record, self._log_call)
+
+    def _log_call(self, record: CallRecord) -> None:
+        level = call_level(record)
+        if self.logs.is_on(level):
+            self.logs.line(level, "request completed", call_line(record))
+
+    async def _render_metrics(self, accept: str) -> tuple[bytes, str]:
+        views: list[PoolView] = []
+        for pool in tuple(self._pools.values()):
+            with trio.move_on_after(SNAPSHOT_S):
+                views.append(await pool.ask_snapshot())
+        return self._metrics.render(views, accept)
+
+    # Defects: told in the log, never to a caller
+
+    def _note_crash(self, name: str, error: Exception, crashes: int) -> None:
+        self.logs.error("key pool crashed", provider=name, crashes=crashes, reason=_defect(error))
+
+    def _note_defect(self, error: BaseException, call: Call) -> None:
+        self.logs.error("defect", request_id=call.id, reason=_defect(error))
+
+    def _note_front_defect(self, error: BaseException) -> None:
+        self.logs.error("defect", reason=_defect(error))
+
+    async def _on_hurry(self, grace: trio.CancelScope) -> None:
+        await self._hurried.wait()
+        self.logs.info("hurrying", inflight=self._router.inflight)
+        grace.cancel()
+
+
+def serve(options: ServeOptions) -> int:
+    """Serve until told to stop; the exit status. Raises ConfigErrors if the configuration is broken."""
+    read = partial(read_config, options.config_path, options.app_dir)
+    config = read()
+    logs = Logs(LEVELS[options.log_level], options.log_style, Sink())
+    for notice in notices(config):
+        logs.warning("configuration", notice=notice)
+    return trio.run(_live, Gateway(config, options, read, logs))
+
+
+async def _live(gateway: Gateway) -> int:
+    """Run ``gateway`` with its log written beside it; the exit status."""
+    status = 0
+    async with trio.open_nursery() as nursery:
+        await nursery.start(gateway.logs.sink.run)
+        try:
+            await gateway.run()
+        except* OSError as group:
+            gateway.logs.line("error", "cannot serve", {"reason": str(_first(group))})
+            status = 1
+        nursery.cancel_scope.cancel()
+    return status
+
+
+def _first(group: BaseExceptionGroup[OSError]) -> BaseException:
+    """The first of what happened, for one line of a log."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def _defect(error: BaseException) -> str:
+    """What and where, without values: a traceback's last frames, and the exception's class."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    where = " < ".join(
+        f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in reversed(frames)
+    )
+    return f"{type(error).__name__} in {where}"

@@ -1,0 +1,181 @@
+"""The front: inference goes straight to its handler, all else through Quart; what every answer carries is added here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import trio
+from quart import Response, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import MethodNotAllowed as WrongMethod
+
+from bifrost.errors import BadRequest, GatewayError, InternalError, MethodNotAllowed, RouteNotFound
+from bifrost.http.cors import SECURITY_HEADERS
+from bifrost.http.reply import HeaderLines, Reply
+from bifrost.integrations.envelope import error_body, error_headers
+from bifrost.integrations.headers import request_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+
+    from bifrost.http.doors import Doors
+    from bifrost.http.inference import Inference
+    from bifrost.observe.http import HttpMeter
+
+__all__ = ["Front"]
+
+JSON_TYPE = (b"content-type", b"application/json")
+HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+
+MAX_TOLD_PATH = 256
+
+UNLOGGED = frozenset({"/health", "/ready", "/metrics", "_preflight"})
+
+TEMPLATE = "bifrost.template"
+"""Where a route's template is left in the ASGI scope."""
+
+
+class Front(QuartTrio):
+    """The ASGI application. Inference never enters Quart."""
+
+    def __init__(
+        self,
+        *,
+        doors: Doors,
+        inference: Inference,
+        meter: HttpMeter,
+        new_id: Callable[[], str],
+        log: Callable[[str, dict[str, object]], None],
+        on_defect: Callable[[BaseException], None],
+    ) -> None:
+        super().__init__("bifrost", static_folder=None)
+        self._doors = doors
+        self._inference = inference
+        self._meter = meter
+        self._new_id = new_id
+        self._log = log
+        self._on_defect = on_defect
+        # Quart would cut a long answer after 60 s.
+        self.config["RESPONSE_TIMEOUT"] = None
+        self.before_request(_note_template)
+        self.register_error_handler(HTTPException, _told_http_error)
+        self.register_error_handler(GatewayError, _told)
+        self.register_error_handler(Exception, self._told_defect)
+
+    async def __call__(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        """Serve one scope; anything but HTTP is Quart's."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        began_s = trio.current_time()
+        reply = self._reply(scope, send)
+        try:
+            template = await self._serve(scope, receive, reply)
+        except Exception as defect:  # noqa: BLE001  the request's root: a defect is told, not let out
+            self._on_defect(defect)
+            template = "_defect"
+            if not reply.is_started:
+                await _refuse(reply, InternalError("internal error"))
+        self._account(scope, reply, template, trio.current_time() - began_s)
+
+    def _account(self, scope: HTTPScope, reply: Reply, template: str, duration_s: float) -> None:
+        """Meter the request, and give it its log line if no exchange did."""
+        method, status = scope["method"], 499 if reply.status is None else reply.status
+        self._meter.observe(
+            template, method, status, duration_s, reply.request_bytes, reply.body_bytes
+        )
+        if reply.is_accounted or template in UNLOGGED:
+            return
+        level = "error" if status >= 500 else "warning" if status >= 400 else "info"
+        self._log(
+            level,
+            {
+                "request_id": reply.request_id,
+                "method": method[:16],
+                "route": template,
+                "path": scope["path"][:MAX_TOLD_PATH],
+                "status": status,
+                "total_ms": round(duration_s * 1000, 3),
+                "remote_addr": scope["client"][0] if scope["client"] else "",
+            },
+        )
+
+    async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply) -> str:
+        """Answer, and give the route's template for the meter."""
+        path, method = scope["path"], scope["method"]
+        if method == "OPTIONS":
+            await self._preflight(scope, reply)
+            return "_preflight"
+        route = self._inference.routes.get(path)
+        if route is None:
+            return await self._through_quart(scope, receive, reply)
+        if method == "POST":
+            await self._inference.serve(route, scope, receive, reply)
+        else:
+            reply.always.append((b"allow", b"POST, OPTIONS"))
+            await _refuse(reply, MethodNotAllowed(f"Method not allowed: {path}"))
+        return path
+
+    def _reply(self, scope: HTTPScope, send: ASGISendCallable) -> Reply:
+        call_id = request_id(_header(scope, b"x-request-id"), self._new_id)
+        always: HeaderLines = [(b"x-request-id", call_id.encode("latin-1")), *SECURITY_HEADERS]
+        if scope["scheme"] == "https" or _header(scope, b"x-forwarded-proto") == b"https":
+            always.append(HSTS)
+        origin = _header(scope, b"origin")
+        if origin is not None and scope["method"] != "OPTIONS":
+            always.extend(self._doors.views.cors.answer(origin))
+        return Reply(send, request_id=call_id, always=always)
+
+    async def _preflight(self, scope: HTTPScope, reply: Reply) -> None:
+        cors, origin = self._doors.views.cors, _header(scope, b"origin")
+        asked = _header(scope, b"access-control-request-headers")
+        reply.always.extend(cors.preflight(origin, asked))
+        await reply.whole(200 if cors.allows(origin) else 403, [], b"")
+
+    async def _through_quart(
+        self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply
+    ) -> str:
+        notes = cast("dict[str, Any]", scope)
+        await super().__call__(scope, receive, reply.pass_on)
+        return str(notes.get(TEMPLATE, "_unmatched"))
+
+    async def _told_defect(self, defect: Exception) -> Response:
+        self._on_defect(defect)
+        return await _told(InternalError("internal error"))
+
+
+async def _note_template() -> None:
+    """Leave the route's template in the scope, for the meter: paths themselves are without number."""
+    if request.url_rule is not None:
+        cast("dict[str, Any]", request.scope)[TEMPLATE] = request.url_rule.rule
+
+
+async def _told(error: GatewayError) -> Response:
+    answer = Response(error_body(error), error.status, content_type="application/json")
+    for name, value in error_headers(error):
+        answer.headers.add(name.decode("latin-1"), value.decode("latin-1"))
+    return answer
+
+
+async def _told_http_error(error: HTTPException) -> Response:
+    path = request.path[:MAX_TOLD_PATH]
+    if isinstance(error, NotFound):
+        return await _told(RouteNotFound(f"Route not found: {path}"))
+    if isinstance(error, WrongMethod):
+        answer = await _told(MethodNotAllowed(f"Method not allowed: {path}"))
+        answer.headers["allow"] = ", ".join(sorted(error.valid_methods or ()))
+        return answer
+    return await _told(BadRequest(error.name, status=error.code or 400))
+
+
+async def _refuse(reply: Reply, error: GatewayError) -> None:
+    await reply.whole(error.status, [JSON_TYPE], error_body(error))
+
+
+def _header(scope: HTTPScope, wanted: bytes) -> bytes | None:
+    return next((value for name, value in scope["headers"] if name == wanted), None)

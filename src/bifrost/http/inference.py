@@ -1,0 +1,142 @@
+"""The one generic handler of inference routes, plain ASGI: body to call, call to exchange, exchange to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, cast
+
+import attrs
+import trio
+
+from bifrost.errors import GatewayError
+from bifrost.http.body import CallerGone, read_body
+from bifrost.http.doors import Doors
+from bifrost.http.relay import Relay
+from bifrost.integrations.base import InferenceRoute, Request, unpack
+from bifrost.integrations.envelope import error_body, error_event, error_headers
+from bifrost.service import Exchange, Failed, Service
+
+if TYPE_CHECKING:
+    from hypercorn.typing import ASGIReceiveCallable, HTTPScope
+
+    from bifrost.http.doors import Views
+    from bifrost.http.reply import HeaderLines, Reply
+    from bifrost.schema.call import Call
+
+__all__ = ["Inference"]
+
+GONE = "bifrost.gone"
+"""The ASGI extension of our own lane: call it with a function that is to be called, once, when the caller hangs up."""
+
+JSON_TYPE = (b"content-type", b"application/json")
+
+
+@attrs.define(eq=False)
+class Inference:
+    """Serves every route of ``routes`` (path to route; all are POST)."""
+
+    routes: Mapping[str, InferenceRoute]
+    doors: Doors
+    service: Service
+    new_id: Callable[[], str]
+
+    async def serve(
+        self,
+        route: InferenceRoute,
+        scope: HTTPScope,
+        receive: ASGIReceiveCallable,
+        reply: Reply,
+    ) -> None:
+        """Answer one request. Returns when the answer is out, or nobody is left to take it."""
+        views = self.doors.views
+        try:
+            call = await self._call(route, scope, receive, views, reply)
+        except CallerGone:
+            return
+        except GatewayError as error:
+            await self._refuse(reply, Failed(error), None, views)
+            return
+        await self._watched(call, scope, receive, reply, views)
+
+    async def _call(
+        self,
+        route: InferenceRoute,
+        scope: HTTPScope,
+        receive: ASGIReceiveCallable,
+        views: Views,
+        reply: Reply,
+    ) -> Call:
+        headers = tuple(scope["headers"])
+        client = views.client
+        max_bytes = client.max_request_body_size_mb * 1024 * 1024
+        body = await read_body(
+            receive,
+            _first(headers, b"content-length"),
+            max_bytes=max_bytes,
+            timeout_s=client.body_timeout_s,
+        )
+        reply.request_bytes = len(body)
+        coding = _first(headers, b"content-encoding")
+        if coding is not None:
+            body = unpack(body, coding.decode("latin-1"), max_bytes)
+        peer = scope["client"]
+        request = Request(
+            id=reply.request_id,
+            route=route,
+            headers=headers,
+            body=body,
+            remote_addr=peer[0] if peer else "",
+            received_s=trio.current_time(),
+        )
+        return route.parse(request, views.catalog, views.headers)
+
+    async def _watched(
+        self, call: Call, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply, views: Views
+    ) -> None:
+        """Serve ``call`` for as long as its caller is there."""
+        on_gone = scope["extensions"].get(GONE)
+        if on_gone is not None:
+            with trio.CancelScope() as wish:
+                cast("Callable[[Callable[[], object]], None]", on_gone)(wish.cancel)
+                await self._exchange(call, reply, views)
+            return
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
+            await self._exchange(call, reply, views)
+            nursery.cancel_scope.cancel()
+
+    async def _exchange(self, call: Call, reply: Reply, views: Views) -> None:
+        try:
+            async with self.service(call) as exchange:
+                reply.is_accounted = True
+                failure = await self._relay(exchange, call, reply, views)
+        except GatewayError as error:
+            failure = Failed(error)
+        if failure is not None:
+            await self._refuse(reply, failure, call, views)
+
+    async def _relay(
+        self, exchange: Exchange, call: Call, reply: Reply, views: Views
+    ) -> Failed | None:
+        def told(failure: Failed) -> bytes:
+            return error_event(failure.error, call=call, target=failure.target)
+
+        relay = Relay(exchange, reply, views.client.sse_keepalive_s, told)
+        return await (relay.stream() if call.stream else relay.plain())
+
+    async def _refuse(self, reply: Reply, failure: Failed, call: Call | None, views: Views) -> None:
+        attempts = failure.attempts if views.client.include_attempts else ()
+        body = error_body(failure.error, call=call, target=failure.target, attempts=attempts)
+        lines: HeaderLines = [JSON_TYPE, *error_headers(failure.error)]
+        await reply.whole(failure.error.status, lines, body)
+
+
+def _first(headers: tuple[tuple[bytes, bytes], ...], wanted: bytes) -> bytes | None:
+    return next((value for name, value in headers if name == wanted), None)
+
+
+async def _until_gone(receive: ASGIReceiveCallable, scope: trio.CancelScope) -> None:
+    """Cancel ``scope`` when the caller hangs up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()

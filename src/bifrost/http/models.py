@@ -1,0 +1,118 @@
+"""The model list, on both surfaces, and one model of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+from quart import Blueprint, Response, request
+
+from bifrost.codecs.json import dumps
+from bifrost.errors import BadRequest, ErrorClass, GatewayError, NoUsableKey
+from bifrost.integrations import models as lists
+from bifrost.schema.call import Call, Operation, Surface, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bifrost.actors.discovery import Discovery, KeyModels
+    from bifrost.http.doors import Doors
+
+__all__ = ["model_routes"]
+
+OPENAI_PREFIXES = ("/openai/v1", "/openai", "/openai/openai", "/openai/openai/v1")
+CHOICE_HEADERS = ("x-bf-model-provider", "x-bf-list-models-provider")
+TIMEOUT_S = 60.0
+
+
+def model_routes(doors: Doors, discovery: Discovery, new_id: Callable[[], str]) -> Blueprint:
+    """The blueprint."""
+    routes = Blueprint("models", __name__)
+
+    async def gather(surface: Surface) -> list[lists.Model]:
+        call = _call(doors, new_id, surface)
+        return _merged(await discovery.list_all(_chosen(doors), call))
+
+    async def openai_list() -> Response:
+        return _json(lists.openai_list(await gather(Surface.OPENAI)))
+
+    async def openai_one(model: str) -> Response:
+        found = lists.find(await gather(Surface.OPENAI), model)
+        if found is None:
+            text = f"The model '{model[:256]}' does not exist"
+            raise BadRequest(text, status=404, code="model_not_found", type="invalid_request_error")
+        return _json(lists.openai_model(found))
+
+    async def native_list() -> Response:
+        models = await gather(Surface.NATIVE)
+        page = lists.native_page(
+            models, request.args.get("page_size"), request.args.get("page_token")
+        )
+        extra = {"request_type": Operation.LIST_MODELS.value, "latency": 0, "chunk_index": 0}
+        return _json({**page, "extra_fields": extra})
+
+    async def native_one(model: str) -> Response:
+        found = next((m for m in await gather(Surface.NATIVE) if m["id"] == model), None)
+        if found is None:
+            raise BadRequest(f"The model '{model[:256]}' does not exist", status=404)
+        return _json(found)
+
+    for n, prefix in enumerate(OPENAI_PREFIXES):
+        routes.add_url_rule(f"{prefix}/models", f"list-{n}", openai_list, methods=["GET"])
+        routes.add_url_rule(
+            f"{prefix}/models/<path:model>", f"one-{n}", openai_one, methods=["GET"]
+        )
+    routes.add_url_rule("/v1/models", "native-list", native_list, methods=["GET"])
+    routes.add_url_rule("/v1/models/<path:model>", "native-one", native_one, methods=["GET"])
+    return routes
+
+
+def _chosen(doors: Doors) -> tuple[str, ...]:
+    """The providers asked for: one by header or query, else all that are configured."""
+    named = next((request.headers[h] for h in CHOICE_HEADERS if h in request.headers), None)
+    name = (named or request.args.get("provider") or "all").strip().lower()
+    catalog = doors.views.catalog
+    if name == "all":
+        return catalog.configured
+    if name not in catalog.known:
+        raise BadRequest(f"unknown provider: {name[:64]}", param="provider")
+    return (name,)
+
+
+def _call(doors: Doors, new_id: Callable[[], str], surface: Surface) -> Call:
+    headers = tuple(
+        (name.lower().encode("latin-1"), value.encode("latin-1", "replace"))
+        for name, value in request.headers.items()
+    )
+    views = doors.views
+    return Call(
+        id=new_id(),
+        operation=Operation.LIST_MODELS,
+        stream=False,
+        target=Target("", ""),
+        caller=views.headers.read(headers, request.remote_addr or ""),
+        surface=surface,
+        received_s=trio.current_time(),
+        deadline_s=trio.current_time() + TIMEOUT_S,
+    )
+
+
+def _merged(rows: tuple[KeyModels, ...]) -> list[lists.Model]:
+    """All lists as one. A provider that fails is left out, unless nothing at all was found."""
+    merged = lists.merge(
+        lists.of_key(row.provider, row.key, row.models) for row in rows if row.error is None
+    )
+    errors = [row.error for row in rows if row.error is not None]
+    if not merged and errors and not any(row.error is None for row in rows):
+        raise _worst(errors)
+    return merged
+
+
+def _worst(errors: list[GatewayError]) -> GatewayError:
+    """The error to tell: one of an upstream before one of the configuration."""
+    told = [error for error in errors if error.error_class is not ErrorClass.CONFIG]
+    return (told or errors or [NoUsableKey("no keys found")])[0]
+
+
+def _json(value: object) -> Response:
+    return Response(dumps(value), content_type="application/json")

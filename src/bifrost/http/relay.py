@@ -1,0 +1,122 @@
+"""From an exchange's events to one HTTP answer: the status line waits for the first real event, silence gets comments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import attrs
+import trio
+
+from bifrost.codecs.sse import COMMENT_PING
+from bifrost.http.reply import Reply
+from bifrost.service import Began, Chunk, Event, Exchange, Failed, Finished
+
+if TYPE_CHECKING:
+    from bifrost.http.reply import HeaderLines
+
+__all__ = ["Relay"]
+
+JSON_TYPE = (b"content-type", b"application/json")
+
+COALESCE_BYTES = 256 * 1024
+"""Chunks that are there already leave in one write, up to here."""
+
+
+@attrs.define(eq=False)
+class Relay:
+    """Writes one exchange to ``reply``.
+
+    ``error_event`` tells a failure inside a stream.
+    """
+
+    exchange: Exchange
+    reply: Reply
+    keepalive_s: float
+    error_event: Callable[[Failed], bytes]
+
+    async def plain(self) -> Failed | None:
+        """A whole answer. Returns the failure instead, where there was one: nothing has been sent then."""
+        headers: HeaderLines = []
+        body = b""
+        while True:
+            match await self.exchange.receive():
+                case Began() as began:
+                    headers = answer_lines(began)
+                case Chunk(data):
+                    body = data
+                case Finished():
+                    await self.reply.whole(200, [JSON_TYPE, *headers], body)
+                    return None
+                case Failed() as end:
+                    return end
+
+    async def stream(self) -> Failed | None:
+        """An event stream. Returns a failure that came before the head was out; a later one is told in the stream."""
+        headers: HeaderLines = []
+        while True:
+            match await self._next():
+                case None:
+                    await self._keep_alive()
+                case Began() as began:
+                    headers = answer_lines(began)
+                case Chunk(data):
+                    end = await self._forward(data, headers)
+                    if end is not None:
+                        return await self._end(end)
+                case Finished() | Failed() as end:
+                    return await self._end(end)
+
+    async def _next(self) -> Event | None:
+        """The next event; ``None`` after ``keepalive_s`` of silence."""
+        event = self.exchange.receive_nowait()
+        if event is not None:
+            return event
+        if self.keepalive_s <= 0:
+            return await self.exchange.receive()
+        with trio.move_on_after(self.keepalive_s):
+            return await self.exchange.receive()
+        return None
+
+    async def _forward(self, data: bytes, headers: HeaderLines) -> Finished | Failed | None:
+        """Write ``data`` and whatever is there behind it in one go; the end, if that was there too."""
+        parts, size, end = [data], len(data), None
+        while size < COALESCE_BYTES and (event := self.exchange.receive_nowait()) is not None:
+            if isinstance(event, Chunk):
+                parts.append(event.data)
+                size += len(event.data)
+            elif isinstance(event, Finished | Failed):
+                end = event
+                break
+        if not self.reply.is_started:
+            await self.reply.start_stream(headers)
+        joined = b"".join(parts)
+        if isinstance(end, Finished):
+            await self.reply.end(joined)
+        else:
+            await self.reply.part(joined)
+        return end
+
+    async def _keep_alive(self) -> None:
+        if not self.reply.is_started:
+            await self.reply.start_stream([])
+        await self.reply.part(COMMENT_PING)
+
+    async def _end(self, end: Finished | Failed) -> Failed | None:
+        if isinstance(end, Failed):
+            if not self.reply.is_started:
+                return end
+            await self.reply.end(self.error_event(end))
+        elif not self.reply.is_ended:
+            await self.reply.end()
+        return None
+
+
+def answer_lines(began: Began) -> HeaderLines:
+    """What the upstream's headers and the gateway's own figure look like to the caller."""
+    lines = [
+        (name.encode("latin-1"), value.encode("latin-1", "replace"))
+        for name, value in began.headers
+    ]
+    lines.append((b"x-bf-overhead-us", b"%d" % round(began.overhead_s * 1_000_000)))
+    return lines

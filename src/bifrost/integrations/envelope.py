@@ -1,0 +1,138 @@
+"""How a failure is told: the native error object, which OpenAI's SDKs read as their own."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from bifrost.codecs.json import InvalidJSON, dumps, loads
+from bifrost.codecs.sse import data_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bifrost.errors import GatewayError
+    from bifrost.schema.call import Call, Target
+
+__all__ = ["error_body", "error_event", "error_headers"]
+
+RETRY_STATUSES = frozenset({429, 503})
+
+MAX_RETRY_AFTER_S = 86400
+
+
+def error_body(
+    error: GatewayError,
+    *,
+    call: Call | None = None,
+    target: Target | None = None,
+    attempts: tuple[dict[str, object], ...] = (),
+    key_statuses: tuple[dict[str, object], ...] = (),
+) -> bytes:
+    """The native error object, as the whole body of an answer.
+
+    ``target`` is whose failure it was; without it the call's own is named. ``attempts`` are those to be shown.
+    """
+    whole = {
+        "event_id": _told(error.event_id),
+        "type": _told(error.kind),
+        "is_bifrost_error": error.is_bifrost_error,
+        "status_code": error.status,
+        "error": _error(error),
+    }
+    told = _without_absent(whole)
+    told["extra_fields"] = _without_absent(
+        {
+            **_names(call, target),
+            "raw_request": _raw(error.raw_request),
+            "raw_response": _raw(error.raw_response),
+            "key_statuses": list(key_statuses) or None,
+            "attempts": list(attempts) or None,
+        }
+    )
+    return dumps(told)
+
+
+def error_event(
+    error: GatewayError,
+    *,
+    call: Call | None = None,
+    target: Target | None = None,
+    attempts: tuple[dict[str, object], ...] = (),
+) -> bytes:
+    """The same as the last event of a stream; no ``[DONE]`` comes after it."""
+    return data_frame(error_body(error, call=call, target=target, attempts=attempts))
+
+
+def error_headers(error: GatewayError) -> list[tuple[bytes, bytes]]:
+    """Header lines that go with the error: the upstream's, and when to come back."""
+    lines = [
+        (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
+        for name, value in error.headers
+    ]
+    if error.retry_after_s is not None and error.status in RETRY_STATUSES:
+        lines = [line for line in lines if line[0].lower() != b"retry-after"]
+        lines.append((b"retry-after", b"%d" % _whole_seconds(error.retry_after_s)))
+    return lines
+
+
+def _whole_seconds(wait_s: float) -> int:
+    """Rounded up, so that nobody comes back too early."""
+    return max(1, math.ceil(min(wait_s, MAX_RETRY_AFTER_S)))
+
+
+def _error(error: GatewayError) -> dict[str, object]:
+    told: dict[str, object] = {
+        "type": _told(error.type or error.kind),
+        "code": _told(error.code),
+        "message": _told(error.message),
+        "param": _param(error.param),
+        "event_id": _told(error.event_id),
+        "error": _told(error.cause),
+    }
+    # The SDKs show these four; a member that is null tells more than one that is missing.
+    always = ("type", "code", "message", "param")
+    return {name: value for name, value in told.items() if value is not None or name in always}
+
+
+def _names(call: Call | None, target: Target | None) -> dict[str, object]:
+    """Whose failure it was: of which provider and model, at which operation."""
+    if target is None and call is not None:
+        target = call.target
+    return {
+        "provider": target.provider or None if target else None,
+        "model_requested": target.model or None if target else None,
+        "request_type": call.request_type if call else None,
+    }
+
+
+def _without_absent(members: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _told(text: str | None) -> str | None:
+    """Text as JSON can say it: what a path or a foreign exception brought along and UTF-8 cannot hold goes."""
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode()
+
+
+def _param(value: object) -> object:
+    """An upstream's own value, which may be any JSON; nested too deeply to be told again, it is left out."""
+    try:
+        dumps(value)
+    except TypeError:
+        return None
+    return value
+
+
+def _raw(body: bytes | None) -> object:
+    """An upstream's body as the JSON that it is, else as text."""
+    if body is None:
+        return None
+    try:
+        value = loads(body)
+        dumps(value)
+    except (InvalidJSON, TypeError):
+        return body.decode("utf-8", "replace")
+    return value

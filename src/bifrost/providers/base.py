@@ -1,0 +1,125 @@
+"""What a provider is to the rest of the house: it turns a call into an upstream request, and reads refusals.
+
+Everything here is pure. ``ProviderSpec`` is a row of ``providers.table``; ``Adapter`` is that row bound to
+one configuration.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+from bifrost.errors import GatewayError
+from bifrost.record import Usage
+
+if TYPE_CHECKING:
+    from bifrost.config.settings import KeySettings, ProviderSettings
+    from bifrost.dialects.base import AnswerFacts, StreamDecoder
+    from bifrost.schema.call import Call, Operation, Target
+
+__all__ = ["Adapter", "Headers", "Origin", "PlainAnswer", "RateHint", "UpstreamRequest"]
+
+Headers = tuple[tuple[bytes, bytes], ...]
+"""Header lines in order; names in lower case."""
+
+
+@attrs.frozen
+class Origin:
+    """Where a connection goes: what a pool of connections is kept by."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+@attrs.frozen(kw_only=True)
+class UpstreamRequest:
+    """One HTTP request, ready to be written. ``target`` is path and query. Its repr must not show headers."""
+
+    method: bytes
+    origin: Origin
+    target: bytes
+    headers: Headers = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False, default=b"")
+    dropped_params: tuple[str, ...] = ()
+    """Members of the call that this provider cannot take and that were left out."""
+    model_deployment: str | None = None
+    """The model's name as sent, where the key maps it to a deployment."""
+
+
+@attrs.frozen(kw_only=True)
+class RateHint:
+    """What an answer's headers say of the key's limits. Times are seconds from now."""
+
+    retry_after_s: float | None = None
+    limit_requests: int | None = None
+    remaining_requests: int | None = None
+    reset_requests_s: float | None = None
+    limit_tokens: int | None = None
+    remaining_tokens: int | None = None
+    reset_tokens_s: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class PlainAnswer:
+    """A whole answer in the caller's dialect. ``error`` is set when a 200 turns out to be a refusal."""
+
+    body: bytes
+    usage: Usage | None = None
+    error: GatewayError | None = None
+
+
+class Adapter(Protocol):
+    """One provider under one configuration. Stateless; shared by all tasks."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def settings(self) -> ProviderSettings: ...
+
+    def supports(self, operation: Operation, *, stream: bool) -> bool:
+        """Whether provider and configuration (``allowed_requests``) have the operation."""
+        ...
+
+    def encode(self, call: Call, target: Target, key: KeySettings) -> UpstreamRequest:
+        """The request to send for ``call`` to ``target`` with ``key``.
+
+        Raises BadRequest where the call cannot be said in the provider's dialect (or would lose something under
+        ``x-bf-strict``), ConfigurationMissing where an address is lacking.
+        """
+        ...
+
+    def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
+        """A whole 2xx body, as the caller is to see it. Raises UpstreamError if it is not what was asked for."""
+        ...
+
+    def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:
+        """A fresh push machine for one streamed answer."""
+        ...
+
+    def decode_error(
+        self,
+        status: int,
+        headers: Headers,
+        body: bytes,
+        key: KeySettings,
+        *,
+        now_unix_s: float | None = None,
+        raw: bool = False,
+    ) -> GatewayError:
+        """The refusal in ``body``, classified, with the key's value scrubbed out of its texts.
+
+        ``now_unix_s`` is for dates in ``retry-after``; without it the answer's own ``date`` serves. ``raw`` attaches
+        the body as ``raw_response``, as the provider's own setting does.
+        """
+        ...
+
+    def rate_hint(self, headers: Headers, now_unix_s: float) -> RateHint:
+        """What the headers say of limits; garbage is ignored."""
+        ...
+
+    def decode_models(self, body: bytes) -> tuple[dict[str, object], ...]:
+        """The provider's model list: one mapping a model, its ``id`` as the provider spells it."""
+        ...

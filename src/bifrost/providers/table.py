@@ -1,0 +1,200 @@
+"""Whom the gateway can call: one row a provider."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import attrs
+
+from bifrost.dialects.openai_chat_request import Quirks
+from bifrost.errors import ConfigurationMissing
+from bifrost.providers.openai_compatible import openai_compatible
+from bifrost.providers.spec import ProviderSpec
+from bifrost.schema.call import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bifrost.config.settings import CustomProviderSettings, ProviderSettings
+    from bifrost.providers.base import Adapter
+
+__all__ = ["BASE_TYPES", "BUILT", "KNOWN_PROVIDERS", "build_adapter"]
+
+UNKNOWN_TO_MOST = (
+    "prediction",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "verbosity",
+    "store",
+    "web_search_options",
+)
+"""OpenAI's own parameters that the other vendors refuse or ignore."""
+
+INFERENCE_PROVIDERS = frozenset(
+    [
+        "cerebras",
+        "cohere",
+        "fal-ai",
+        "featherless-ai",
+        "fireworks-ai",
+        "groq",
+        "hf-inference",
+        "hyperbolic",
+        "nebius",
+        "novita",
+        "nscale",
+        "ovhcloud",
+        "publicai",
+        "replicate",
+        "sambanova",
+        "scaleway",
+        "together",
+        "wavespeed",
+        "zai-org",
+    ]
+)
+"""Whom Hugging Face's router can send a request on to."""
+
+
+def hugging_face_model(model: str) -> str:
+    """``<inference provider>/<org>/<name>`` as the router wants it: ``<org>/<name>:<inference provider>``."""
+    provider, _, rest = model.partition("/")
+    if "/" in rest and provider in INFERENCE_PROVIDERS:
+        return f"{rest}:{provider}"
+    return rest if "/" in rest and provider == "auto" else model
+
+
+def _without(*names: str) -> tuple[str, ...]:
+    return tuple(name for name in UNKNOWN_TO_MOST if name not in names)
+
+
+COMPATIBLE = Quirks(drops=UNKNOWN_TO_MOST, knows_minimal=False)
+
+CHAT_ONLY = MappingProxyType({Operation.CHAT: "/chat/completions"})
+
+ROWS = (
+    ProviderSpec(name="openai", base_url="https://api.openai.com"),
+    ProviderSpec(name="mock", base_url="http://mock.invalid", auth="none", may_be_blank=True),
+    ProviderSpec(name="groq", base_url="https://api.groq.com/openai", quirks=COMPATIBLE),
+    ProviderSpec(
+        name="mistral",
+        base_url="https://api.mistral.ai",
+        quirks=attrs.evolve(COMPATIBLE, old_max_tokens=True, any_tool=True),
+    ),
+    ProviderSpec(
+        name="openrouter",
+        base_url="https://openrouter.ai/api",
+        quirks=attrs.evolve(COMPATIBLE, keeps_extensions=True),
+    ),
+    ProviderSpec(
+        name="xai", base_url="https://api.x.ai", quirks=attrs.evolve(COMPATIBLE, is_grok=True)
+    ),
+    ProviderSpec(
+        name="cerebras",
+        base_url="https://api.cerebras.ai",
+        quirks=COMPATIBLE,
+        ends_without_done=True,
+        rate_family="cerebras",
+    ),
+    ProviderSpec(
+        name="perplexity",
+        base_url="https://api.perplexity.ai",
+        paths=CHAT_ONLY,
+        quirks=attrs.evolve(
+            COMPATIBLE,
+            drops=_without("web_search_options"),
+            old_max_tokens=True,
+            estimates_effort=False,
+        ),
+        ends_without_done=True,
+    ),
+    ProviderSpec(
+        name="fireworks",
+        base_url="https://api.fireworks.ai/inference",
+        quirks=attrs.evolve(
+            COMPATIBLE,
+            drops=_without("prediction"),
+            user_from_cache_key=True,
+            drops_reasoning_text=True,
+        ),
+    ),
+    ProviderSpec(
+        name="nebius",
+        base_url="https://api.tokenfactory.nebius.com",
+        quirks=attrs.evolve(COMPATIBLE, query_params=("ai_project_id",)),
+    ),
+    ProviderSpec(name="parasail", base_url="https://api.parasail.io", quirks=COMPATIBLE),
+    ProviderSpec(
+        name="ollama", base_url=None, quirks=COMPATIBLE, may_be_blank=True, has_key_urls=True
+    ),
+    ProviderSpec(
+        name="sgl", base_url=None, quirks=COMPATIBLE, may_be_blank=True, has_key_urls=True
+    ),
+    ProviderSpec(
+        name="vllm", base_url=None, quirks=COMPATIBLE, may_be_blank=True, has_key_urls=True
+    ),
+    ProviderSpec(
+        name="huggingface",
+        base_url="https://router.huggingface.co",
+        quirks=attrs.evolve(COMPATIBLE, old_max_tokens=True, rename_model=hugging_face_model),
+        ends_without_done=True,
+    ),
+)
+
+BUILT: Mapping[str, ProviderSpec] = MappingProxyType({row.name: row for row in ROWS})
+"""Rows by name."""
+
+UNBUILT = frozenset(
+    [
+        "anthropic",
+        "azure",
+        "bedrock",
+        "cohere",
+        "elevenlabs",
+        "gemini",
+        "replicate",
+        "runway",
+        "vertex",
+    ]
+)
+"""Providers with a dialect of their own that is still to come."""
+
+KNOWN_PROVIDERS = frozenset(BUILT) | UNBUILT
+"""Names that no custom provider may take."""
+
+BASE_TYPES = frozenset(
+    ["anthropic", "bedrock", "cohere", "gemini", "huggingface", "openai", "replicate"]
+)
+"""What a custom provider may be made of."""
+
+
+def build_adapter(settings: ProviderSettings) -> Adapter:
+    """The adapter for ``settings``.
+
+    Raises ConfigurationMissing if the provider is unknown or not built, or an address is lacking.
+    """
+    if settings.custom is not None and settings.name not in KNOWN_PROVIDERS:
+        return openai_compatible(_custom_spec(settings.name, settings.custom), settings)
+    row = BUILT.get(settings.name)
+    if row is None:
+        raise ConfigurationMissing(_why_not(settings.name))
+    return openai_compatible(row, settings)
+
+
+def _custom_spec(name: str, custom: CustomProviderSettings) -> ProviderSpec:
+    base = custom.base_provider_type
+    if not base:
+        raise ConfigurationMissing(f"provider {name}: missing base provider type")
+    if base not in BASE_TYPES:
+        raise ConfigurationMissing(f"provider {name}: unsupported base provider type: {base}")
+    row = BUILT.get(base)
+    if row is None:
+        raise ConfigurationMissing(f"provider {name}: {_why_not(base)}")
+    return attrs.evolve(row, name=name)
+
+
+def _why_not(name: str) -> str:
+    if name in UNBUILT:
+        return f"provider {name} is known, but its API is not built yet; built are: {', '.join(sorted(BUILT))}"
+    return f"unknown provider: {name}; a provider of your own needs custom_provider_config"

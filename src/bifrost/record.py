@@ -1,0 +1,121 @@
+"""The one account of an exchange. Log rows, metrics, spans and bills are functions of a ``CallRecord``.
+
+All times are seconds on trio's clock unless a name says otherwise; ``started_unix_s`` places the record on the
+calendar. Nothing here can hold a secret: keys are named by id and name.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import attrs
+
+from bifrost.errors import ErrorClass
+
+__all__ = ["NO_USAGE", "AttemptRecord", "CallRecord", "HopRecord", "Outcome", "Usage"]
+
+
+class Outcome(enum.Enum):
+    """How an exchange ended, as the caller saw it."""
+
+    SUCCESS = "success"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+
+
+@attrs.frozen(kw_only=True)
+class Usage:
+    """Tokens, in the provider's own count. ``prompt_tokens`` includes the cached ones."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    cached_read_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+NO_USAGE = Usage()
+
+
+@attrs.frozen(kw_only=True)
+class AttemptRecord:
+    """One try at one target with one key."""
+
+    key_id: str
+    key_name: str
+    error_class: ErrorClass | None
+    """``None``: it succeeded."""
+    status: int | None
+    """The upstream's, where it answered."""
+    code: str | None = None
+    queue_wait_s: float = 0.0
+    upstream_s: float = 0.0
+    """Time spent waiting for the upstream's connection and bytes."""
+    first_event_s: float | None = None
+    """From sending to the first event of the answer."""
+    hedge: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class HopRecord:
+    """One target of an exchange, with its attempts in order."""
+
+    provider: str
+    model: str
+    attempts: tuple[AttemptRecord, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class CallRecord:
+    """What became of a call."""
+
+    call_id: str
+    request_type: str
+    route: str
+    stream: bool
+    outcome: Outcome
+    status: int
+    """The status the caller was to get; 499 if it left, and of a failed stream the error's own."""
+    error_class: ErrorClass | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    """Scrubbed of secrets before it came here."""
+    provider: str
+    model: str
+    hops: tuple[HopRecord, ...] = ()
+    fallback_index: int = 0
+    retries: int = 0
+    """Of the last hop."""
+    key_id: str = ""
+    key_name: str = ""
+    usage: Usage | None = None
+    started_unix_s: float
+    total_s: float
+    queue_wait_s: float = 0.0
+    backoff_s: float = 0.0
+    upstream_s: float = 0.0
+    downstream_s: float = 0.0
+    """Time spent waiting for a slow caller to take what was ready for it."""
+    first_event_s: float | None = None
+    """From receipt of the request to its first event."""
+    events: int = 0
+    inter_event_s: float = 0.0
+    """Sum of the gaps between events of a stream."""
+    body_bytes: int = 0
+    virtual_key_id: str = ""
+    remote_addr: str = ""
+    user_agent: str = ""
+    prom_labels: Mapping[str, str] = attrs.field(factory=lambda: MappingProxyType({}))
+    log_metadata: Mapping[str, str] = attrs.field(factory=lambda: MappingProxyType({}))
+
+    @property
+    def overhead_s(self) -> float:
+        """The gateway's own part: what is left when every wait for somebody else is taken away.
+
+        Waiting for the upstream, in a provider's line, in a back-off or for a slow caller is not overhead; each of
+        those has a figure of its own.
+        """
+        waited = self.upstream_s + self.queue_wait_s + self.backoff_s + self.downstream_s
+        return max(0.0, self.total_s - waited)

@@ -1,0 +1,107 @@
+"""A request as the gateway understands it: what is asked, of whom, by whom, until when."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import attrs
+
+from bifrost.config.secret import Secret
+
+__all__ = ["Call", "Caller", "Operation", "RawMembers", "Surface", "Target"]
+
+RawMembers = Mapping[str, bytes]
+"""Top-level members of a JSON object in their order, each value as the bytes that came."""
+
+NO_MEMBERS: RawMembers = MappingProxyType({})
+
+
+class Operation(enum.Enum):
+    """What is asked of a provider. The value is the original's name for it (``request_type``)."""
+
+    LIST_MODELS = "list_models"
+    CHAT = "chat_completion"
+
+
+class Surface(enum.Enum):
+    """Which door a call came in by: what it may leave out, and how its errors are told."""
+
+    NATIVE = "native"
+    OPENAI = "openai"
+
+
+@attrs.frozen
+class Target:
+    """A provider and a model of it, as the caller names them."""
+
+    provider: str
+    model: str
+
+
+@attrs.frozen(kw_only=True)
+class Caller:
+    """What the request's headers say of its sender and of his wishes."""
+
+    key_id: str | None = None
+    """Pin a stored key by id (``x-bf-api-key-id``); wins over the name."""
+    key_name: str | None = None
+    direct_key: Secret | None = None
+    """The provider's own key, sent by a caller who may (``allow_direct_keys``)."""
+    virtual_key: Secret | None = None
+    session_id: str | None = None
+    session_ttl_s: float | None = None
+    extra_headers: tuple[tuple[str, str], ...] = ()
+    """To be sent upstream, already filtered; names are lower case."""
+    send_back_raw_request: bool = False
+    send_back_raw_response: bool = False
+    passthrough_extra_params: bool = False
+    strict: bool = False
+    """Refuse instead of dropping what the target cannot take."""
+    prom_labels: Mapping[str, str] = attrs.field(factory=lambda: MappingProxyType({}))
+    log_metadata: Mapping[str, str] = attrs.field(factory=lambda: MappingProxyType({}))
+    remote_addr: str = ""
+    user_agent: str = ""
+    traceparent: str | None = None
+    """The trace that the request belongs to, as W3C's header says it; checked, and without what is not of version 00."""
+
+
+@attrs.frozen(kw_only=True)
+class Call:
+    """One request. Frozen: a filter that changes it makes another.
+
+    ``members`` is the body without what the gateway consumed (``fallbacks``); it is handed on as it came to
+    an upstream of the same dialect. ``deadline_s`` and ``received_s`` are on trio's clock; ``received_s`` is
+    when the whole body was there.
+    """
+
+    id: str
+    operation: Operation
+    stream: bool
+    target: Target
+    fallbacks: tuple[Target, ...] = ()
+    members: RawMembers = NO_MEMBERS
+    body_bytes: int = 0
+    caller: Caller = attrs.field(factory=Caller)
+    surface: Surface = Surface.OPENAI
+    route: str = ""
+    """The route's template, for metrics and logs."""
+    received_s: float = 0.0
+    deadline_s: float = float("inf")
+    max_output_tokens: int | None = None
+    """The caller's own bound, where the body has one."""
+    asks_usage: bool = False
+    """Whether a stream's caller asked for usage himself."""
+
+    @property
+    def virtual_key_id(self) -> str:
+        """Names the virtual key without telling it: the SHA-256 of its value, empty if there is none."""
+        key = self.caller.virtual_key
+        return hashlib.sha256(key.reveal().encode()).hexdigest() if key else ""
+
+    @property
+    def request_type(self) -> str:
+        """The operation's name on the wire: ``chat_completion_stream`` for a stream."""
+        return f"{self.operation.value}_stream" if self.stream else self.operation.value

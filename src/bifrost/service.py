@@ -1,0 +1,171 @@
+"""A service and its filters: every extension point of the gateway, on one page.
+
+A *service* serves a call: entering it starts the exchange, leaving it ends it, whatever the reason. A *filter*
+stands round the exchange (once a call), a *hop filter* round each hop (once for each target tried). A filter with
+nothing to do for a call returns the inner service itself: no layer, no cost.
+
+Events come out of an exchange in this order: ``Began`` (at most once), any number of ``Chunk``, then exactly one of
+``Finished`` and ``Failed``. A plain answer is a stream of one chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+from bifrost.errors import GatewayError
+from bifrost.record import CallRecord, Usage
+from bifrost.schema.call import Call, Target
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+__all__ = [
+    "Answered",
+    "Began",
+    "Chunk",
+    "Denied",
+    "Event",
+    "Exchange",
+    "Failed",
+    "Filter",
+    "Finished",
+    "Hop",
+    "HopFilter",
+    "HopOutcome",
+    "HopService",
+    "Service",
+    "Unanswered",
+    "chain",
+    "chain_hops",
+]
+
+
+@attrs.frozen(kw_only=True)
+class Began:
+    """The first event: a hop has committed to answer. ``headers`` are the upstream's, filtered for the caller."""
+
+    headers: tuple[tuple[str, str], ...]
+    target: Target
+    overhead_s: float
+    """The gateway's own time from receipt to here."""
+
+
+@attrs.frozen
+class Chunk:
+    """Bytes for the caller in its own dialect: a whole body, or one or more whole events of a stream."""
+
+    data: bytes
+
+
+@attrs.frozen
+class Finished:
+    """The normal end."""
+
+
+@attrs.frozen
+class Failed:
+    """The other end. Before ``Began`` it is an ordinary error; after it, an error inside the stream."""
+
+    error: GatewayError
+    target: Target | None = None
+    """Whose failure it was, where one target's."""
+    attempts: tuple[dict[str, object], ...] = ()
+    """For ``client.include_attempts``."""
+
+
+Event = Began | Chunk | Finished | Failed
+
+
+class Exchange(Protocol):
+    """A call being served."""
+
+    @property
+    def call(self) -> Call: ...
+
+    @property
+    def record(self) -> CallRecord:
+        """The account of it. Complete once the service that gave it has been left; an error before."""
+        ...
+
+    async def receive(self) -> Event:
+        """The next event. Nothing comes after ``Finished`` or ``Failed``."""
+        ...
+
+    def receive_nowait(self) -> Event | None:
+        """The next event if it is there already: what arrives together may leave together."""
+        ...
+
+
+class Service(Protocol):
+    """Serves calls."""
+
+    def __call__(self, call: Call) -> AbstractAsyncContextManager[Exchange]:
+        """Enter to start the exchange. Leaving before its end cancels it and waits until it is over.
+
+        Raises Overloaded or ShuttingDown on entry if the door is closed; all else comes as ``Failed``.
+        """
+        ...
+
+
+Filter = Callable[[Service], Service]
+"""Round the exchange: wraps the inner service, once, when the gateway is composed."""
+
+
+@attrs.define
+class Hop:
+    """One target of an exchange, from admission to outcome. Filters may narrow it before it is attempted."""
+
+    call: Call
+    target: Target
+    index: int
+    hops_left: int = 0
+    """Targets after this one: whether a fallback stands ready."""
+    include_only: frozenset[str] | None = None
+    """Key ids this hop may use; ``None`` all."""
+    send: Callable[[Event], Awaitable[None]] = attrs.field(kw_only=True)
+    """Hands an event to the caller. A filter that copies what passes wraps it."""
+
+
+@attrs.frozen
+class Answered:
+    """The hop's answer has gone to the caller, to its end."""
+
+    usage: Usage | None = None
+
+
+@attrs.frozen
+class Unanswered:
+    """The hop failed, before or after it had begun to answer."""
+
+    error: GatewayError
+
+
+@attrs.frozen
+class Denied:
+    """A filter refused the hop; ``ends_chain`` if no other target may be tried either."""
+
+    error: GatewayError
+    ends_chain: bool = False
+
+
+HopOutcome = Answered | Unanswered | Denied
+HopService = Callable[[Hop], Awaitable[HopOutcome]]
+HopFilter = Callable[[HopService], HopService]
+"""Round each hop: wraps the inner hop service, once, when the gateway is composed."""
+
+
+def chain(filters: tuple[Filter, ...], inner: Service) -> Service:
+    """``inner`` within ``filters``; the first is the outermost."""
+    for wrap in reversed(filters):
+        inner = wrap(inner)
+    return inner
+
+
+def chain_hops(filters: tuple[HopFilter, ...], inner: HopService) -> HopService:
+    """As ``chain``, round a hop."""
+    for wrap in reversed(filters):
+        inner = wrap(inner)
+    return inner

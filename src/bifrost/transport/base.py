@@ -1,0 +1,80 @@
+"""The door to upstreams: an ``UpstreamRequest`` in, an open answer out.
+
+Three stand behind it: our lean HTTP/1.1 (``pool``), httpx for proxies and HTTP/2 (``httpx``), and the built-in
+provider's (``mock``). Foreign exceptions end here: what comes out is of ``bifrost.errors``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from bifrost.providers.base import Headers, UpstreamRequest
+
+__all__ = ["Limits", "Upstream", "UpstreamAnswer"]
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """Bounds of one attempt, each told apart. Seconds, except ``deadline_s`` (absolute, trio's clock) and bytes."""
+
+    connect_s: float = 10.0
+    first_byte_s: float = 30.0
+    """From the request being written to the end of the response's head; writing counts."""
+    idle_s: float = 60.0
+    """Between two reads of the body; runs only while ``receive`` waits."""
+    deadline_s: float = float("inf")
+    """For the whole attempt."""
+    max_body_bytes: int = 256 * 1024 * 1024
+    """Of a decoded body read whole by ``read``."""
+
+
+class UpstreamAnswer(Protocol):
+    """A response whose head has come. Header names are lower case; codings of the body are taken off."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Headers: ...
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds spent so far waiting for the upstream: connecting, writing, reading."""
+        ...
+
+    async def receive(self) -> bytes:
+        """The next bytes of the body, at least one; ``b""`` when it has ended in good order.
+
+        Raises NetworkError if it was cut short or is malformed, StreamIdleTimeout or UpstreamTimeout if it is silent.
+        """
+        ...
+
+    async def read(self) -> bytes:
+        """The rest of the body. Raises as ``receive``, and NetworkError past ``max_body_bytes``."""
+        ...
+
+
+class Upstream(Protocol):
+    """All connections of one provider under one configuration."""
+
+    def open(
+        self, request: UpstreamRequest, limits: Limits
+    ) -> AbstractAsyncContextManager[UpstreamAnswer]:
+        """Send ``request`` and wait for the head of its answer; leaving gives the connection back or closes it.
+
+        Cancellation closes the connection at once. A request that died on a stale kept connection before any byte
+        of an answer is sent again once, on a fresh one. Raises NetworkError, UpstreamTimeout.
+        """
+        ...
+
+    def retire(self) -> None:
+        """Take no idle connection from now on and close those there are; answers under way run to their end.
+
+        Does not block. Called when a configuration is replaced and at drain.
+        """
+        ...

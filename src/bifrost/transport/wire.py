@@ -1,0 +1,197 @@
+"""One HTTP/1.1 connection on a trio stream: a request out, the response's bytes in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import attrs
+import trio
+
+from bifrost.transport.faults import bad_request, broken
+from bifrost.transport.response import ResponseReader
+
+if TYPE_CHECKING:
+    from bifrost.providers.base import UpstreamRequest
+
+__all__ = ["SMALL_BODY_BYTES", "Body", "Line", "Wire", "encode_head"]
+
+SMALL_BODY_BYTES = 64 * 1024
+"""Up to this a request is one piece, written before anything is read; kernels take as much without waiting."""
+
+EARLY_BODY_BYTES = 256 * 1024
+"""Of an answer that comes while the request is still being written, no more is read before the writing ends."""
+
+READ_BYTES = 64 * 1024
+
+TOKEN_BYTES = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+TARGET_BYTES = bytes(range(0x21, 0x7F))
+OURS = frozenset(
+    b"connection content-length expect keep-alive proxy-connection te trailer transfer-encoding upgrade".split()  # codespell:ignore te
+)
+"""Headers that are the connection's own affair (RFC 9110, section 7.6.1); what a request says of them is left out."""
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def _no_stray_input() -> bool:
+    return False
+
+
+@attrs.frozen
+class Line:
+    """An open byte stream to an upstream, with what a pool needs beside it.
+
+    ``hang_up`` closes it at once, without waiting and without farewell. ``is_readable`` tells without waiting
+    whether there is input; on an idle connection that is its end, or nothing we asked for.
+    """
+
+    stream: trio.abc.Stream
+    hang_up: Callable[[], None]
+    is_readable: Callable[[], bool] = _no_stray_input
+
+
+@attrs.define(eq=False)
+class Wire:
+    """A connection. It carries one exchange at a time, and knows of no limits in time: those are its user's."""
+
+    line: Line
+    opened_s: float
+    idle_since_s: float = 0.0
+    exchanges: int = 0
+    received_s: float = 0.0
+    """When input last came."""
+    _unwritten: bool = False
+
+    async def exchange(self, head: bytes, request: UpstreamRequest) -> ResponseReader:
+        """Write ``head`` (of ``encode_head``) and the body of ``request``, and read until the head of the response, or a ``fault``, is there.
+
+        An upstream may answer, and close, before it has read the whole request: the answer counts, not the broken
+        pipe. Cancellation leaves the connection in an unknown state: hang up.
+        """
+        reader = ResponseReader(to_head=request.method == b"HEAD")
+        self.exchanges += 1
+        if len(request.body) <= SMALL_BODY_BYTES:
+            await self._write(head + request.body)
+            while not reader.status and reader.fault is None:
+                await self.pull(reader)
+        else:
+            await self._exchange_large(head, request.body, reader)
+        return reader
+
+    def is_reusable(self, reader: ResponseReader) -> bool:
+        """Whether another exchange may follow ``reader``'s on this connection."""
+        return reader.is_reusable and not self._unwritten
+
+    async def pull(self, reader: ResponseReader) -> None:
+        """Wait for input and feed it to ``reader``; how the connection broke is for ``reader.fault`` to say."""
+        try:
+            data = await self.line.stream.receive_some(READ_BYTES)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            reader.fault = reader.fault or _reason(error)
+            return
+        finally:
+            self.received_s = trio.current_time()
+        if data:
+            reader.feed(bytes(data))
+        else:
+            reader.feed_eof()
+
+    async def _write(self, *pieces: bytes) -> None:
+        self._unwritten = True
+        try:
+            for piece in pieces:
+                await self.line.stream.send_all(piece)
+        except trio.BrokenResourceError:
+            # What the upstream had to say may have come before it closed: reading tells.
+            return
+        self._unwritten = False
+
+    async def _exchange_large(self, head: bytes, body: bytes, reader: ResponseReader) -> None:
+        self._unwritten = True
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write, head, body)
+            while not reader.status and reader.fault is None:
+                await self.pull(reader)
+            await self._read_early(reader)
+            # The last piece may be out without the writer having had its turn to say so.
+            await trio.lowlevel.checkpoint()
+            if reader.fault is not None or reader.ended:
+                nursery.cancel_scope.cancel()
+
+    async def _read_early(self, reader: ResponseReader) -> None:
+        """A refusal is read to its end, if it is a short one, before the writing is given up."""
+        while self._unwritten and reader.status >= 300 and reader.fault is None:
+            if reader.ended or reader.body_held > EARLY_BODY_BYTES:
+                break
+            await self.pull(reader)
+
+
+class Body:
+    """A response's body on its wire: the ``Source`` of an answer. Harmless when the wire is another's already."""
+
+    __slots__ = ("_reader", "_wire")
+
+    def __init__(self, wire: Wire, reader: ResponseReader) -> None:
+        self._wire = wire
+        self._reader = reader
+
+    def ready(self) -> bytes | None:
+        reader = self._reader
+        if data := reader.take():
+            return data
+        if reader.fault is not None:
+            raise broken(reader.fault)
+        return b"" if reader.ended else None
+
+    async def wait(self) -> float:
+        await self._wire.pull(self._reader)
+        return self._wire.received_s
+
+
+def encode_head(request: UpstreamRequest) -> bytes:
+    """Request line and headers, with ``host`` and ``content-length``. Raises BadRequest if they cannot be written."""
+    lines = [b"%b %b HTTP/1.1" % (request.method, request.target)]
+    names = [request.method]
+    is_hosted = False
+    for name, value in request.headers:
+        if name not in OURS:
+            is_hosted = is_hosted or name == b"host"
+            names.append(name)
+            lines.append(b"%b: %b" % (name, value))
+    if not is_hosted:
+        lines.append(b"host: " + _host(request))
+    if request.body or request.method not in {b"GET", b"HEAD", b"DELETE"}:
+        lines.append(b"content-length: %d" % len(request.body))
+    head = b"\r\n".join(lines)
+    _check(head, lines, names, request)
+    return head + b"\r\n\r\n"
+
+
+def _check(head: bytes, lines: list[bytes], names: list[bytes], request: UpstreamRequest) -> None:
+    """Refuse whatever could be read as another header or another request."""
+    ends = len(lines) - 1
+    if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:
+        raise bad_request("a header holds a line break or a NUL")
+    if b"".join(names).translate(None, TOKEN_BYTES) or not all(names):
+        raise bad_request("a header's name is not a token")
+    if request.target.translate(None, TARGET_BYTES) or not request.target:
+        raise bad_request("the target holds a space or a control character")
+
+
+def _host(request: UpstreamRequest) -> bytes:
+    origin = request.origin
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    if origin.port != DEFAULT_PORTS.get(origin.scheme):
+        host = f"{host}:{origin.port}"
+    try:
+        return host.encode("ascii" if host.isascii() else "idna")
+    except UnicodeError as error:
+        raise bad_request("the upstream's host name is none") from error
+
+
+def _reason(error: Exception) -> str:
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return "connection broken"

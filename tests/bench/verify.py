@@ -1,0 +1,76 @@
+"""Before anything is measured: does each gateway answer right, plain and streamed, and use all its keys?"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+
+from bench.gateways import KEYS, Gateway
+from bench.pacer import PACED_EVENTS
+from bench.upstream import ANSWER, TEXT
+
+__all__ = ["WrongAnswer", "verify"]
+
+TRIES = 60
+"""With three keys of at least 0.2, one is not seen in 60 draws once in 600,000 times."""
+
+
+class WrongAnswer(Exception):
+    """A gateway gives something else than its upstream said."""
+
+
+def verify(gateway: Gateway) -> None:
+    """Raises WrongAnswer."""
+    seen = {_plain(gateway) for _ in range(TRIES if gateway.command else 1)}
+    if gateway.command and seen != {f"Bearer {key}" for key in KEYS}:
+        raise WrongAnswer(f"{gateway.name} used the keys {sorted(seen)}")
+    if (text := _stream(gateway, "stream")) != TEXT:
+        raise WrongAnswer(f"{gateway.name} streamed {text[:200]!r}")
+    if (text := _stream(gateway, "paced")).count("@") != PACED_EVENTS:
+        raise WrongAnswer(f"{gateway.name} streamed at a pace {text[:200]!r}")
+
+
+def _plain(gateway: Gateway) -> str:
+    """The credential the upstream saw."""
+    answer: Any = json.loads(_ask(gateway, "plain"))
+    expected: Any = ANSWER
+    try:
+        text = answer["choices"][0]["message"]["content"]
+        usage = answer["usage"]["total_tokens"]
+        fingerprint = answer["system_fingerprint"]
+    except (KeyError, TypeError):
+        raise WrongAnswer(f"{gateway.name} answered {answer}") from None
+    if (text, usage) != (
+        expected["choices"][0]["message"]["content"],
+        expected["usage"]["total_tokens"],
+    ):
+        raise WrongAnswer(f"{gateway.name} answered {answer}")
+    return str(fingerprint)
+
+
+def _stream(gateway: Gateway, kind: str) -> str:
+    """The text of a whole stream."""
+    lines = _ask(gateway, kind).decode().splitlines()
+    events = [line.removeprefix("data:").strip() for line in lines if line.startswith("data:")]
+    if not events or events.pop() != "[DONE]":
+        raise WrongAnswer(f"{gateway.name} did not end its stream: {lines[-3:]}")
+    choices = [choice for event in events for choice in json.loads(event).get("choices", ())]
+    return "".join(choice["delta"].get("content") or "" for choice in choices)
+
+
+def _ask(gateway: Gateway, kind: str) -> bytes:
+    route = gateway.routes[kind]
+    connection = http.client.HTTPConnection("127.0.0.1", route.port, timeout=30)
+    try:
+        headers = {"Content-Type": "application/json", **route.headers}
+        connection.request("POST", route.path, route.body(kind), headers)
+        answer = connection.getresponse()
+        body = answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise WrongAnswer(f"{gateway.name} did not answer: {error}") from error
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise WrongAnswer(f"{gateway.name} answered {answer.status}: {body[:500]!r}")
+    return body

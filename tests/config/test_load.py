@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bifrost.config.load import ConfigError, ConfigErrors, detect_providers, parse_config
+from bifrost.config.secret import Secret
+from bifrost.config.settings import ClientSettings, Config
+
+FILES = Path(__file__).parent / "files"
+ENVIRON = {
+    name: f"value-of-{name}"
+    for name in (
+        "OPENAI_API_KEY", "OPENAI_API_KEY_2", "PROXY_PASSWORD", "AZURE_KEY", "VERTEX", "AWS_ID", "AWS_SECRET", "VK_ONE",
+        "ADMIN_PASSWORD", "BIFROST_ENCRYPTION_KEY", "PG_HOST", "PG_PASSWORD", "MCP_URL", "MCP_TOKEN", "OTEL_KEY",
+    )
+} | {"AZURE_ENDPOINT": "https://me.openai.azure.com"}  # fmt: skip
+
+
+def load(name: str) -> Config:
+    return parse_config((FILES / name).read_text(), ENVIRON)
+
+
+def errors_of(text: str) -> list[str]:
+    with pytest.raises(ConfigErrors) as caught:
+        parse_config(text, {})
+    return [str(error) for error in caught.value.errors]
+
+
+def test_a_first_file_of_the_original_loads_as_it_is() -> None:
+    config = load("first.json")
+
+    (key,) = config.providers["openai"].keys
+    assert key.value == Secret("value-of-OPENAI_API_KEY", reference="env.OPENAI_API_KEY")
+    assert key.models == ("gpt-4o-mini", "gpt-4o")
+    assert key.use_for_batch_api
+    assert (config.warnings, config.unbuilt, config.unguarded) == ((), (), ())
+
+
+def test_the_original_s_providers_load_as_they_are() -> None:
+    config = load("providers.json")
+
+    openai = config.providers["openai"]
+    assert [(key.name, key.weight) for key in openai.keys] == [("oa-1", 0.7), ("oa-2", 0.3)]
+    assert openai.keys[1].value.reveal() == "value-of-OPENAI_API_KEY_2"
+    assert (openai.concurrency, openai.buffer_size, openai.disable_store) == (3, 10, True)
+    network = openai.network
+    assert (network.retry_backoff_initial, network.retry_backoff_max, network.max_retries) == (
+        100,
+        2000,
+        3,
+    )
+    assert (network.default_request_timeout_in_seconds, network.max_conns_per_host) == (30.0, 10000)
+    assert network.base_url == "https://api.openai.com"
+    assert openai.proxy is not None
+    assert openai.proxy.password == Secret(
+        "value-of-PROXY_PASSWORD", reference="env.PROXY_PASSWORD"
+    )
+    assert config.client.header_filter_config.allowlist == ("x-trace-*", "anthropic-beta")
+    assert config.warnings == ()
+
+
+def test_key_sections_become_address_model_and_deployments() -> None:
+    providers = load("providers.json").providers
+
+    assert providers["azure"].keys[0].deployments == {"gpt-4o": "my-gpt"}
+    assert providers["azure"].keys[0].models == ()
+    assert providers["bedrock"].keys[0].deployments == {"claude": "us.anthropic.claude"}
+    assert providers["vertex"].keys[0].deployments == {}
+    assert (providers["vllm"].keys[0].url, providers["vllm"].keys[0].model_name) == (
+        "http://10.0.0.1:8000",
+        "qwen",
+    )
+    assert providers["ollama"].keys[0].url == "http://localhost:11434"
+    custom = providers["my-llm"].custom
+    assert custom is not None
+    assert custom.request_path_overrides == {"chat_completion": "/v2/chat"}
+
+
+def test_providers_and_overrides_that_are_not_built_are_kept_and_named() -> None:
+    config = load("providers.json")
+
+    assert set(config.unbuilt) == {
+        "providers.azure", "providers.vertex", "providers.bedrock", "providers.replicate",
+        "providers.openai.pricing_overrides",
+    }  # fmt: skip
+    assert "azure" in config.providers
+
+
+def test_governance_of_the_original_loads_and_its_protections_are_named() -> None:
+    config = load("governance.json")
+
+    assert config.unbuilt == ("governance", "governance.auth_config")
+    assert set(config.unguarded) == {
+        "governance.auth_config.is_enabled", "governance.virtual_keys", "governance.budgets",
+        "governance.rate_limits", "governance.model_configs", "governance.providers", "governance.customers",
+    }  # fmt: skip
+
+
+def test_every_other_section_loads_and_is_named() -> None:
+    config = load("rooms.json")
+
+    assert set(config.unbuilt) == {
+        "encryption_key", "framework", "config_store", "logs_store", "vector_store", "mcp", "plugins", "websocket",
+        "compat", "cluster_config", "saml_config", "load_balancer_config", "guardrails_config", "audit_logs",
+    }  # fmt: skip
+    assert set(config.unguarded) == {"guardrails_config.guardrail_rules", "saml_config.enabled"}
+    assert config.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "unbuilt", "unguarded"),
+    [
+        ("governance: {}", (), ()),
+        ("governance:", (), ()),
+        ("governance: {auth_config: {is_enabled: false}}", (), ()),
+        ("governance: {teams: [{id: t, name: t}]}", ("governance",), ()),
+        ("auth_config: {is_enabled: true, admin_username: a, admin_password: b}", ("auth_config",), ("auth_config.is_enabled",)),
+        ("config_store: {enabled: false}", (), ()),
+        ("config_store: {type: sqlite, config: {path: x}}", ("config_store",), ()),
+        ("plugins: [{name: a, enabled: false}]", (), ()),
+        ("mcp: {}", (), ()),
+        ("saml_config: {enabled: false}", (), ()),
+        ("saml_config: {}", (), ()),
+        ("audit_logs: {disabled: true}", (), ()),
+        ("encryption_key: ''", (), ()),
+        ("guardrails_config: {guardrail_rules: [{id: 1, name: a, enabled: false}]}", ("guardrails_config",), ()),
+        ("client: {enable_litellm_fallbacks: true}", ("client.enable_litellm_fallbacks",), ()),
+        ("client: {enforce_auth_on_inference: true}", (), ("client.enforce_auth_on_inference",)),
+        ("client: {enforce_scim_auth: true}", (), ("client.enforce_auth_on_inference",)),
+    ],
+)  # fmt: skip
+def test_only_what_is_asked_for_is_named(
+    text: str, unbuilt: tuple[str, ...], unguarded: tuple[str, ...]
+) -> None:
+    config = parse_config(text, {})
+
+    assert (config.unbuilt, config.unguarded) == (unbuilt, unguarded)
+
+
+def test_all_errors_of_all_sections_are_told_at_once() -> None:
+    errors = errors_of("""
+clients: {}
+client: {max_inflight: 0}
+providers:
+  openai:
+    keys: [{name: a, value: x, weight: -1}, {name: a, value: y}]
+    keys_: []
+  opnai: {}
+plugins: [{name: x}]
+auth_config: {}
+governance: {auth_config: {}}
+""")
+
+    assert [error.split(": found")[0] for error in errors] == [
+        "clients",
+        "client.max_inflight",
+        "providers.openai.keys_",
+        "providers.openai.keys[0].weight",
+        "providers.openai.keys[1].name",
+        "providers.opnai",
+        "plugins[0].enabled",
+        "auth_config",
+    ]
+
+
+@pytest.mark.parametrize("text", ["[1]", "x", "a: [", "a: 1\na: 1"])
+def test_a_document_that_is_no_configuration_is_refused(text: str) -> None:
+    assert errors_of(text)
+
+
+def test_unset_references_of_other_sections_are_warned_about_with_their_path() -> None:
+    config = parse_config("encryption_key: env.NOT_THERE", {})
+
+    assert config.warnings == ("encryption_key: NOT_THERE is not set",)
+
+
+def test_without_a_file_there_are_defaults() -> None:
+    assert parse_config("", {}) == Config(client=ClientSettings())
+
+
+def test_providers_are_detected_where_the_file_names_none() -> None:
+    environ = {
+        "OPENAI_KEY": "a",
+        "OPENAI_API_KEY": " b ",
+        "MISTRAL_KEY": "c",
+        "ANTHROPIC_API_KEY": " ",
+    }
+
+    config = parse_config("providers: {}", environ)
+
+    assert list(config.providers) == ["openai", "mistral"]
+    (key,) = config.providers["openai"].keys
+    assert (key.name, key.value) == (
+        "OPENAI_API_KEY_auto_detected",
+        Secret("b", reference="env.OPENAI_API_KEY"),
+    )
+    assert (key.models, key.weight) == (("*",), 1.0)
+    assert config.providers == detect_providers(environ)
+    assert list(parse_config("providers: {mock: {}}", environ).providers) == ["mock"]
+
+
+def test_the_project_s_own_file_is_good_and_warns_once() -> None:
+    text = (Path(__file__).parents[2] / "config.yaml").read_text()
+
+    config = parse_config(text, {})
+
+    assert list(config.providers) == ["mock", "openai"]
+    assert len(config.warnings) == 1
+    assert "OPENAI_API_KEY is not set" in config.warnings[0]
+    assert '"openai-main"' in config.warnings[0]
+    assert (config.unbuilt, config.unguarded) == ((), ())
+
+
+@settings(deadline=None)
+@given(
+    secret=st.text(st.sampled_from("abcdefXYZ0123456789-_"), min_size=13, max_size=60),
+    slot=st.sampled_from(
+        [
+            "keys: [{name: a, value: S, weight: x}]",
+            "keys: [{name: a, value: [S]}]",
+            "keys: [{name: a, value: {value: S, x: 1}}]",
+            "keys: [{name: a, bedrock_key_config: {secret_key: S}}]",
+            "keys: [{name: a, value: 1, weight: S}]",
+            "network_config: {base_url: 'http://u:S@h', extra_headers: {a: S}}",
+            "network_config: {max_retries: S}",
+            "proxy_config: {type: http, url: 'http://u:S@h', password: S}",
+            "proxy_config: {type: http, password: S}",
+        ]
+    ),
+)
+def test_no_secret_is_ever_told(secret: str, slot: str) -> None:
+    text = "providers: {openai: {" + slot.replace("S", json.dumps("q" * 12 + secret)) + "}}"
+    text = text.replace("'http://u:\"", "'http://u:").replace("\"@h'", "@h'")
+
+    with pytest.raises(ConfigErrors) as caught:
+        parse_config(text, {})
+
+    assert secret not in str(caught.value) + repr(caught.value.errors)
+
+
+@settings(deadline=None)
+@given(st.sampled_from([path.name for path in FILES.glob("*.json")]), st.data())
+def test_a_broken_file_is_told_about_and_nothing_else_happens(
+    name: str, data: st.DataObject
+) -> None:
+    tree = json.loads((FILES / name).read_text())
+    junk: object = data.draw(
+        st.sampled_from([None, True, -1, 1e400, "x", [], {}, [[1]], {"a": {"b": []}}])
+    )
+    node, key = tree, data.draw(st.sampled_from(sorted(tree)))
+    while data.draw(st.booleans()) and isinstance(node[key], dict | list) and node[key]:
+        node = node[key]
+        key = data.draw(
+            st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node)))
+        )
+    node[key] = junk
+
+    told: tuple[ConfigError, ...] = ()
+    try:
+        parse_config(json.dumps(tree), {})
+    except ConfigErrors as refused:
+        told = refused.errors
+
+    assert all("; allowed: " in str(error) for error in told)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from bifrost.errors import BadRequest, BodyTooLarge
+from bifrost.integrations import native, openai
+from bifrost.integrations.base import Request, unpack
+from bifrost.schema.call import Operation, Surface
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP ", "identity", ""])
+def test_a_body_is_unpacked(coding: str) -> None:
+    sent = gzip.compress(b"{}") if "g" in coding.lower() else b"{}"
+
+    assert unpack(sent, coding, 2) == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("body", "coding"),
+    [
+        (b"{}", "gzip"),
+        (gzip.compress(b"{}")[:-3], "gzip"),
+        (b"{}", "lzma"),
+        (gzip.compress(gzip.compress(b"{}")), "gzip, gzip"),
+        (b"{}", "\xff"),
+    ],
+)
+def test_a_broken_body_is_refused(body: bytes, coding: str) -> None:
+    with pytest.raises(BadRequest, match=r"^invalid compressed request body: ") as caught:
+        unpack(body, coding, 100)
+
+    assert caught.value.status == 400
+
+
+def test_a_body_that_grows_too_large_is_refused() -> None:
+    bomb = gzip.compress(bytes(10_000_000))
+
+    with pytest.raises(BodyTooLarge) as caught:
+        unpack(bomb, "gzip", 1000)
+
+    told = "decompressed request body exceeds max allowed size of 1000 bytes"
+    assert caught.value.message == told
+    assert caught.value.status == 413
+
+
+def test_chat_has_a_route_on_each_surface() -> None:
+    routes = {route.path: route for route in (*openai.ROUTES, *native.ROUTES)}
+
+    assert {path: route.integration.surface for path, route in routes.items()} == {
+        "/openai/v1/chat/completions": Surface.OPENAI,
+        "/openai/chat/completions": Surface.OPENAI,
+        "/v1/chat/completions": Surface.NATIVE,
+    }
+    assert {route.operation for route in routes.values()} == {Operation.CHAT}
+
+
+def test_a_request_does_not_show_its_headers_or_body() -> None:
+    request = Request(
+        id="r",
+        route=native.ROUTES[0],
+        headers=((b"authorization", b"secret"),),
+        body=b"secret",
+        remote_addr="",
+        received_s=0.0,
+    )
+
+    assert "secret" not in repr(request)
