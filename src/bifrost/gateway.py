@@ -38,7 +38,7 @@ from bifrost.http.doors import Doors, Phase, compile_views
 from bifrost.http.health import health_routes
 from bifrost.http.inference import Inference
 from bifrost.http.models import model_routes
-from bifrost.http.server import Server
+from bifrost.http.server import serve as serve_http
 from bifrost.integrations import native, openai
 from bifrost.observe.filter import Observer
 from bifrost.observe.http import HttpMeter
@@ -252,9 +252,15 @@ class Gateway:
         settings.bind = [f"{self.options.host}:{self.options.port}"]
         # A few seconds above our own grace, so that callers see the router's error event and not a cut.
         settings.graceful_timeout = self.config.client.drain_timeout_s + HURRY_S + 5.0
-        server = Server(self._front(), settings, self._stopping, self._note_front_defect)
+        serve_front = partial(
+            serve_http,
+            self._front(),
+            settings,
+            self._stopping,
+            on_defect=self._note_front_defect,
+        )
         async with trio.open_nursery() as nursery:
-            urls = await nursery.start(server.run)
+            urls = await nursery.start(serve_front)
             task_status.started(urls[0])
         self._served.set()
 

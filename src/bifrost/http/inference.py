@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call
 
 __all__ = ["Inference"]
-
-GONE = "bifrost.gone"
-"""The ASGI extension of our own lane: call it with a function that is to be called, once, when the caller hangs up."""
 
 JSON_TYPE = (b"content-type", b"application/json")
 
@@ -56,7 +53,7 @@ class Inference:
         except GatewayError as error:
             await self._refuse(reply, Failed(error), None, views)
             return
-        await self._watched(call, scope, receive, reply, views)
+        await self._watched(call, receive, reply, views)
 
     async def _call(
         self,
@@ -91,15 +88,9 @@ class Inference:
         return route.parse(request, views.catalog, views.headers)
 
     async def _watched(
-        self, call: Call, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply, views: Views
+        self, call: Call, receive: ASGIReceiveCallable, reply: Reply, views: Views
     ) -> None:
         """Serve ``call`` for as long as its caller is there."""
-        on_gone = scope["extensions"].get(GONE)
-        if on_gone is not None:
-            with trio.CancelScope() as wish:
-                cast("Callable[[Callable[[], object]], None]", on_gone)(wish.cancel)
-                await self._exchange(call, reply, views)
-            return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
             await self._exchange(call, reply, views)

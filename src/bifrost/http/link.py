@@ -42,7 +42,7 @@ def link_of(stream: trio.SocketStream | TLSStream) -> Link:
     inner = stream if isinstance(stream, trio.SocketStream) else stream.transport_stream
     sock = inner.socket
 
-    def hang_up(reset: bool) -> None:  # noqa: FBT001  a Callable has no keywords
+    def hang_up(reset: bool) -> None:
         if reset:
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
