@@ -49,6 +49,9 @@ def parse_document(text: str) -> tuple[object, tuple[ConfigError, ...]]:
         builder = _Builder(iter(yaml.parse(_unpaired(text), Loader=loader)))
         return builder.document(), tuple(builder.errors)
     except yaml.MarkedYAMLError as error:
+        if "maximum nesting depth" in str(error.problem):
+            # libyaml from 0.2.6 on stops by itself, a little before our own bound could.
+            raise _too_deep("") from None
         raise _fatal("", _where(error), "well-formed YAML or JSON") from None
     except (yaml.YAMLError, UnicodeError):
         raise _fatal("", "characters that YAML does not allow", "printable Unicode") from None
@@ -67,6 +70,10 @@ def _joined(high: str, low: str) -> str:
 
 def _fatal(path: str, found: str, allowed: str) -> ConfigErrors:
     return ConfigErrors([ConfigError(path, found, allowed)])
+
+
+def _too_deep(path: str) -> ConfigErrors:
+    return _fatal(path, "too deep a nesting", f"up to {MAX_DEPTH} levels")
 
 
 def _where(error: yaml.MarkedYAMLError) -> str:
@@ -98,7 +105,7 @@ class _Builder:
 
     def _value(self, event: yaml.Event, path: str, depth: int) -> object:
         if depth > MAX_DEPTH:
-            raise _fatal(path, "too deep a nesting", f"up to {MAX_DEPTH} levels")
+            raise _too_deep(path)
         before = self._count
         self._add(1, path)
         match event:

@@ -6,13 +6,14 @@ out, but for ``close``. Sources: the ASGI specification 3.0 (HTTP), RFC 9112, se
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from email.utils import formatdate
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hypercorn.typing import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
 
     from bifrost.http.head import Head

@@ -15,18 +15,20 @@ from urllib.parse import unquote
 
 import attrs
 import trio
+from hypercorn.typing import ASGIFramework
 
 from bifrost.errors import BadRequest, GatewayError, InternalError
 from bifrost.http.answer import Answer, ServerLines
 from bifrost.http.cors import SECURITY_HEADERS
 from bifrost.http.head import Head
 from bifrost.http.incoming import Incoming
-from bifrost.http.link import Link
 from bifrost.http.watch import Limits, Post, Watch
 from bifrost.integrations.envelope import error_body, error_headers
 
 if TYPE_CHECKING:
-    from hypercorn.typing import ASGIFramework, ASGIReceiveEvent, ASGISendEvent, HTTPScope
+    from hypercorn.typing import ASGIReceiveEvent, ASGISendEvent, HTTPScope
+
+    from bifrost.http.link import Link
 
 __all__ = ["Lane", "Site"]
 
@@ -305,8 +307,8 @@ class Turn:
         if not self._is_body_told:
             await self._body()
             incoming = self._lane.incoming
-            data = b"" if self._is_deaf else incoming.take()
-            if data or (incoming.ended and not self._is_deaf):
+            data = b"" if self._is_deaf() else incoming.take()
+            if data or (incoming.ended and not self._is_deaf()):
                 self._is_body_told = incoming.ended
                 return {"type": "http.request", "body": data, "more_body": not incoming.ended}
         else:
@@ -328,12 +330,15 @@ class Turn:
         data = answer.accept(message, site.lines.at(site.wall_clock()), may_persist=may_persist)
         if data:
             await lane.write(data)
+        self._heed(lane)
+
+    def _heed(self, lane: Lane) -> None:
+        """See, after a message is out, whether the turn or the connection has ended with it."""
         if lane.is_broken:
             self._leave()
-        elif answer.is_ended and self._pulling is not None:
+        elif self.answer.is_ended and self._pulling is not None:
             self._pulling.cancel()
 
-    @property
     def _is_deaf(self) -> bool:
         """Nothing that comes now belongs to this request, or can be believed."""
         return self.is_left or self.is_over or self.answer.is_ended
@@ -341,7 +346,7 @@ class Turn:
     async def _body(self) -> None:
         """Wait until there is something of the body, or it is over with it."""
         incoming, limits = self._lane.incoming, self._lane.site.limits
-        while not incoming.ended and not self._is_deaf and not incoming.has_body:
+        while not incoming.ended and not self._is_deaf() and not incoming.has_body:
             if incoming.fault is not None or self._lane.is_ended:
                 self.is_left = True
                 return
@@ -359,7 +364,7 @@ class Turn:
         """Wait for the client to go. What it sends meanwhile is ahead of its turn, and read up to a bound."""
         lane = self._lane
         bound = lane.site.limits.ahead_bytes
-        while not lane.is_ended and not self._is_deaf:
+        while not lane.is_ended and not self._is_deaf():
             await self._pull(math.inf, is_full=lane.incoming.ahead_bytes >= bound)
 
     async def _pull(self, within_s: float, *, is_full: bool = False) -> bool:

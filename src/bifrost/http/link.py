@@ -6,14 +6,11 @@ import contextlib
 import socket
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import attrs
 import trio
 from hypercorn.utils import parse_socket_addr
-
-if TYPE_CHECKING:
-    from typing import Any
 
 __all__ = ["Link", "Replayed", "TLSStream", "link_of"]
 
@@ -70,7 +67,7 @@ class Replayed(trio.abc.Stream):
         self._data = data
         self._stall_s = stall_s
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._inner, name)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:

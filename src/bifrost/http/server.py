@@ -6,13 +6,14 @@ Binding, TLS and lifespan are hypercorn's too, and its ``Config`` says how.
 from __future__ import annotations
 
 import logging
+import ssl
 import time
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
 from hypercorn.trio.lifespan import Lifespan
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
@@ -26,9 +27,8 @@ from bifrost.http.watch import Limits
 
 if TYPE_CHECKING:
     import socket
-    import ssl
+    from collections.abc import Awaitable, Callable
 
-    from hypercorn.config import Config
     from hypercorn.typing import ASGIFramework
 
 __all__ = ["serve"]

@@ -6,13 +6,11 @@ A cancel scope with a deadline costs as much as a tenth of a small request's who
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import attrs
 import trio
 
-if TYPE_CHECKING:
-    from bifrost.http.link import Link
+from bifrost.http.link import Link
 
 __all__ = ["ROUND_S", "Limits", "Post", "Watch"]
 
