@@ -22,6 +22,8 @@ from system.upstream import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from system.process import Gateway
 
 pytestmark = pytest.mark.system
@@ -36,8 +38,21 @@ WEATHER: Any = {
 }
 
 
+OPENED: list[openai.OpenAI] = []
+
+
 def sdk(gateway: Gateway, path: str = "/openai", **more: Any) -> openai.OpenAI:
-    return openai.OpenAI(base_url=gateway.url + path, api_key="unused", max_retries=0, **more)
+    """A client of ``gateway``, closed when its test is over."""
+    client = openai.OpenAI(base_url=gateway.url + path, api_key="unused", max_retries=0, **more)
+    OPENED.append(client)
+    return client
+
+
+@pytest.fixture(autouse=True)
+def _closed_clients() -> Iterator[None]:
+    yield
+    while OPENED:
+        OPENED.pop().close()
 
 
 async def in_thread(call: Any, *args: Any, **kwargs: Any) -> Any:

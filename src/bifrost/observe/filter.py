@@ -72,7 +72,7 @@ class _Observed:
         trace: TracebackType | None,
     ) -> bool | None:
         try:
-            return await self._inner.__aexit__(kind, error, trace)
+            return await self._inner.__aexit__(kind, error, trace)  # noqa: ASYNC102  the inner one ends here
         finally:
             if self._exchange is not None:
                 self._observer.read(self._exchange.record)

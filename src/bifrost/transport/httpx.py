@@ -87,7 +87,7 @@ class _AnswerStream(httpx.AsyncByteStream):
         self._answer = answer
         self._request = request
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncIterator[bytes]:  # noqa: ASYNC900  the form that httpx asks for
         try:
             while data := await self._answer.receive():
                 yield data
