@@ -39,12 +39,15 @@ class Gateway:
     def events(self, name: str) -> list[dict[str, Any]]:
         return [line for line in self.lines if line.get("event") == name]
 
-    async def wait_for(self, name: str, count: int = 1) -> list[dict[str, Any]]:
-        """Until so many log lines with that event are there."""
+    async def wait_for(self, name: str, count: int = 1, **fields: Any) -> list[dict[str, Any]]:
+        """Until so many log lines with that event, and with these fields, are there."""
         with trio.fail_after(START_S):
-            while len(found := self.events(name)) < count:
+            while len(found := self._with(name, fields)) < count:
                 await trio.sleep(0.02)
         return found
+
+    def _with(self, name: str, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [line for line in self.events(name) if fields.items() <= line.items()]
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
