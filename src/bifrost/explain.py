@@ -1,4 +1,4 @@
-"""Says who would serve a call, and why the others would not. Reads the configuration only; sends nothing."""
+"""Says who would serve a call, and why the others would not. Reads the configuration and its certificates; sends nothing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bifrost.policy.balance import chances
 from bifrost.policy.eligibility import eligible
 from bifrost.providers.table import build_adapter
 from bifrost.schema.call import Caller, Operation, Target
+from bifrost.transport.choose import upstream_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +38,7 @@ class Wish:
 def explain(config: Config, model: str, headers: Sequence[tuple[str, str]]) -> str:
     """What a chat request for ``model`` to the OpenAI surface with ``headers`` would meet, in lines of text."""
     catalog = Catalog.of(config)
-    lower = tuple((n.lower().encode("latin-1"), v.encode("latin-1", "replace")) for n, v in headers)
+    lower = tuple((_encoded(name.lower()), _encoded(value)) for name, value in headers)
     try:
         caller = HeaderRules.of(config.client).read(lower, "")
     except BadRequest as error:
@@ -47,6 +48,8 @@ def explain(config: Config, model: str, headers: Sequence[tuple[str, str]]) -> s
     target = catalog.parse(model, default if is_open else "")
     if not target.provider:
         return f"refused: provider is required; {default} has no usable key, and {model} names no other provider"
+    if not target.model.strip():
+        return "refused: model is required"
     return "\n".join(
         (
             f"provider  {target.provider}",
@@ -56,6 +59,10 @@ def explain(config: Config, model: str, headers: Sequence[tuple[str, str]]) -> s
     )
 
 
+def _encoded(text: str) -> bytes:
+    return text.encode("latin-1", "replace")
+
+
 def _keys(config: Config, target: Target, caller: Caller) -> Iterator[str]:
     settings = config.providers.get(target.provider)
     if settings is None:
@@ -63,6 +70,7 @@ def _keys(config: Config, target: Target, caller: Caller) -> Iterator[str]:
         return
     try:
         build_adapter(settings)
+        upstream_for(settings)
     except ConfigurationMissing as error:
         yield f"refused: {error.message}"
         return
@@ -90,10 +98,6 @@ def _eligible(settings: ProviderSettings, wish: Wish) -> Iterator[str]:
     names = {key.id: key.name for key in settings.keys}
     for key_id, reason in found.reasons.items():
         yield f"not       {names.get(key_id, key_id)}: {reason}"
-    if _hedges(settings):
+    # Only what is eligible can be raced: a pinned key has no company.
+    if settings.hedge_after_ms is not None and len(found.keys) > 1:
         yield f"hedge     a second key after {settings.hedge_after_ms} ms of silence"
-
-
-def _hedges(settings: ProviderSettings) -> bool:
-    """Whether a second key would be raced against a slow first."""
-    return settings.hedge_after_ms is not None and len(settings.keys) > 1

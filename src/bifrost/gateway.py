@@ -12,6 +12,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from hypercorn.config import Config as HypercornConfig
 from bifrost.actors.discovery import Discovery
 from bifrost.actors.hop import Means
 from bifrost.actors.key_pool import KeyPool
+from bifrost.actors.mailbox import ActorDied
 from bifrost.actors.messages import Generation, PoolView
 from bifrost.actors.router import Router
 from bifrost.actors.supervisor import supervise
@@ -44,7 +46,7 @@ from bifrost.observe.filter import Observer
 from bifrost.observe.http import HttpMeter
 from bifrost.observe.lines import call_level, call_line
 from bifrost.observe.logs import LEVELS, Logs, Sink
-from bifrost.observe.prometheus import Metrics
+from bifrost.observe.prometheus import Metrics, custom_labels
 from bifrost.providers.table import build_adapter
 from bifrost.service import chain
 from bifrost.transport.choose import upstream_for
@@ -300,7 +302,8 @@ class Gateway:
     async def _render_metrics(self, accept: str) -> tuple[bytes, str]:
         views: list[PoolView] = []
         for pool in tuple(self._pools.values()):
-            with trio.move_on_after(SNAPSHOT_S):
+            # A pool that keeps crashing is left out: the others must still be seen.
+            with trio.move_on_after(SNAPSHOT_S), suppress(ActorDied):
                 views.append(await pool.ask_snapshot())
         return self._metrics.render(views, accept)
 
@@ -327,6 +330,9 @@ def serve(options: ServeOptions) -> int:
     config = read()
     logs = Logs(LEVELS[options.log_level], options.log_style, Sink())
     for notice in notices(config):
+        logs.warning("configuration", notice=notice)
+    for name in custom_labels(config.client.prometheus_labels)[1]:
+        notice = f"client.prometheus_labels: {name} is a label already, so it is left out"
         logs.warning("configuration", notice=notice)
     return trio.run(_live, Gateway(config, options, read, logs))
 

@@ -9,9 +9,17 @@ import attrs
 import trio
 
 from bifrost.actors.key_pool import KeyPool
+from bifrost.actors.mailbox import ActorDied
 from bifrost.actors.messages import AttemptOutcome, Granted, Need, Refused
+from bifrost.codecs.json import dumps
 from bifrost.config.settings import KeySettings
-from bifrost.errors import ConfigurationMissing, GatewayError, UnsupportedOperation
+from bifrost.errors import (
+    ConfigurationMissing,
+    GatewayError,
+    ProviderUnavailable,
+    UnsupportedOperation,
+    UpstreamError,
+)
 from bifrost.schema.call import Call, Operation, Target
 from bifrost.transport.base import Limits
 
@@ -19,6 +27,11 @@ __all__ = ["Discovery", "KeyModels"]
 
 UNLISTABLE = frozenset({"disabled", "blank"})
 """States of keys that nobody is asked with."""
+
+FAILED = "failed"
+
+NOBODY = KeySettings(id="", name="")
+"""Where there is no key to name."""
 
 
 @attrs.frozen(kw_only=True)
@@ -57,38 +70,56 @@ class Discovery:
             text = f"{Operation.LIST_MODELS.value} is not supported by {provider} provider"
             rows.append(_failed(provider, UnsupportedOperation(text)))
             return
-        view = await pool.ask_snapshot()
-        key_ids = [key.id for key in view.keys if key.state not in UNLISTABLE]
-        if not key_ids:
+        try:
+            view = await pool.ask_snapshot()
+        except ActorDied:
+            text = f"provider {provider} is unavailable"
+            rows.append(_failed(provider, ProviderUnavailable(text, code="pool_broken")))
+            return
+        keys = [key for key in view.keys if key.state not in UNLISTABLE]
+        if not keys:
             text = f"no keys found for provider: {provider} and model: "
             rows.append(_failed(provider, ConfigurationMissing(text)))
         async with trio.open_nursery() as nursery:
-            for key_id in key_ids:
-                nursery.start_soon(self._list_key, pool, key_id, call, rows)
+            for key in keys:
+                # A failed key is lent to nobody, yet this is what may bring it back: it is taken past the pool's choice.
+                need = Need(
+                    model="",
+                    operation=Operation.LIST_MODELS,
+                    pin_id=key.id,
+                    direct=key.state == FAILED,
+                )
+                nursery.start_soon(self._list_key, pool, key.id, need, call, rows)
 
     async def _list_key(
-        self, pool: KeyPool, key_id: str, call: Call, rows: list[KeyModels]
+        self, pool: KeyPool, key_id: str, need: Need, call: Call, rows: list[KeyModels]
     ) -> None:
-        need = Need(model="", operation=Operation.LIST_MODELS, pin_id=key_id)
         lease = pool.lease(need, draw=self.rng.random(), deadline_s=call.deadline_s)
         async with lease as held:
-            if isinstance(held, Refused) or held.granted.key is None:
-                rows.append(_failed(pool.name, ConfigurationMissing("key is resting")))
+            if isinstance(held, Refused):
+                text = f"provider {pool.name} lends no key to list its models: {held.reason}"
+                resting = ProviderUnavailable(text, retry_after_s=held.retry_after_s)
+                rows.append(_failed(pool.name, resting))
                 return
-            key = held.granted.key
+            key = held.granted.key or _stored(held.granted, key_id)
             try:
-                models = await self._ask(held.granted, call)
+                models = await self._ask(held.granted, key, call)
             except GatewayError as error:
-                held.outcome = AttemptOutcome(error_class=error.error_class, status=error.status)
+                held.outcome = AttemptOutcome(
+                    error_class=error.error_class,
+                    status=error.status,
+                    retry_after_s=error.retry_after_s,
+                )
                 rows.append(KeyModels(provider=pool.name, key=key, error=error))
                 return
             held.outcome = AttemptOutcome(status=200)
             rows.append(KeyModels(provider=pool.name, key=key, models=models))
         pool.tell_probe(key.id, ok=True)
 
-    async def _ask(self, granted: Granted, call: Call) -> tuple[dict[str, object], ...]:
+    async def _ask(
+        self, granted: Granted, key: KeySettings, call: Call
+    ) -> tuple[dict[str, object], ...]:
         adapter, network = granted.generation.adapter, granted.generation.settings.network
-        key = granted.key or KeySettings(id="", name="")
         request = adapter.encode(call, Target(adapter.name, ""), key)
         timeout_s = network.default_request_timeout_in_seconds
         limits = Limits(
@@ -103,8 +134,23 @@ class Discovery:
                 raise adapter.decode_error(
                     answer.status, answer.headers, body, key, now_unix_s=self.wall()
                 )
-        return adapter.decode_models(body)
+        return _tellable(adapter.decode_models(body))
+
+
+def _stored(granted: Granted, key_id: str) -> KeySettings:
+    """The configured key of that id; nobody's, which its provider will refuse, if it went with a reload just now."""
+    return next((key for key in granted.generation.settings.keys if key.id == key_id), NOBODY)
+
+
+def _tellable(models: tuple[dict[str, object], ...]) -> tuple[dict[str, object], ...]:
+    """``models``, if they can be written again. Raises UpstreamError for what is nested too deeply for that."""
+    try:
+        dumps(models)
+    except TypeError as error:
+        text = "failed to unmarshal response from provider API"
+        raise UpstreamError(text, cause=str(error)) from None
+    return models
 
 
 def _failed(provider: str, error: GatewayError) -> KeyModels:
-    return KeyModels(provider=provider, key=KeySettings(id="", name=""), error=error)
+    return KeyModels(provider=provider, key=NOBODY, error=error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import trio
@@ -11,6 +11,7 @@ import trio
 from bifrost.errors import GatewayError
 from bifrost.http.body import CallerGone, read_body
 from bifrost.http.doors import Doors
+from bifrost.http.lane import GONE
 from bifrost.http.relay import Relay
 from bifrost.integrations.base import InferenceRoute, Request, unpack
 from bifrost.integrations.envelope import error_body, error_event, error_headers
@@ -53,7 +54,7 @@ class Inference:
         except GatewayError as error:
             await self._refuse(reply, Failed(error), None, views)
             return
-        await self._watched(call, receive, reply, views)
+        await self._watched(call, scope, receive, reply, views)
 
     async def _call(
         self,
@@ -88,9 +89,14 @@ class Inference:
         return route.parse(request, views.catalog, views.headers)
 
     async def _watched(
-        self, call: Call, receive: ASGIReceiveCallable, reply: Reply, views: Views
+        self, call: Call, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply, views: Views
     ) -> None:
         """Serve ``call`` for as long as its caller is there."""
+        gone: Any = scope["extensions"].get(GONE)
+        if gone is not None:
+            with trio.CancelScope() as wish, gone(wish.cancel):
+                await self._exchange(call, reply, views)
+            return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
             await self._exchange(call, reply, views)

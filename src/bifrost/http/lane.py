@@ -30,12 +30,19 @@ if TYPE_CHECKING:
 
     from bifrost.http.link import Link
 
-__all__ = ["Lane", "Site"]
+__all__ = ["GONE", "Lane", "Site"]
 
 READ_BYTES = 64 * 1024
 PIECE_BYTES = 64 * 1024
 MAX_DROPPED = 10_000
 """Messages to a client that is gone; an application that sends more is stopped."""
+
+GONE = "bifrost.gone"
+"""The ASGI extension of this lane: a context manager that calls a function when the client has gone meanwhile.
+
+For an application that would otherwise keep a task waiting in ``receive`` for nothing else; see ``Turn.gone``. Offered
+where it works.
+"""
 
 UNREAD = Head("", b"", b"", "1.1", [])
 """Stands for a request that could not be read."""
@@ -77,13 +84,13 @@ class Lane:
         """Nothing more can be sent to it: it is gone, or a message was cut short."""
         self._link = link
         self._stream = link.stream
-        self._post = Post(link)
+        self.post = Post(link)
         self._is_first = True
 
     async def run(self) -> bytes:
         """Serve until the connection is over. Leaves it open only for another protocol, whose bytes it then gives."""
         watch = self.site.watch
-        watch.enter(self._post)
+        watch.enter(self.post)
         try:
             replay = await self._requests()
             if not replay:
@@ -92,7 +99,7 @@ class Lane:
             self._link.hang_up(True)
             raise
         finally:
-            watch.leave(self._post)
+            watch.leave(self.post)
         return replay
 
     async def pull(self) -> None:
@@ -131,7 +138,7 @@ class Lane:
         self._link.hang_up(reset)
 
     async def _write_piece(self, piece: bytes | memoryview) -> None:
-        post = self._post
+        post = self.post
         post.write_until_s = trio.current_time() + self.site.limits.write_stall_s
         try:
             await self._stream.send_all(piece)
@@ -141,7 +148,7 @@ class Lane:
     async def _requests(self) -> bytes:
         """Serve requests while the client and we want to; the bytes for another protocol, if one was asked for."""
         try:
-            with self._post.scope as scope:
+            with self.post.scope as scope:
                 while (head := await self._next_head()) is not None:
                     if head.is_foreign:
                         return self.incoming.replay
@@ -150,7 +157,7 @@ class Lane:
         except BadRequest as refusal:
             await self._refuse(refusal)
             return b""
-        if scope.cancel_called and not self._post.is_idle:
+        if scope.cancel_called and not self.post.is_idle:
             await self._refuse(BadRequest("timed out while reading the request head", status=408))
         return b""
 
@@ -159,7 +166,7 @@ class Lane:
         head = self.incoming.next_head()
         if head is not None:
             return head
-        post, limits = self._post, self.site.limits
+        post, limits = self.post, self.site.limits
         is_waiting = not self.incoming.ahead_bytes
         post.is_idle = is_waiting
         is_fresh = self._is_first or not is_waiting
@@ -182,7 +189,7 @@ class Lane:
         turn = Turn(self, head)
         defect: Exception | None = None
         try:
-            await self.site.app(self._scope(head), turn.receive, turn.send)
+            await self.site.app(self._scope(head, turn), turn.receive, turn.send)
         except Exception as error:  # noqa: BLE001  the request's root: a defect is told, not let out
             defect = error
         turn.is_over = True
@@ -207,7 +214,7 @@ class Lane:
         elif not turn.is_left:
             await self._refuse(InternalError("internal error"), turn.head)
 
-    def _scope(self, head: Head) -> HTTPScope:
+    def _scope(self, head: Head, turn: Turn) -> HTTPScope:
         path = head.path.decode("ascii")
         site, link = self.site, self._link
         return {
@@ -224,7 +231,7 @@ class Lane:
             "client": link.client,
             "server": link.server,
             "state": cast("Any", site.state.copy()),
-            "extensions": {},
+            "extensions": cast("Any", {GONE: turn.gone}) if link.can_tell else {},
         }
 
     async def _refuse(self, error: GatewayError, head: Head = UNREAD) -> None:
@@ -339,6 +346,16 @@ class Turn:
         elif self.answer.is_ended and self._pulling is not None:
             self._pulling.cancel()
 
+    def gone(self, call: Callable[[], object]) -> _Gone:
+        """A context in which ``call`` is called once if the client goes, up to a watch's round later. Nothing is read."""
+
+        def leave() -> None:
+            self._lane.is_ended = True
+            self._leave()
+            call()
+
+        return _Gone(self._lane.post, leave)
+
     def _is_deaf(self) -> bool:
         """Nothing that comes now belongs to this request, or can be believed."""
         return self.is_left or self.is_over or self.answer.is_ended
@@ -397,6 +414,22 @@ class Turn:
         if self._dropped > MAX_DROPPED:
             raise ClientGone("the client is gone")
         await trio.lowlevel.checkpoint()
+
+
+class _Gone:
+    """Has a post look out for the client's going, for as long as the context lasts."""
+
+    __slots__ = ("_leave", "_post")
+
+    def __init__(self, post: Post, leave: Callable[[], object]) -> None:
+        self._post = post
+        self._leave = leave
+
+    def __enter__(self) -> None:
+        self._post.on_gone = self._leave
+
+    def __exit__(self, *_: object) -> None:
+        self._post.on_gone = None
 
 
 def _is_farewell(defect: Exception) -> bool:

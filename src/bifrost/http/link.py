@@ -6,17 +6,24 @@ import contextlib
 import socket
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 import attrs
 import trio
 from hypercorn.utils import parse_socket_addr
 
+from bifrost.quick_stream import QuickStream, has_ended
+
 __all__ = ["Link", "Replayed", "TLSStream", "link_of"]
 
 TLSStream: TypeAlias = "trio.SSLStream[trio.SocketStream]"
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+def _never() -> bool:
+    return False
 
 
 @attrs.frozen(kw_only=True)
@@ -29,6 +36,10 @@ class Link:
 
     stream: trio.abc.Stream
     hang_up: Callable[[bool], None]
+    has_ended: Callable[[], bool] = _never
+    """Whether the client has gone, told without waiting."""
+    can_tell: bool = False
+    """Whether ``has_ended`` knows; where it does not, only reading tells."""
     client: tuple[str, int] | None = None
     server: tuple[str, int] | None = None
     scheme: str = "http"
@@ -45,12 +56,15 @@ def link_of(stream: trio.SocketStream | TLSStream) -> Link:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         sock.close()
 
+    is_plain = isinstance(stream, trio.SocketStream)
     return Link(
-        stream=stream,
+        stream=QuickStream(inner) if is_plain else stream,
         hang_up=hang_up,
+        has_ended=partial(has_ended, sock),
+        can_tell=is_plain,
         client=parse_socket_addr(sock.family, sock.getpeername()),
         server=parse_socket_addr(sock.family, sock.getsockname()),
-        scheme="http" if isinstance(stream, trio.SocketStream) else "https",
+        scheme="http" if is_plain else "https",
     )
 
 

@@ -110,14 +110,16 @@ class Server:
         async with trio.open_nursery() as beside:
             beside.start_soon(watch.run)
             async with trio.open_nursery() as connections:
-                async with trio.open_nursery() as listening:
+                try:
+                    async with trio.open_nursery() as listening:
+                        for door in doors:
+                            listening.start_soon(self._accept, door, connections)
+                        task_status.started([door.url for door in doors])
+                        await until()
+                        listening.cancel_scope.cancel()
+                finally:
                     for door in doors:
-                        listening.start_soon(self._accept, door, connections)
-                    task_status.started([door.url for door in doors])
-                    await until()
-                    listening.cancel_scope.cancel()
-                for door in doors:
-                    door.listener.socket.close()
+                        door.listener.socket.close()
                 watch.drain()
                 await self._context.terminated.set()
                 beside.start_soon(self._end_late, connections.cancel_scope)

@@ -6,6 +6,7 @@ A cancel scope with a deadline costs as much as a tenth of a small request's who
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import attrs
 import trio
@@ -14,8 +15,8 @@ from bifrost.http.link import Link
 
 __all__ = ["ROUND_S", "Limits", "Post", "Watch"]
 
-ROUND_S = 1.0
-"""Between two rounds; limits are late by up to this."""
+ROUND_S = 0.5
+"""Between two rounds; limits, and the news that a client has gone, are late by up to this."""
 
 
 @attrs.frozen(kw_only=True)
@@ -53,6 +54,8 @@ class Post:
     """Between two requests: to be closed at once when the server drains."""
     quiet_until_s: float = math.inf
     write_until_s: float = math.inf
+    on_gone: Callable[[], object] | None = None
+    """To be called, once, when the client is found gone while nobody reads from it."""
 
 
 @attrs.define(eq=False)
@@ -84,8 +87,11 @@ class Watch:
             self._round(trio.current_time())
 
     def _round(self, now_s: float) -> None:
-        for post in self._posts:
+        for post in tuple(self._posts):
             if post.write_until_s < now_s:
                 post.link.hang_up(True)
             elif post.quiet_until_s < now_s:
                 post.scope.cancel()
+            if post.on_gone is not None and post.link.has_ended():
+                on_gone, post.on_gone = post.on_gone, None
+                on_gone()

@@ -94,7 +94,8 @@ def custom_labels(wanted: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ..
 
     A name that is one of the contract's already, hyphens and underscores alike, is dropped.
     """
-    taken = {*BASE, "path", "status", "status_code", "is_success", "cache_type"}
+    # "le" is the histograms' own: the client library takes no other label of that name.
+    taken = {*BASE, "path", "status", "status_code", "is_success", "cache_type", "le"}
     good: list[str] = []
     bad: list[str] = []
     for name in wanted:
@@ -128,6 +129,9 @@ class Metrics:
 
     registry: CollectorRegistry
     labels: tuple[str, ...]
+    """Custom labels, as Prometheus may have them."""
+    spellings: tuple[str, ...]
+    """The same as ``client.prometheus_labels`` and records spell them, hyphens included."""
     _families: dict[str, Any] = attrs.field(factory=dict, init=False)
     _series: dict[tuple[str, ...], Series] = attrs.field(factory=dict, init=False)
     _children: dict[tuple[str, ...], Any] = attrs.field(factory=dict, init=False)
@@ -146,7 +150,8 @@ class Metrics:
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
         labels, _ = custom_labels(client.prometheus_labels)
-        metrics = cls(registry, labels)
+        spelt = {name.replace("-", "_"): name for name in reversed(client.prometheus_labels)}
+        metrics = cls(registry, labels, tuple(spelt[label] for label in labels))
         metrics._declare_calls()
         metrics._declare_own(inflight, log_lines_dropped)
         return metrics
@@ -294,7 +299,7 @@ class Metrics:
             "",
             "",
             "",
-            *(record.prom_labels.get(name, "")[:MAX_LABEL] for name in self.labels),
+            *(record.prom_labels.get(name, "")[:MAX_LABEL] for name in self.spellings),
         )
 
     def _bound(self, labels: tuple[str, ...]) -> Series:
@@ -338,7 +343,9 @@ class Metrics:
 
     def render(self, pools: Iterable[PoolView], accept: str) -> tuple[bytes, str]:
         """The exposition and its content type, with the pools as they are now."""
-        self._families["bifrost_key_state"].clear()
+        # Pools and keys that are gone must not be shown as they last were.
+        for name in ("bifrost_key_state", "bifrost_pool_running", "bifrost_pool_waiting"):
+            self._families[name].clear()
         for pool in pools:
             self._families["bifrost_pool_running"].labels(pool.provider).set(pool.running)
             self._families["bifrost_pool_waiting"].labels(pool.provider).set(pool.waiting)

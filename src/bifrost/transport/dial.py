@@ -11,6 +11,7 @@ import trio
 
 from bifrost.errors import ConfigurationMissing
 from bifrost.providers.base import Origin
+from bifrost.quick_stream import QuickStream
 from bifrost.transport.faults import unconnected
 from bifrost.transport.wire import Line
 
@@ -53,7 +54,7 @@ def dial_with(context: ssl.SSLContext) -> Dial:
     async def dial(origin: Origin) -> Line:
         tcp = await _connect(origin)
         if origin.scheme != "https":
-            return Line(tcp, tcp.socket.close, tcp.socket.is_readable)
+            return Line(QuickStream(tcp), tcp.socket.close, tcp.socket.is_readable)
         try:
             tls = await _secure(tcp, origin, context)
         except BaseException:

@@ -62,6 +62,10 @@ class Script:
     tool_calls: list[Any] | None = None
 
 
+TEXTS = frozenset({"text", "code", "error_type", "message", "finish_reason"})
+"""Options that are text even where it looks like a number."""
+
+
 class BadScript(ValueError):
     """The request's ``mock`` member says something that cannot be done."""
 
@@ -96,7 +100,9 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
 def read_script(model: str, member: object) -> tuple[str, Script]:
     """The model's bare name and what is to be done. Raises BadScript."""
     name, _, query = model.partition("?")
-    wishes: dict[str, Any] = {key: _typed(value) for key, value in parse_qsl(query)}
+    wishes: dict[str, Any] = {
+        key: value if key in TEXTS else _typed(value) for key, value in parse_qsl(query)
+    }
     if member is not None and not isinstance(member, dict):
         raise BadScript("mock must be an object")
     wishes.update(member or {})
@@ -132,6 +138,7 @@ class MockUpstream:
             return
         try:
             body, name, script = _read(request.body)
+            prompt_bytes = _prompt_bytes(body)
         except BadScript as error:
             yield _whole(400, {"error": {"message": str(error), "type": "invalid_request_error"}})
             return
@@ -141,7 +148,8 @@ class MockUpstream:
         if script.status >= 300 and not is_spared:
             yield _refusal(script, waited_s)
             return
-        reply = _Reply(f"chatcmpl-mock-{number}", int(self.wall()), name, body, script)
+        reply_id = f"chatcmpl-mock-{number}"
+        reply = _Reply(reply_id, int(self.wall()), name, body, script, prompt_bytes)
         if body.get("stream") is True:
             yield MockAnswer(200, EVENT_STREAM, reply.frames(), limits, waited_s)
         else:
@@ -213,6 +221,7 @@ class _Reply:
     model: str
     body: dict[str, Any]
     script: Script
+    prompt_bytes: int
 
     def text(self) -> str:
         if self.script.text is not None:
@@ -222,7 +231,7 @@ class _Reply:
         return FIXED_TEXT if self.model == "fixed" else f"I am {self.model}, a mock."
 
     def usage(self, text: str) -> dict[str, int]:
-        prompt = len(dumps(self.body.get("messages"))) // WORD_BYTES + 1
+        prompt = self.prompt_bytes // WORD_BYTES + 1
         completion = len(text.encode("utf-8", "replace")) // WORD_BYTES + 1
         return {
             "prompt_tokens": prompt,
@@ -323,7 +332,8 @@ def _text_of(content: object) -> str:
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
-    return "".join(str(p.get("text", "")) for p in parts if isinstance(p, dict))
+    texts = (part.get("text") for part in parts if isinstance(part, dict))
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _read(raw: bytes) -> tuple[dict[str, Any], str, Script]:
@@ -335,6 +345,15 @@ def _read(raw: bytes) -> tuple[dict[str, Any], str, Script]:
         raise BadScript("the body has no model")
     name, script = read_script(body["model"], body.get("mock"))
     return body, name, script
+
+
+def _prompt_bytes(body: dict[str, Any]) -> int:
+    """The size of the messages. Raises BadScript for what can be read but not written: more than 254 levels."""
+    try:
+        dumps(body.get("mock"))
+        return len(dumps(body.get("messages")))
+    except TypeError as error:
+        raise BadScript("the body is nested too deeply") from error
 
 
 async def _delay(delay_s: float, limits: Limits) -> float:
