@@ -182,3 +182,46 @@ def test_whatever_comes_is_a_head_or_refused(noise: bytes) -> None:
         assert 400 <= refusal.status < 600  # noqa: PT017  either way is good
     else:
         assert found.method
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "transfer-encoding: \x0bchunked",
+        "transfer-encoding: chunked\x0c",
+        "transfer-encoding:",
+        "transfer-encoding: identity",
+        "transfer-encoding: chunked, chunked",
+        "transfer-encoding: chunked;q=1",
+        "transfer-encoding: xchunked",
+        "content-length: \x0b5",
+        "content-length: 5 5",
+        "content-length: 5_0",
+        "content-length: \xb2",
+        "x: a\r",
+        "x: a\x7fb",
+        ": a",
+        "x\x00: a",
+    ],
+)
+def test_disguised_framing_is_refused(line: str) -> None:
+    """Spellings that another server of a chain might take for framing, or not."""
+    with pytest.raises(BadRequest) as caught:
+        head(line)
+
+    assert caught.value.status in {400, 501}
+
+
+def test_empty_values_stay_with_their_names() -> None:
+    found = head("a:", "b: ", "c: d")
+
+    assert found.headers == [(b"host", b"h"), (b"a", b""), (b"b", b""), (b"c", b"d")]
+
+
+@given(st.lists(st.tuples(st.from_regex(r"[a-z-]{1,8}", fullmatch=True), st.text("ab c,;=", max_size=8)), max_size=8))  # fmt: skip
+def test_what_was_written_is_read(lines: list[tuple[str, str]]) -> None:
+    written = [(f"x-{name}", value.strip()) for name, value in lines]
+
+    found = head(*(f"{name}:  {value} " for name, value in written))
+
+    assert found.headers[1:] == [(name.encode(), value.encode()) for name, value in written]

@@ -126,3 +126,64 @@ def test_the_preface_is_not_taken_behind_a_request() -> None:
         incoming.next_head()
 
     assert caught.value.status == 505
+
+
+@given(
+    noise=st.lists(
+        st.one_of(
+            st.sampled_from([GET, POST, CHUNKED, CHUNKED[:60], b"\r\n", b"\n", b"2\r\nhi\r\n"]),
+            st.binary(max_size=20),
+        ),
+        max_size=6,
+    ),
+    cuts=st.lists(st.integers(0, 400), max_size=8),
+)
+def test_any_split_of_anything_gives_the_same_requests_before_it_is_refused(
+    noise: list[bytes], cuts: list[int]
+) -> None:
+    """What is refused may be refused sooner or later, but no request is seen in one split and not in the other."""
+    raw = b"".join(noise)
+    edges = [0, *sorted(min(cut, len(raw)) for cut in cuts), len(raw)]
+
+    whole, split = until_refused([raw]), until_refused([raw[a:b] for a, b in pairwise(edges)])
+
+    assert whole[: len(split)] == split[: len(whole)]
+
+
+def until_refused(pieces: list[bytes]) -> list[tuple[bytes, bytes]]:
+    """Path and body of each request that came whole before anything was refused."""
+    incoming = Incoming()
+    found: list[tuple[bytes, bytes]] = []
+    path: bytes | None = None
+    body = b""
+    try:
+        for piece in pieces:
+            incoming.feed(piece)
+            while True:
+                if path is None:
+                    head = incoming.next_head()
+                    if head is None:
+                        break
+                    path = head.path
+                body += incoming.take()
+                if not incoming.ended:
+                    break
+                found.append((path, body))
+                path, body = None, b""
+    except BadRequest as refusal:
+        assert 400 <= refusal.status < 600  # noqa: PT017  either way is good
+    return found
+
+
+def test_a_foreign_request_behind_another_is_replayed_alone() -> None:
+    upgrade = b"GET /ws HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nxx"
+    incoming = Incoming()
+    incoming.feed(POST + upgrade)
+    assert incoming.next_head() is not None
+    assert incoming.take() == b"hello"
+
+    head = incoming.next_head()
+
+    assert head is not None
+    assert head.is_foreign
+    assert incoming.replay == upgrade

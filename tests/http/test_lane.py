@@ -9,17 +9,33 @@ import attrs
 import pytest
 import trio
 import trio.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bifrost.http.answer import BadAnswer, ServerLines
-from bifrost.http.lane import Lane, Site, Unfinished
+from bifrost.http.lane import GONE, Lane, Site, Unfinished
 from bifrost.http.link import Link
-from bifrost.http.watch import Limits
+from bifrost.http.watch import ROUND_S, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 GET = b"GET /a%20b?q HTTP/1.1\r\nhost: h\r\n\r\n"
 POST = b"POST /b HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\nhello"
+LAST = b"GET /a HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"
+SHARDS = (
+    GET,
+    POST,
+    b"POST / HTTP/1.1\r\nhost: h\r\n",
+    b"transfer-encoding: chunked\r\n",
+    b"content-length: 3\r\n",
+    b"expect: 100-continue\r\n",
+    b"\r\n",
+    b"\r",
+    b"\n",
+    b"3\r\nabc\r\n",
+    b"0\r\n\r\n",
+)
 LIMITS = Limits(body_stall_s=20.0, write_stall_s=10.0)
 
 
@@ -73,9 +89,19 @@ class Client:
         return heard
 
 
-def connect(nursery: trio.Nursery, app: Any, limits: Limits = LIMITS) -> Client:
-    """Start a lane with ``app``; its client."""
-    near, far = trio.testing.memory_stream_pair()
+def connect(
+    nursery: trio.Nursery,
+    app: Any,
+    limits: Limits = LIMITS,
+    *,
+    has_ended: Callable[[], bool] | None = None,
+    is_full: bool = False,
+) -> Client:
+    """Start a lane with ``app``; its client. With ``is_full``, whoever sends waits for who reads."""
+    near: Any
+    far: Any
+    pair = trio.testing.lockstep_stream_pair if is_full else trio.testing.memory_stream_pair
+    near, far = pair()
     defects: list[BaseException] = []
     hangs: list[bool] = []
     site = Site(
@@ -93,9 +119,12 @@ def connect(nursery: trio.Nursery, app: Any, limits: Limits = LIMITS) -> Client:
         near.receive_stream.close()
 
     client = Client(far, site, defects, hangs)
+    link = Link(stream=near, hang_up=hang_up)
+    if has_ended is not None:
+        link = attrs.evolve(link, has_ended=has_ended, can_tell=True)
 
     async def run() -> None:
-        client.replay = await Lane(site, Link(stream=near, hang_up=hang_up)).run()
+        client.replay = await Lane(site, link).run()
 
     nursery.start_soon(site.watch.run)
     nursery.start_soon(run)
@@ -486,3 +515,321 @@ async def test_the_scope_that_an_application_sees(
     assert (scope["path"], scope["raw_path"], scope["query_string"]) == ("/a b", b"/a%20b", b"q")
     assert scope["state"] == {"k": 1}
     assert scope["state"] is not client.site.state
+
+
+# Kinds of requests, on the wire
+
+
+@pytest.mark.parametrize(
+    ("first", "ends"),
+    [
+        (b"HEAD /a HTTP/1.1\r\nhost: h\r\n\r\n", b"content-length: 2\r\n\r\n"),
+        (b"GET /204 HTTP/1.1\r\nhost: h\r\n\r\n", b"204 No Content\r\n\r\n"),
+        (b"GET /304 HTTP/1.1\r\nhost: h\r\n\r\n", b"304 Not Modified\r\n\r\n"),
+        (b"GET /a HTTP/1.0\r\nconnection: keep-alive\r\n\r\n", b"keep-alive\r\n\r\nok"),
+        (b"\r\n\r\nGET /a HTTP/1.1\r\nhost: h\r\n\r\n", b"content-length: 2\r\n\r\nok"),
+    ],
+)
+async def test_the_next_answer_begins_where_this_one_ends(
+    with_client: Callable[..., Client],
+    first: bytes,
+    ends: bytes,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        status = {"/204": 204, "/304": 304}.get(scope["path"], 200)
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    client = with_client(answer)
+    await client.says(first + LAST)
+
+    heard = await client.hears_all()
+    assert heard.count(b"HTTP/1.1 ") == 2
+    before, _, _ = heard.rpartition(b"HTTP/1.1 200 OK")
+    assert before.endswith(ends)
+
+
+async def test_an_old_client_is_answered_once(
+    with_client: Callable[..., Client], autojump_clock: trio.testing.MockClock
+) -> None:
+    async def parts(scope: Any, receive: Any, send: Any) -> None:
+        await say(send, b"a", more=True)
+        await send({"type": "http.response.body", "body": b"b"})
+
+    client = with_client(parts)
+    await client.says(b"GET / HTTP/1.0\r\n\r\n" + GET)
+
+    assert (await client.hears_all()).endswith(b"connection: close\r\n\r\nab")
+
+
+@pytest.mark.parametrize("length", [b"5", b"0"])
+async def test_no_continue_is_said_where_no_body_is_wanted(
+    with_client: Callable[..., Client], length: bytes, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def refuse(scope: Any, receive: Any, send: Any) -> None:
+        await say(send, b"no")
+        await receive()
+
+    client = with_client(refuse)
+    await client.says(b"POST / HTTP/1.1\r\nhost: h\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-length: %b\r\n\r\n" % length)  # fmt: skip
+
+    heard = await client.hears_all()
+    assert heard.startswith(b"HTTP/1.1 200 ")
+    assert heard.endswith(b"connection: close\r\n\r\nno")
+
+
+async def test_a_request_smuggled_behind_a_refused_one_is_never_seen(
+    with_client: Callable[..., Client], autojump_clock: trio.testing.MockClock
+) -> None:
+    client = with_client()
+    await client.says(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n" + GET)  # fmt: skip
+
+    heard = await client.hears_all()
+    assert heard.startswith(b"HTTP/1.1 400 ")
+    assert heard.count(b"HTTP/1.1 ") == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(st.sampled_from(SHARDS), st.binary(max_size=20)), max_size=12))
+def test_whatever_comes_the_connection_ends_and_nothing_breaks(pieces: list[bytes]) -> None:
+    """Each answer is one of ours, nothing hangs beyond the limits, and no defect is told."""
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    found: list[bytes] = []
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            client = connect(nursery, echo)
+            for piece in pieces:
+                await client.says(piece)
+            heard = await client.hears_all()
+            found.extend(line for line in heard.splitlines() if line.startswith(b"HTTP/1.1 "))
+            assert not client.defects
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=clock)
+    statuses = {line.split()[1] for line in found}
+    assert statuses <= {b"100", b"200", b"400", b"405", b"408", b"414", b"417", b"431", b"501", b"505"}  # fmt: skip
+
+
+# Limits
+
+
+async def test_an_empty_line_behind_a_body_is_no_beginning_of_a_head(
+    with_client: Callable[..., Client], autojump_clock: trio.testing.MockClock
+) -> None:
+    client = with_client()
+    await client.says(GET)
+    await client.hears(b"/a b ")
+    await trio.sleep(1)
+
+    await client.says(b"\r\n")
+
+    assert await client.hears_all() == b""
+    assert LIMITS.idle_s - 1 < trio.current_time() < LIMITS.idle_s + 5
+
+
+async def test_a_head_that_comes_a_byte_at_a_time_has_no_more_time_for_it(
+    with_client: Callable[..., Client], autojump_clock: trio.testing.MockClock
+) -> None:
+    client = with_client()
+    await client.says(GET)
+    await client.hears(b"/a b ")
+    await trio.sleep(50)
+    for byte in b"GET / HTTP/1.1\r\nhost: ":
+        await client.says(bytes([byte]))
+        await trio.sleep(1)
+
+    assert (await client.hears_all()).startswith(b"HTTP/1.1 408 ")
+    assert 80 <= trio.current_time() < 80 + 2
+
+
+async def test_a_body_may_take_long_while_something_comes(
+    with_client: Callable[..., Client], autojump_clock: trio.testing.MockClock
+) -> None:
+    client = with_client()
+    await client.says(b"POST /b HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\n")
+    for _ in range(9):
+        await trio.sleep(LIMITS.body_stall_s - 1)
+        await client.says(b"x")
+
+    assert (await client.hears(b"/b" + b" x" * 9)).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_client_that_leaves_inside_its_body_gets_no_answer(
+    with_client: Callable[..., Client], autojump_clock: trio.testing.MockClock
+) -> None:
+    client = with_client()
+    await client.says(POST[:-1])
+    await client.stream.send_eof()
+
+    assert await client.hears_all() == b""
+    assert not client.defects
+
+
+async def test_what_is_left_of_a_request_is_read_over(
+    with_client: Callable[..., Client], autojump_clock: trio.testing.MockClock
+) -> None:
+    async def deaf(scope: Any, receive: Any, send: Any) -> None:
+        await say(send, b"no")
+
+    client = with_client(deaf, Limits(linger_bytes=10))
+    await client.says(POST[:-4])
+    await client.hears(b"no")
+    began = trio.current_time()
+
+    await client.says(b"e" * 10)
+    await trio.testing.wait_all_tasks_blocked()
+
+    assert client.hangs == [False]
+    assert trio.current_time() == began
+
+
+async def test_a_stall_is_told_to_who_listens_too(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    heard: list[str] = []
+
+    async def both(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        async with trio.open_nursery() as inside:
+            inside.start_soon(say, send, b"x")
+            heard.append((await receive())["type"])
+
+    client = connect(nursery, both, is_full=True)
+    await client.says(GET)
+    await trio.sleep(LIMITS.write_stall_s + 2)
+
+    assert heard == ["http.disconnect"]
+    assert client.hangs[0] is True
+    assert not client.defects
+
+
+async def test_nothing_follows_half_a_message(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def hasty(scope: Any, receive: Any, send: Any) -> None:
+        with trio.move_on_after(1):
+            await say(send, b"half")
+        await send({"type": "http.response.body", "body": b"more"})
+
+    client = connect(nursery, hasty, is_full=True)
+    await client.says(GET)
+
+    await trio.sleep(5)
+
+    assert client.hangs
+    with pytest.raises(trio.BrokenResourceError):
+        await client.says(GET)
+
+
+async def test_a_defect_after_the_connection_broke_is_told_and_not_answered(
+    with_client: Callable[..., Client], autojump_clock: trio.testing.MockClock
+) -> None:
+    async def fails(scope: Any, receive: Any, send: Any) -> None:
+        with trio.move_on_after(1):
+            await receive()
+        raise ValueError
+
+    client = with_client(fails)
+    client.stream.receive_stream.close()
+    await client.says(POST[: -len(b"hello")].replace(b"host", b"expect: 100-continue\r\nhost"))
+    await trio.sleep(5)
+
+    assert [type(each) for each in client.defects] == [ValueError]
+    assert client.hangs
+
+
+async def test_a_farewell_in_a_group_is_no_defect_and_all_else_is(
+    with_client: Callable[..., Client], autojump_clock: trio.testing.MockClock
+) -> None:
+    async def endless(scope: Any, receive: Any, send: Any) -> None:
+        await say(send, b"x", more=True)
+        await receive()
+        await receive()
+        async with trio.open_nursery() as inside:
+            inside.start_soon(_send_on, send)
+            if scope["path"] == "/b":
+                inside.start_soon(_fail)
+                await trio.sleep(2)
+
+    client, other = with_client(endless), with_client(endless)
+    for each, said in ((client, GET), (other, POST)):
+        await each.says(said)
+        await each.hears(b"x")
+        await each.stream.aclose()
+    await trio.sleep(5)
+
+    assert not client.defects
+    assert len(other.defects) == 1
+
+
+async def _send_on(send: Any) -> None:
+    while True:
+        await send({"type": "http.response.body", "body": b"x", "more_body": True})
+
+
+async def _fail() -> None:
+    await trio.lowlevel.checkpoint()
+    raise ValueError
+
+
+# The client's going, seen by the watch
+
+
+async def test_an_application_may_have_itself_told_that_its_client_has_gone(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    has_gone = False
+    ended: list[float] = []
+
+    async def work(scope: Any, receive: Any, send: Any) -> None:
+        with trio.CancelScope() as wish, scope["extensions"][GONE](wish.cancel):
+            await trio.sleep(1000)
+        ended.append(trio.current_time())
+        await say(send, b"to nobody")
+
+    client = connect(nursery, work, has_ended=lambda: has_gone)
+    await client.says(GET)
+    await trio.sleep(10)
+
+    has_gone = True
+    await trio.sleep(5)
+
+    assert len(ended) == 1
+    assert 10 <= ended[0] <= 10 + 2 * ROUND_S
+    assert not client.defects
+    assert await client.hears_all() == b""
+
+
+async def test_nobody_is_told_of_it_once_the_work_is_done(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    has_gone = False
+    calls: list[str] = []
+
+    async def work(scope: Any, receive: Any, send: Any) -> None:
+        with scope["extensions"][GONE](lambda: calls.append("gone")):
+            await trio.sleep(3)
+        await trio.sleep(3)
+        await say(send, b"done")
+
+    client = connect(nursery, work, has_ended=lambda: has_gone)
+    await client.says(GET)
+    await trio.sleep(4)
+    has_gone = True
+
+    await client.hears(b"done")
+    assert not calls
+
+
+async def test_where_it_cannot_be_told_it_is_not_offered(
+    with_client: Callable[..., Client], autojump_clock: trio.testing.MockClock
+) -> None:
+    async def look(scope: Any, receive: Any, send: Any) -> None:
+        await say(send, b"%d" % len(scope["extensions"]))
+
+    client = with_client(look)
+    await client.says(GET)
+
+    assert (await client.hears(b"0")).endswith(b"\r\n\r\n0")

@@ -177,7 +177,8 @@ class Lane:
             if self.is_ended or post.scope.cancel_called:
                 return None
             head = self.incoming.next_head()
-            if head is None and is_waiting:
+            # An empty line behind a body is no beginning of a head.
+            if head is None and is_waiting and self.incoming.ahead_bytes:
                 is_waiting = post.is_idle = False
                 post.quiet_until_s = trio.current_time() + limits.head_s
         post.quiet_until_s = math.inf

@@ -6,7 +6,6 @@ import contextlib
 import socket
 import struct
 from collections.abc import Callable
-from functools import partial
 from typing import TypeAlias
 
 import attrs
@@ -56,11 +55,15 @@ def link_of(stream: trio.SocketStream | TLSStream) -> Link:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         sock.close()
 
+    def client_has_gone() -> bool:
+        # Of a closed socket, as ``hang_up`` leaves it, nothing may be asked.
+        return sock.fileno() < 0 or has_ended(sock)
+
     is_plain = isinstance(stream, trio.SocketStream)
     return Link(
         stream=QuickStream(inner) if is_plain else stream,
         hang_up=hang_up,
-        has_ended=partial(has_ended, sock),
+        has_ended=client_has_gone,
         can_tell=is_plain,
         client=parse_socket_addr(sock.family, sock.getpeername()),
         server=parse_socket_addr(sock.family, sock.getsockname()),

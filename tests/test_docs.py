@@ -1,0 +1,108 @@
+"""The docs say what is there: links lead somewhere, and no metric and no provider is missing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bifrost.config.settings import ClientSettings
+from bifrost.errors import ErrorClass
+from bifrost.observe.lines import call_line
+from bifrost.observe.prometheus import KEY_STATES, Metrics
+from bifrost.providers.table import BUILT, UNBUILT
+from bifrost.record import CallRecord, Outcome, Usage
+from bifrost.transport.mock import _CHECKS
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+EVERYTHING = CallRecord(
+    call_id="c",
+    request_type="chat_completion_stream",
+    route="/r",
+    stream=True,
+    outcome=Outcome.ERROR,
+    status=502,
+    error_class=ErrorClass.NETWORK,
+    error_code="c",
+    error_message="m",
+    provider="p",
+    model="m",
+    fallback_index=1,
+    usage=Usage(),
+    started_unix_s=1.0,
+    total_s=9.0,
+    queue_wait_s=1.0,
+    backoff_s=1.0,
+    downstream_s=1.0,
+    first_event_s=1.0,
+    virtual_key_id="v",
+    remote_addr="::1",
+    user_agent="u",
+    log_metadata={"a": "b"},
+)
+"""A record with something to say in every field of its line."""
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_metric_is_described() -> None:
+    page = (ROOT / "docs/metrics.md").read_text()
+    metrics = Metrics.of(ClientSettings(), inflight=lambda: 0)
+    types = {name: family._type for name, family in metrics._families.items()}
+    rows = r"^\| `(\w+)` \| (counter|gauge|histogram) \|"
+
+    assert dict(re.findall(rows, page, re.MULTILINE)) == types
+    assert set(re.findall(r"`(bifrost_\w+|http_\w+)`", page)) <= set(types)
+
+
+def test_every_label_is_described() -> None:
+    page = (ROOT / "docs/metrics.md").read_text()
+    metrics = Metrics.of(ClientSettings(), inflight=lambda: 0)
+    labels = {label for family in metrics._families.values() for label in family._labelnames}
+
+    assert {label for label in labels if f"`{label}`" not in page} == set()
+
+
+def test_every_field_of_a_log_line_is_described() -> None:
+    page = (ROOT / "docs/metrics.md").read_text()
+    table = page.partition("| Field |")[2].partition("\n\n")[0]
+    told = re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]*)\|", table, re.MULTILINE)))
+
+    assert set(told) == set(call_line(EVERYTHING))
+
+
+def test_every_state_of_a_key_is_described() -> None:
+    page = (ROOT / "docs/metrics.md").read_text()
+
+    assert [state for state in KEY_STATES if f"`{state}`" not in page] == []
+
+
+def test_every_provider_is_described() -> None:
+    page = (ROOT / "docs/providers.md").read_text()
+    table = page.partition("| Provider |")[2].partition("\n\n")[0]
+    addresses = {name: row.base_url for name, row in BUILT.items() if name != "mock"}
+
+    assert set(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == set(BUILT)
+    assert dict(re.findall(r"^\| `([\w-]+)` \| `(http[^`]+)` \|", table, re.MULTILINE)) == {
+        name: address for name, address in addresses.items() if address
+    }
+
+
+def test_every_provider_that_is_not_built_is_named() -> None:
+    page = (ROOT / "docs/providers.md").read_text()
+
+    assert [name for name in UNBUILT if f"`{name}`" not in page] == []
+
+
+def test_everything_that_the_mock_can_be_told_is_described() -> None:
+    page = (ROOT / "docs/mock-provider.md").read_text()
+
+    assert [name for name in _CHECKS if f"`{name}`" not in page] == []
