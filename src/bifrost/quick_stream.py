@@ -70,11 +70,11 @@ def has_ended(sock: trio.socket.SocketType) -> bool:
 
     Not seen while there is unread input before the end.
     """
-    if not sock.is_readable():
-        return False
     fd = sock.fileno()
     if fd < 0:
         return True
+    if not sock.is_readable():
+        return False
     peek = socket.socket(sock.family, sock.type, sock.proto, fileno=fd)
     try:
         return not peek.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)

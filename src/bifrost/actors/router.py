@@ -109,7 +109,8 @@ class Router:
 
     async def _serve(self, live: LiveExchange) -> None:
         """The root of an exchange's task: whatever happens becomes its last event and its record."""
-        error: GatewayError | None = ShuttingDown("gateway is shutting down")
+        error: GatewayError | None = None
+        is_told = False
         try:
             end: Finished | Failed | None = None
             with live.scope:
@@ -117,14 +118,16 @@ class Router:
             if end is None:
                 end = failed(live.why_cancelled(), None, live.hops)
             error = None if isinstance(end, Finished) else end.error
+            is_told = True
             await live.end(end)
         except Exception as defect:  # noqa: BLE001  the task's root: one bad exchange must not end its siblings
             self.on_defect(defect, live.call)
             error = InternalError("internal error")
+            is_told = True
             await live.end(failed(error, None, live.hops))
         finally:
             self._live.discard(live)
-            live.close(error)
+            live.close(error if is_told else ShuttingDown("gateway is shutting down"))
 
     async def _hops(self, live: LiveExchange) -> Finished | Failed:
         first_error: tuple[GatewayError, Target] | None = None

@@ -87,7 +87,12 @@ class SSEDecoder:
         *frames, rest = data.split(b"\n\n")
         events: list[SSEEvent] = []
         for frame in frames:
-            self._read(frame, events)
+            # The ordinary event, without a call of its own: a stream consists of thousands.
+            if frame[:6] == b"data: " and b"\n" not in frame and len(frame) <= self.max_event_bytes:
+                self._is_fresh = False
+                events.append(SSEEvent(None, frame[6:]))
+            else:
+                self._read(frame, events)
         return self._keep(rest, events) if rest else events
 
     def close(self) -> list[SSEEvent]:
@@ -124,12 +129,9 @@ class SSEDecoder:
             frame = frame.removeprefix(BOM)
         if len(frame) > self.max_event_bytes:
             self._refuse(events)
-        if frame.startswith(b"data: ") and b"\n" not in frame:
-            events.append(SSEEvent(None, frame[6:]))
-        elif frame:
-            event = _read_lines(frame)
-            if event is not None:
-                events.append(event)
+        event = _read_lines(frame)
+        if event is not None:
+            events.append(event)
 
     def _refuse(self, events: list[SSEEvent]) -> None:
         self._parts.clear()

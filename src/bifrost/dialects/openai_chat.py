@@ -27,6 +27,7 @@ __all__ = ["ChatStreamDecoder"]
 NO_RAW = msgspec.Raw(b"null")
 """Stands for a member that is not there; told by identity."""
 
+BRACE = ord("}")
 CHUNK_OBJECT = b'"chat.completion.chunk"'
 
 
@@ -72,12 +73,15 @@ class ChatStreamDecoder:
     _finished: set[int | str | None] = attrs.field(factory=set, init=False)
     _extra: bytes = attrs.field(init=False)
     _adds: bool = attrs.field(init=False)
+    _is_simple: bool = attrs.field(init=False)
+    """Nothing but ``extra_fields`` is added."""
     _saw_raw: bool = attrs.field(default=False, init=False)
     _is_over: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._last_s = self.facts.sent_s
         self._adds = self.facts.send_extra_fields and not self.facts.raw_verbatim
+        self._is_simple = self._adds and not self.facts.raw_response
         self._extra = b",%b" % extra_fields.begin(self.facts)
 
     @property
@@ -148,6 +152,23 @@ class ChatStreamDecoder:
 
     def _frame(self, data: bytes, chunk: _Chunk, now_s: float) -> bytes:
         """The event that hands ``chunk`` on. The raw echo shows it as it came."""
+        latency_ms = 0 if now_s == self._last_s else extra_fields.milliseconds(self._last_s, now_s)
+        if (
+            self._is_simple
+            and chunk.usage is NO_RAW
+            and chunk.extra_fields is NO_RAW
+            and data[-1] == BRACE
+            and b"\n" not in data
+        ):
+            return b'data: %b%b%d,"chunk_index":%d}}\n\n' % (
+                data[:-1],
+                self._extra,
+                latency_ms,
+                self._count,
+            )
+        return self._frame_with_care(data, chunk, latency_ms)
+
+    def _frame_with_care(self, data: bytes, chunk: _Chunk, latency_ms: int) -> bytes:
         raw = self._raw_echo(data) if self.facts.raw_response and self._adds else b""
         if b"\n" in data:
             data = json.one_line(data)
@@ -158,7 +179,7 @@ class ChatStreamDecoder:
         return b'data: %b%b%d,"chunk_index":%d%b}}\n\n' % (
             data.rstrip()[:-1],
             self._extra,
-            extra_fields.milliseconds(self._last_s, now_s),
+            latency_ms,
             self._count,
             raw,
         )

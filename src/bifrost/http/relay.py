@@ -40,7 +40,9 @@ class Relay:
         headers: HeaderLines = []
         body = b""
         while True:
-            match await self.exchange.receive():
+            # What is there already is taken without letting everybody else run first.
+            event = self.exchange.receive_nowait()
+            match event if event is not None else await self.exchange.receive():
                 case Began() as began:
                     headers = answer_lines(began)
                 case Chunk(data):
