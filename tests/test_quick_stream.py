@@ -97,16 +97,26 @@ async def test_a_reader_is_told_of_closing(
     assert has_ended(near.socket)
 
 
+def reset(stream: trio.SocketStream) -> None:
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    stream.socket.close()
+
+
 async def test_a_reset_is_a_break(ends: tuple[trio.SocketStream, trio.SocketStream]) -> None:
-    ends[1].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-    ends[1].socket.close()
+    reset(ends[1])
     near = QuickStream(ends[0])
 
-    assert has_ended(near.socket)
     with pytest.raises(trio.BrokenResourceError):
         await near.receive_some()
     with pytest.raises(trio.BrokenResourceError):
         await near.send_all(b"x")
+
+
+async def test_a_reset_is_an_end(ends: tuple[trio.SocketStream, trio.SocketStream]) -> None:
+    reset(ends[1])
+    await trio.lowlevel.wait_readable(ends[0].socket)
+
+    assert has_ended(ends[0].socket)
 
 
 async def test_whether_the_other_side_has_ended(

@@ -41,7 +41,7 @@ def _log_defect(defect: BaseException) -> None:
     logging.getLogger("bifrost.http").error("defect in the application", exc_info=defect)
 
 
-async def serve(  # noqa: ASYNC128  the server within tells it
+async def serve(
     app: ASGIFramework,
     config: Config,
     shutdown: trio.Event | Callable[[], Awaitable[object]],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections import deque
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -117,7 +118,7 @@ class Logs:
         self._log = structlog.wrap_logger(
             _Printer(self.sink),
             processors=[
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                _Stamper(),
                 _mask,
                 renderer,
             ],
@@ -145,6 +146,24 @@ class Logs:
 
     def error(self, event: str, **fields: object) -> None:
         self.line("error", event, fields)
+
+
+class _Stamper:
+    """Adds ``timestamp``, ISO 8601 in UTC to the microsecond. The part to the second is written once a second."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._told = ""
+
+    def __call__(
+        self, _logger: object, _method: str, entry: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        second, rest_ns = divmod(time.time_ns(), 1_000_000_000)
+        if second != self._second:
+            self._second = second
+            self._told = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        entry["timestamp"] = f"{self._told}.{rest_ns // 1000:06}Z"
+        return entry
 
 
 @attrs.frozen
