@@ -13,6 +13,7 @@ import trustme
 from bifrost.config.settings import NetworkSettings
 from bifrost.errors import ConfigurationMissing, NetworkError
 from bifrost.providers.base import Origin
+from bifrost.quick_stream import QuickStream
 from bifrost.transport.base import Limits
 from bifrost.transport.dial import dial_with, tls_context
 from bifrost.transport.pool import Connections, connections
@@ -85,9 +86,9 @@ async def test_connection_has_its_options() -> None:
     async with serving(Exchanges([[HELLO]])) as port:
         line = await dial_with(tls_context(NetworkSettings()))(Origin("http", "127.0.0.1", port))
         stream = line.stream
-        assert isinstance(stream, trio.SocketStream)
+        assert isinstance(stream, QuickStream)
         got = {
-            name: stream.getsockopt(level, getattr(socket, name))
+            name: stream.socket.getsockopt(level, getattr(socket, name))
             for level, name in (
                 (socket.IPPROTO_TCP, "TCP_NODELAY"),
                 (socket.SOL_SOCKET, "SO_KEEPALIVE"),
@@ -123,7 +124,7 @@ async def test_connection_the_upstream_has_closed_is_not_used_again() -> None:
             await ask(pool, port)
             wire = pool.lend_kept(origin)
             assert wire is not None
-            assert isinstance(wire.line.stream, trio.SocketStream)
+            assert isinstance(wire.line.stream, QuickStream)
             may_close.set()
             await trio.lowlevel.wait_readable(wire.line.stream.socket)
             pool.take_back(origin, wire, is_reusable=True)
