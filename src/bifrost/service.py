@@ -51,11 +51,17 @@ class Began:
     target: Target
     overhead_s: float
     """The gateway's own time from receipt to here."""
+    status: int = 200
+    """The upstream's, of the 2xx kind."""
+    content_type: str | None = None
+    """Of an answer that is neither JSON nor a stream of events: its chunks are bytes, as many as it takes."""
+    length: int | None = None
+    """Bytes of such an answer, where the upstream told."""
 
 
 @attrs.frozen
 class Chunk:
-    """Bytes for the caller in its own dialect: a whole body, or one or more whole events of a stream."""
+    """Bytes for the caller in its own dialect: a whole body, one or more whole events of a stream, or a block of bytes."""
 
     data: bytes
 

@@ -45,15 +45,23 @@ def test_a_body_that_grows_too_large_is_refused() -> None:
     assert caught.value.status == 413
 
 
-def test_chat_has_a_route_on_each_surface() -> None:
+def test_every_operation_has_its_routes_on_each_surface() -> None:
     routes = {route.path: route for route in (*openai.ROUTES, *native.ROUTES)}
+    named = {path: route.operation for path, route in routes.items() if path.startswith("/v1/")}
 
-    assert {path: route.integration.surface for path, route in routes.items()} == {
-        "/openai/v1/chat/completions": Surface.OPENAI,
-        "/openai/chat/completions": Surface.OPENAI,
-        "/v1/chat/completions": Surface.NATIVE,
+    assert len(routes) == len(openai.ROUTES) + len(native.ROUTES)
+    for path, operation in named.items():
+        assert routes[path].integration.surface is Surface.NATIVE
+        for alias in (f"/openai{path}", f"/openai{path.removeprefix('/v1')}"):
+            assert routes[alias].operation is operation
+            assert routes[alias].integration.surface is Surface.OPENAI
+    forms = {
+        Operation.TRANSCRIPTION,
+        Operation.TRANSLATION,
+        Operation.IMAGE_EDIT,
+        Operation.IMAGE_VARIATION,
     }
-    assert {route.operation for route in routes.values()} == {Operation.CHAT}
+    assert set(named.values()) == set(Operation) - {Operation.LIST_MODELS} - forms
 
 
 def test_a_request_does_not_show_its_headers_or_body() -> None:

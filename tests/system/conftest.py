@@ -5,16 +5,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 from system.process import Gateway, openai_provider, running
+from system.sdk import OPENED
 from system.upstream import Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     import trio
 
 CANARIES = ("sk-canary-aaaaaaaaaaaaaaaaaaaaaaaa", "sk-canary-bbbbbbbbbbbbbbbbbbbbbbbb")
 """Key values that must never be seen outside of an upstream request."""
+
+
+@pytest.fixture(autouse=True)
+def _closed_clients() -> Iterator[None]:
+    yield
+    while OPENED:
+        OPENED.pop().close()
 
 
 @pytest.fixture

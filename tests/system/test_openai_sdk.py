@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -10,6 +9,7 @@ import pydantic
 import pytest
 import trio
 
+from system.sdk import in_thread, sdk
 from system.upstream import (
     Upstream,
     chat_answer,
@@ -22,8 +22,6 @@ from system.upstream import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from system.process import Gateway
 
 pytestmark = pytest.mark.system
@@ -36,27 +34,6 @@ WEATHER: Any = {
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
     },
 }
-
-
-OPENED: list[openai.OpenAI] = []
-
-
-def sdk(gateway: Gateway, path: str = "/openai", **more: Any) -> openai.OpenAI:
-    """A client of ``gateway``, closed when its test is over."""
-    client = openai.OpenAI(base_url=gateway.url + path, api_key="unused", max_retries=0, **more)
-    OPENED.append(client)
-    return client
-
-
-@pytest.fixture(autouse=True)
-def _closed_clients() -> Iterator[None]:
-    yield
-    while OPENED:
-        OPENED.pop().close()
-
-
-async def in_thread(call: Any, *args: Any, **kwargs: Any) -> Any:
-    return await trio.to_thread.run_sync(partial(call, *args, **kwargs))
 
 
 @pytest.mark.parametrize("path", ["/openai", "/openai/v1"])

@@ -52,6 +52,8 @@ class Attempt:
     error: GatewayError | None = None
     _begun: bool = False
     _headers: tuple[tuple[str, str], ...] = ()
+    _bytes_of: Headers | None = None
+    """The upstream's headers, where its answer is relayed as bytes."""
 
     @property
     def granted(self) -> Granted:
@@ -91,7 +93,9 @@ class Attempt:
         if not 200 <= answer.status < 300:
             raise await self._refusal(answer)
         facts = self._facts(request)
-        if self.hop.call.stream:
+        if adapter.answers_in_bytes(facts.operation, content_type(answer.headers)):
+            await self._relay_bytes(answer)
+        elif self.hop.call.stream:
             await self._relay_stream(answer, facts)
         else:
             await self._relay_plain(answer, facts)
@@ -121,6 +125,14 @@ class Attempt:
         if plain.error is not None:
             raise plain.error
         await self._hand_on(Progress(plain.body, 1), answer)
+
+    async def _relay_bytes(self, answer: UpstreamAnswer) -> None:
+        """Block by block. The first is there before anything goes out, so that another try may still be made."""
+        data = await answer.receive()
+        self._bytes_of = answer.headers
+        await self._hand_on(Progress(data, 1), answer)
+        while data := await answer.receive():
+            await self._hand_on(Progress(data), answer)
 
     async def _relay_stream(self, answer: UpstreamAnswer, facts: AnswerFacts) -> None:
         if _is_json(answer.headers):
@@ -165,6 +177,8 @@ class Attempt:
         self.first_event_s = now_s - self.sent_s
         overhead_s = self._live.overhead_s(answer.waited_s)
         began = Began(headers=self._headers, target=self.hop.target, overhead_s=overhead_s)
+        if self._bytes_of is not None:
+            began = _of_bytes(began, answer.status, self._bytes_of)
         await self.hop.send(began)
 
     def _facts(self, request: UpstreamRequest) -> AnswerFacts:
@@ -176,6 +190,8 @@ class Attempt:
             provider=self.hop.target.provider,
             model_requested=self.hop.target.model,
             sent_s=self.sent_s,
+            operation=call.operation,
+            members=call.members,
             send_extra_fields=self.send_extra_fields,
             raw_request=request.body if raw_request else None,
             raw_response=raw_response,
@@ -234,11 +250,25 @@ def _limits(network: NetworkSettings, call: Call, now_s: float) -> Limits:
     )
 
 
+def content_type(headers: Headers) -> bytes:
+    return next((value for name, value in headers if name == b"content-type"), b"")
+
+
 def _is_json(headers: Headers) -> bool:
-    return any(
-        name == b"content-type" and value.lower().startswith(b"application/json")
-        for name, value in headers
-    )
+    return content_type(headers).lower().startswith(b"application/json")
+
+
+def _of_bytes(began: Began, status: int, headers: Headers) -> Began:
+    kind = content_type(headers).decode("latin-1") or "application/octet-stream"
+    return attrs.evolve(began, status=status, content_type=kind, length=_length(headers))
+
+
+def _length(headers: Headers) -> int | None:
+    """Bytes of the body, where it comes as it was counted."""
+    told = dict(headers)
+    value = told.get(b"content-length", b"")
+    is_coded = told.get(b"content-encoding", b"identity").lower() != b"identity"
+    return int(value) if value.isdigit() and not is_coded else None
 
 
 async def _read_some(answer: UpstreamAnswer) -> bytes:

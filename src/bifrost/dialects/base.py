@@ -5,17 +5,17 @@ Any split of the same bytes gives the same concatenated output, the same usage a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import Protocol
 
 import attrs
 
 from bifrost.config.secret import Secret
 from bifrost.errors import GatewayError
+from bifrost.record import Usage
+from bifrost.schema.call import Operation, RawMembers
 
-if TYPE_CHECKING:
-    from bifrost.record import Usage
-
-__all__ = ["NOTHING", "AnswerFacts", "Progress", "StreamDecoder"]
+__all__ = ["NOTHING", "AnswerFacts", "PlainAnswer", "Progress", "StreamDecoder"]
 
 
 @attrs.frozen(kw_only=True)
@@ -30,6 +30,9 @@ class AnswerFacts:
     provider: str
     model_requested: str
     sent_s: float
+    operation: Operation = Operation.CHAT
+    members: RawMembers = attrs.field(factory=lambda: MappingProxyType({}), repr=False)
+    """The request's, for answers that repeat some of it."""
     received_s: float | None = None
     """When a plain answer was there in whole, on the same clock; gives its latency."""
     model_deployment: str | None = None
@@ -47,6 +50,15 @@ class AnswerFacts:
     dropped_params: tuple[str, ...] = ()
     ends_without_done: bool = False
     """This upstream ends at its finish reason and sends no ``[DONE]`` (cerebras, perplexity, huggingface)."""
+
+
+@attrs.frozen(kw_only=True)
+class PlainAnswer:
+    """A whole answer in the caller's dialect. ``error`` is set when a 200 turns out to be a refusal."""
+
+    body: bytes
+    usage: Usage | None = None
+    error: GatewayError | None = None
 
 
 @attrs.frozen

@@ -18,6 +18,7 @@ from bifrost.dialects.openai_errors import Told, read_error_body, told_error
 from bifrost.dialects.openai_usage import UsageSum
 from bifrost.dialects.scrub import scrubber
 from bifrost.errors import GatewayError, NetworkError, UpstreamError
+from bifrost.schema.call import Operation
 
 if TYPE_CHECKING:
     from bifrost.record import Usage
@@ -28,7 +29,11 @@ NO_RAW = msgspec.Raw(b"null")
 """Stands for a member that is not there; told by identity."""
 
 BRACE = ord("}")
-CHUNK_OBJECT = b'"chat.completion.chunk"'
+CLOSINGS = {
+    Operation.CHAT: (b'"chat.completion.chunk"', b'[{"index":0,"delta":{}}]'),
+    Operation.TEXT: (b'"text_completion"', b'[{"index":0,"text":"","logprobs":null}]'),
+}
+"""``object`` and ``choices`` of the closing chunk, by operation."""
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -240,12 +245,13 @@ class ChatStreamDecoder:
 
     def _closing_chunk(self, now_s: float) -> bytes:
         """Every finish reason has been handed on where it came, so none is repeated here."""
+        kind, choices = CLOSINGS[self.facts.operation]
         parts = [
             b'"id":%b' % _echo(self._id, ""),
-            b'"object":%b' % CHUNK_OBJECT,
+            b'"object":%b' % kind,
             b'"created":%b' % _echo(self._created, 0),
             b'"model":%b' % _echo(self._model, self.facts.model_requested),
-            b'"choices":[{"index":0,"delta":{}}]',
+            b'"choices":%b' % choices,
             b'"usage":%b' % json.one_line(self._usage.encoded()),
         ]
         if self._adds:

@@ -5,25 +5,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import msgspec
 
 from bifrost.codecs import json
 from bifrost.dialects import extra_fields
+from bifrost.dialects.base import PlainAnswer
+from bifrost.dialects.openai_answer import BOM, checked, plain_extra
 from bifrost.dialects.openai_errors import read_error_body, told_error
 from bifrost.dialects.openai_usage import read_usage
 from bifrost.dialects.scrub import scrubber
-from bifrost.errors import GatewayError, UpstreamError
-from bifrost.record import Usage
 
 if TYPE_CHECKING:
     from bifrost.dialects.base import AnswerFacts
 
-__all__ = ["ChatAnswer", "decode_chat_answer", "looks_like_html"]
-
-BOM = b"\xef\xbb\xbf"
-
-HTML = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+__all__ = ["decode_chat_answer"]
 
 NO_RAW = msgspec.Raw(b"null")
 """Stands for a member that is not there; told by identity."""
@@ -41,57 +36,26 @@ class _Plain(msgspec.Struct, gc=False):
 _decode_plain = json.decoder(_Plain)
 
 
-@attrs.frozen
-class ChatAnswer:
-    """``body`` is for the caller; ``error`` is set when a 200 turned out to be a refusal."""
-
-    body: bytes
-    usage: Usage | None = None
-    error: GatewayError | None = None
-
-
-def decode_chat_answer(body: bytes, facts: AnswerFacts) -> ChatAnswer:
+def decode_chat_answer(body: bytes, facts: AnswerFacts) -> PlainAnswer:
     """Read a 2xx ``body``. Raises UpstreamError if it is no JSON object.
 
     A missing ``choices`` becomes an empty list; a first message whose content is a list of nothing but texts gets
     them joined, for callers index and print it.
     """
     body = body.removeprefix(BOM)
-    plain = _checked(body)
+    plain = checked(body, _decode_plain)
     if plain.error or plain.choices is NO_RAW:
         scrub = scrubber(facts.key)
         told = read_error_body(body, scrub)
         if told is not None:
-            return ChatAnswer(body, error=told_error(told, None, scrub))
+            return PlainAnswer(body=body, error=told_error(told, None, scrub))
     usage = None if plain.usage is NO_RAW else read_usage(bytes(plain.usage))
     if facts.raw_verbatim:
-        return ChatAnswer(body, usage)
+        return PlainAnswer(body=body, usage=usage)
     edited = _edited(body, plain)
     if facts.send_extra_fields:
-        edited = json.splice(edited, _extra(body, facts))
-    return ChatAnswer(edited, usage)
-
-
-def _checked(body: bytes) -> _Plain:
-    if not body.strip():
-        raise UpstreamError("empty response received from provider")
-    try:
-        plain = _decode_plain(body)
-    except json.InvalidJSON as error:
-        if looks_like_html(body):
-            raise UpstreamError("HTML response received from provider") from None
-        raise UpstreamError(
-            "failed to unmarshal response from provider API", cause=str(error)
-        ) from None
-    if not json.is_utf8(body):
-        raise UpstreamError(
-            "failed to unmarshal response from provider API", cause="not valid UTF-8"
-        )
-    return plain
-
-
-def looks_like_html(body: bytes) -> bool:
-    return HTML.match(body[:512]) is not None
+        edited = json.splice(edited, plain_extra(body, facts))
+    return PlainAnswer(body=edited, usage=usage)
 
 
 def _edited(body: bytes, plain: _Plain) -> bytes:
@@ -136,13 +100,3 @@ def _texts(parts: object) -> list[str] | None:
         and isinstance(part.get("text"), str)
     ]
     return texts if len(texts) == len(parts) else None
-
-
-def _extra(body: bytes, facts: AnswerFacts) -> bytes:
-    received_s = facts.sent_s if facts.received_s is None else facts.received_s
-    raw = json.one_line(body) if facts.raw_response else None
-    return b'%b%d,"chunk_index":0%b}' % (
-        extra_fields.begin(facts),
-        extra_fields.milliseconds(facts.sent_s, received_s),
-        extra_fields.rest(facts, raw),
-    )

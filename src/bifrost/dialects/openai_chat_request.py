@@ -13,23 +13,16 @@ import attrs
 
 from bifrost.codecs import json
 from bifrost.dialects import openai_extensions
+from bifrost.dialects.openai_edit import Edit, Encoded, encoded, merge_extra_params, value_of
 from bifrost.errors import BadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from bifrost.schema.call import Call
 
-__all__ = ["STANDARD", "EncodedChat", "Quirks", "effort_for", "encode_chat"]
+__all__ = ["STANDARD", "Quirks", "effort_for", "encode_chat", "force_stream"]
 
 DEFAULT_MAX_TOKENS = 4096
 """What a reasoning budget is measured against where the caller sets no bound."""
-
-MERGE_DEPTH = 32
-"""Objects nested deeper replace instead of merging."""
-
-UNMERGED = frozenset({"model", "stream", "fallbacks", "provider"})
-"""What ``extra_params`` may not change: where a call goes is decided, and told, by the gateway."""
 
 GROK_REASONING = ("grok-3", "grok-4", "grok-code-fast-1")
 
@@ -63,52 +56,15 @@ class Quirks:
 STANDARD = Quirks()
 
 
-@attrs.frozen
-class EncodedChat:
-    """What goes upstream. ``query`` are parameters to be added to the URL."""
-
-    body: bytes = attrs.field(repr=False)
-    dropped: tuple[str, ...] = ()
-    query: tuple[tuple[str, str], ...] = ()
-
-
-@attrs.define(eq=False)
-class _Edit:
-    """A request being edited: its members, what was lost of it, what goes into the query."""
-
-    members: dict[str, bytes]
-    dropped: list[str] = attrs.field(factory=list)
-    query: list[tuple[str, str]] = attrs.field(factory=list)
-
-    def drop(self, name: str) -> None:
-        if self.members.pop(name, b"null") != b"null":
-            self.lose([name])
-
-    def lose(self, names: Iterable[str]) -> None:
-        self.dropped.extend(name for name in names if name not in self.dropped)
-
-    def rename(self, old: str, new: str, value: bytes) -> None:
-        """Put ``new`` in ``old``'s place; an earlier ``new`` goes."""
-        self.members = {
-            new if name == old else name: value if name == old else raw
-            for name, raw in self.members.items()
-            if name != new
-        }
-
-    def text(self, name: str) -> str | None:
-        value = _value(self.members.get(name, b"null"))
-        return value if isinstance(value, str) else None
-
-
 def encode_chat(
     call: Call, model: str, quirks: Quirks, *, provider: str, disable_store: bool = False
-) -> EncodedChat:
+) -> Encoded:
     """The body for ``model``. ``provider`` is named to the caller.
 
     Raises BadRequest if the reasoning is given twice, if something would be lost that the caller insists on, or if what
     has to be looked at is nested too deeply.
     """
-    edit = _Edit(dict(call.members))
+    edit = Edit(dict(call.members))
     sent = quirks.rename_model(model) if quirks.rename_model else model
     edit.members["model"] = json.dumps_str(sent)
     try:
@@ -116,35 +72,23 @@ def encode_chat(
         if disable_store:
             edit.members["store"] = b"false"
         if call.stream:
-            _force_stream(edit.members)
+            force_stream(edit.members)
     except json.InvalidJSON as error:
         raise BadRequest("Invalid JSON", cause=str(error)) from error
-    if edit.dropped and call.caller.strict:
-        lost = ", ".join(edit.dropped)
-        raise BadRequest(f"{provider} does not take: {lost}", param=edit.dropped[0])
-    return EncodedChat(json.join_object(edit.members), tuple(edit.dropped), tuple(edit.query))
+    return encoded(edit, call, provider)
 
 
-def _edit_all(edit: _Edit, quirks: Quirks, model: str, *, merges: bool) -> None:
+def _edit_all(edit: Edit, quirks: Quirks, model: str, *, merges: bool) -> None:
     _edit_reasoning(edit, quirks)
     _strip_extensions(edit, quirks)
     if quirks is not STANDARD:
         _edit_quirks(edit, quirks, model)
         _take_query(edit, quirks)
     if merges and "extra_params" in edit.members:
-        _merge_extra_params(edit)
+        merge_extra_params(edit)
 
 
-def _value(raw: bytes) -> object:
-    """A small value; ``None`` for what cannot be read."""
-    try:
-        value: object = json.loads(raw)
-    except json.InvalidJSON:
-        return None
-    return value
-
-
-def _edit_reasoning(edit: _Edit, quirks: Quirks) -> None:
+def _edit_reasoning(edit: Edit, quirks: Quirks) -> None:
     """The gateway's ways of asking for reasoning, all into ``reasoning_effort``."""
     members = edit.members
     if "reasoning" in members and members["reasoning"].startswith(b"{"):
@@ -157,7 +101,7 @@ def _edit_reasoning(edit: _Edit, quirks: Quirks) -> None:
         edit.members["reasoning_effort"] = b'"low"'
 
 
-def _open_reasoning(edit: _Edit, quirks: Quirks) -> None:
+def _open_reasoning(edit: Edit, quirks: Quirks) -> None:
     inner = {n: v for n, v in json.split_object(edit.members["reasoning"]).items() if v != b"null"}
     for alias, name in (("reasoning_effort", "effort"), ("reasoning_max_tokens", "max_tokens")):
         if name in inner and edit.members.get(alias, b"null") != b"null":
@@ -178,13 +122,13 @@ def _open_reasoning(edit: _Edit, quirks: Quirks) -> None:
         del edit.members["reasoning"]
 
 
-def _estimate(edit: _Edit, quirks: Quirks, member: str, raw: bytes) -> None:
+def _estimate(edit: Edit, quirks: Quirks, member: str, raw: bytes) -> None:
     """Put an effort in the place of ``member``, from the budget ``raw``."""
     if quirks.keeps_extensions or raw == b"null":
         if raw == b"null":
             edit.members.pop(member)
         return
-    budget = _value(raw)
+    budget = value_of(raw)
     has_effort = edit.members.get("reasoning_effort", b"null") != b"null"
     if has_effort or not quirks.estimates_effort or type(budget) is not int:
         edit.members.pop(member)
@@ -198,7 +142,7 @@ def _estimate(edit: _Edit, quirks: Quirks, member: str, raw: bytes) -> None:
 
 def _max_tokens(members: dict[str, bytes]) -> int:
     for name in ("max_completion_tokens", "max_tokens"):
-        value = _value(members.get(name, b"null"))
+        value = value_of(members.get(name, b"null"))
         if type(value) is int:
             return value
     return DEFAULT_MAX_TOKENS
@@ -218,7 +162,7 @@ def effort_for(budget: int, max_tokens: int) -> str:
     return "medium" if share <= 0.60 else "high"
 
 
-def _strip_extensions(edit: _Edit, quirks: Quirks) -> None:
+def _strip_extensions(edit: Edit, quirks: Quirks) -> None:
     messages = edit.members.get("messages", b"")
     if not quirks.keeps_extensions:
         tools = edit.members.get("tools", b"")
@@ -234,7 +178,7 @@ def _strip_extensions(edit: _Edit, quirks: Quirks) -> None:
         edit.lose(lost)
 
 
-def _edit_quirks(edit: _Edit, quirks: Quirks, model: str) -> None:
+def _edit_quirks(edit: Edit, quirks: Quirks, model: str) -> None:
     if quirks.user_from_cache_key and not edit.text("user") and edit.text("prompt_cache_key"):
         edit.rename("prompt_cache_key", "user", edit.members["prompt_cache_key"])
     for name in quirks.drops:
@@ -250,7 +194,7 @@ def _edit_quirks(edit: _Edit, quirks: Quirks, model: str) -> None:
         edit.lose(["tool_choice"])
 
 
-def _edit_grok(edit: _Edit, model: str) -> None:
+def _edit_grok(edit: Edit, model: str) -> None:
     """xAI's reasoning models refuse what they have no use for."""
     if "non-reasoning" in model or not any(name in model for name in GROK_REASONING):
         return
@@ -263,7 +207,7 @@ def _edit_grok(edit: _Edit, model: str) -> None:
         edit.drop("reasoning_effort")
 
 
-def _take_query(edit: _Edit, quirks: Quirks) -> None:
+def _take_query(edit: Edit, quirks: Quirks) -> None:
     """Move what belongs into the query, from the body itself or from its ``extra_params``."""
     for name in quirks.query_params:
         value = edit.text(name)
@@ -275,12 +219,12 @@ def _take_query(edit: _Edit, quirks: Quirks) -> None:
             edit.query.append((name, value))
 
 
-def _take_extra(edit: _Edit, name: str) -> str | None:
+def _take_extra(edit: Edit, name: str) -> str | None:
     raw = edit.members.get("extra_params", b"")
     if not raw.startswith(b"{"):
         return None
     extra = json.split_object(raw)
-    value = _value(extra.pop(name, b"null"))
+    value = value_of(extra.pop(name, b"null"))
     if not isinstance(value, str):
         return None
     if extra:
@@ -290,29 +234,7 @@ def _take_extra(edit: _Edit, name: str) -> str | None:
     return value
 
 
-def _merge_extra_params(edit: _Edit) -> None:
-    """Objects merge, anything else replaces; new members come last, sorted."""
-    raw = edit.members["extra_params"]
-    if not raw.startswith(b"{"):
-        return
-    del edit.members["extra_params"]
-    extra = {name: value for name, value in json.split_object(raw).items() if name not in UNMERGED}
-    edit.members = _merged(edit.members, extra, MERGE_DEPTH)
-
-
-def _merged(base: dict[str, bytes], over: dict[str, bytes], depth: int) -> dict[str, bytes]:
-    merged = dict(base)
-    for name, value in sorted(over.items()):
-        before = merged.get(name, b"")
-        if depth and before.startswith(b"{") and value.startswith(b"{"):
-            inner = _merged(json.split_object(before), json.split_object(value), depth - 1)
-            merged[name] = json.join_object(inner)
-        else:
-            merged[name] = value
-    return merged
-
-
-def _force_stream(members: dict[str, bytes]) -> None:
+def force_stream(members: dict[str, bytes]) -> None:
     """A stream with its usage, and without padding against eavesdroppers, which the last hop can add again."""
     members["stream"] = b"true"
     raw = members.get("stream_options", b"")

@@ -30,6 +30,10 @@ class _Usage(msgspec.Struct, gc=False):
     total_tokens: Any = None
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
+    input_tokens: Any = None
+    output_tokens: Any = None
+    input_tokens_details: _Details | None = None
+    output_tokens_details: _Details | None = None
     reasoning_tokens: Any = None
     """perplexity tells it here."""
 
@@ -38,18 +42,21 @@ _decode = json.decoder(_Usage)
 
 
 def read_usage(raw: bytes) -> Usage | None:
-    """The counts in the JSON object ``raw``; ``None`` if it is no object or has none of the three."""
+    """The counts in the JSON object ``raw``; ``None`` if it is no object or has none of the three.
+
+    They go by the names of chat or by those of the Responses API, images and audio (``input_tokens``).
+    """
     try:
         wire = _decode(raw)
     except json.InvalidJSON:
         return None
-    prompt, completion, total = map(
-        _count, (wire.prompt_tokens, wire.completion_tokens, wire.total_tokens)
-    )
+    prompt = _first_count(wire.prompt_tokens, wire.input_tokens)
+    completion = _first_count(wire.completion_tokens, wire.output_tokens)
+    total = _count(wire.total_tokens)
     if prompt is None and completion is None and total is None:
         return None
-    given = wire.prompt_tokens_details or _Details()
-    made = wire.completion_tokens_details or _Details()
+    given = wire.prompt_tokens_details or wire.input_tokens_details or _Details()
+    made = wire.completion_tokens_details or wire.output_tokens_details or _Details()
     return Usage(
         prompt_tokens=prompt or 0,
         completion_tokens=completion or 0,
@@ -57,6 +64,11 @@ def read_usage(raw: bytes) -> Usage | None:
         cached_read_tokens=_count(given.cached_tokens) or _count(given.cached_read_tokens) or 0,
         reasoning_tokens=_count(made.reasoning_tokens) or _count(wire.reasoning_tokens) or 0,
     )
+
+
+def _first_count(one: object, other: object) -> int | None:
+    count = _count(one)
+    return _count(other) if count is None else count
 
 
 def _count(value: object) -> int | None:

@@ -12,7 +12,7 @@ from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 
 from bifrost.errors import BadRequest, GatewayError, InternalError, MethodNotAllowed, RouteNotFound
 from bifrost.http.cors import SECURITY_HEADERS
-from bifrost.http.reply import HeaderLines, Reply
+from bifrost.http.reply import CutShort, HeaderLines, Reply
 from bifrost.integrations.envelope import error_body, error_headers
 from bifrost.integrations.headers import request_id
 
@@ -82,6 +82,8 @@ class Front(QuartTrio):
             if not reply.is_started:
                 await _refuse(reply, InternalError("internal error"))
         self._account(scope, reply, template, trio.current_time() - began_s)
+        if reply.is_cut:
+            raise CutShort
 
     def _account(self, scope: HTTPScope, reply: Reply, template: str, duration_s: float) -> None:
         """Meter the request, and give it its log line if no exchange did."""

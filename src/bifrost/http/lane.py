@@ -22,6 +22,7 @@ from bifrost.http.answer import Answer, ServerLines
 from bifrost.http.cors import SECURITY_HEADERS
 from bifrost.http.head import Head
 from bifrost.http.incoming import Incoming
+from bifrost.http.reply import CutShort
 from bifrost.http.watch import Limits, Post, Watch
 from bifrost.integrations.envelope import error_body, error_headers
 
@@ -434,7 +435,7 @@ class _Gone:
 
 
 def _is_farewell(defect: Exception) -> bool:
-    """Whether ``defect`` is only our own word to an application that sends to nobody."""
+    """Whether ``defect`` is only our own word to an application that sends to nobody, or its word that it has cut."""
     if isinstance(defect, ExceptionGroup):
-        return defect.split(ClientGone)[1] is None
-    return isinstance(defect, ClientGone)
+        return defect.split((ClientGone, CutShort))[1] is None
+    return isinstance(defect, (ClientGone, CutShort))

@@ -43,6 +43,9 @@ class Relay:
             # What is there already is taken without letting everybody else run first.
             event = self.exchange.receive_nowait()
             match event if event is not None else await self.exchange.receive():
+                case Began(content_type=str() as kind) as began:
+                    await self._bytes(began, kind)
+                    return None
                 case Began() as began:
                     headers = answer_lines(began)
                 case Chunk(data):
@@ -53,6 +56,25 @@ class Relay:
                 case Failed() as end:
                     return end
 
+    async def _bytes(self, began: Began, kind: str) -> None:
+        """Blocks as they come. Where they break off the answer is marked as cut: nothing may look like its end then."""
+        lines = [(b"content-type", kind.encode("latin-1", "replace")), *answer_lines(began)]
+        await self.reply.start_bytes(began.status, lines, began.length)
+        while True:
+            event = self.exchange.receive_nowait()
+            match event if event is not None else await self.exchange.receive():
+                case Chunk(data):
+                    if data:
+                        await self.reply.part(data)
+                case Finished():
+                    await self.reply.end()
+                    return
+                case Failed():
+                    self.reply.is_cut = True
+                    return
+                case Began():
+                    pass
+
     async def stream(self) -> Failed | None:
         """An event stream. Returns a failure that came before the head was out; a later one is told in the stream."""
         headers: HeaderLines = []
@@ -60,6 +82,9 @@ class Relay:
             match await self._next():
                 case None:
                     await self._keep_alive()
+                case Began(content_type=str() as kind) as began if not self.reply.is_started:
+                    await self._bytes(began, kind)
+                    return None
                 case Began() as began:
                     headers = answer_lines(began)
                 case Chunk(data):

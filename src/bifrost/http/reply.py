@@ -5,9 +5,13 @@ from __future__ import annotations
 import attrs
 from hypercorn.typing import ASGISendCallable, ASGISendEvent
 
-__all__ = ["HeaderLines", "Reply"]
+__all__ = ["CutShort", "HeaderLines", "Reply"]
 
 HeaderLines = list[tuple[bytes, bytes]]
+
+
+class CutShort(Exception):
+    """An answer broke off after its head was out: the server is to cut the connection, for the caller to see it."""
 
 
 @attrs.define(eq=False)
@@ -22,6 +26,8 @@ class Reply:
     request_bytes: int = 0
     body_bytes: int = 0
     is_ended: bool = False
+    is_cut: bool = False
+    """Its body broke off after the head was out."""
     is_accounted: bool = False
     """Whether an exchange was started for it, whose record tells of it."""
 
@@ -44,6 +50,11 @@ class Reply:
             *self.always,
         ]
         await self._start(200, lines)
+
+    async def start_bytes(self, status: int, headers: HeaderLines, length: int | None) -> None:
+        """The head of an answer whose body follows block by block: ``length`` bytes of it, if that is known."""
+        told = [] if length is None else [(b"content-length", b"%d" % length)]
+        await self._start(status, [*headers, *told, *self.always])
 
     async def part(self, data: bytes) -> None:
         """More of a stream; goes out at once, and waits while the caller is slow."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bifrost.integrations.base import InferenceRoute, Integration
-from bifrost.integrations.chat import parse_chat
-from bifrost.schema.call import Operation, Surface
+from bifrost.integrations.json_body import parse_json
+from bifrost.integrations.openai import JSON_PATHS
+from bifrost.schema.call import Surface
 
 __all__ = ["NATIVE", "ROUTES"]
 
@@ -16,11 +17,7 @@ NATIVE = Integration(
     takes_empty=False,
 )
 
-ROUTES = (
-    InferenceRoute(
-        path="/v1/chat/completions",
-        operation=Operation.CHAT,
-        integration=NATIVE,
-        parse=parse_chat,
-    ),
+ROUTES = tuple(
+    InferenceRoute(path=f"/v1{path}", operation=operation, integration=NATIVE, parse=parse_json)
+    for path, operation in JSON_PATHS.items()
 )

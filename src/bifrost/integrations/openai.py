@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bifrost.integrations.base import InferenceRoute, Integration
-from bifrost.integrations.chat import parse_chat
+from bifrost.integrations.json_body import parse_json
 from bifrost.schema.call import Operation, Surface
 
-__all__ = ["OPENAI", "ROUTES"]
+__all__ = ["JSON_PATHS", "OPENAI", "ROUTES"]
 
 OPENAI = Integration(
     name="openai",
@@ -16,7 +16,24 @@ OPENAI = Integration(
     takes_empty=True,
 )
 
+JSON_PATHS = {
+    "/chat/completions": Operation.CHAT,
+    "/completions": Operation.TEXT,
+    "/responses": Operation.RESPONSES,
+    "/responses/input_tokens": Operation.COUNT_TOKENS,
+    "/embeddings": Operation.EMBEDDING,
+    "/rerank": Operation.RERANK,
+    "/moderations": Operation.MODERATION,
+    "/audio/speech": Operation.SPEECH,
+    "/images/generations": Operation.IMAGE,
+}
+"""Operations with a JSON body, by their path below the version."""
+
+PREFIXES = ("/openai/v1", "/openai", "/openai/openai/v1", "/openai/openai")
+"""With and without a version; the doubled ones are what an Azure client makes of its endpoint."""
+
 ROUTES = tuple(
-    InferenceRoute(path=path, operation=Operation.CHAT, integration=OPENAI, parse=parse_chat)
-    for path in ("/openai/v1/chat/completions", "/openai/chat/completions")
+    InferenceRoute(path=prefix + path, operation=operation, integration=OPENAI, parse=parse_json)
+    for path, operation in JSON_PATHS.items()
+    for prefix in PREFIXES
 )

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from bifrost.errors import GatewayError
-from bifrost.record import Usage
+from bifrost.dialects.base import PlainAnswer
 
 if TYPE_CHECKING:
     from bifrost.config.settings import KeySettings, ProviderSettings
     from bifrost.dialects.base import AnswerFacts, StreamDecoder
+    from bifrost.errors import GatewayError
     from bifrost.schema.call import Call, Operation, Target
 
 __all__ = ["Adapter", "Headers", "Origin", "PlainAnswer", "RateHint", "UpstreamRequest"]
@@ -61,15 +61,6 @@ class RateHint:
     reset_tokens_s: float | None = None
 
 
-@attrs.frozen(kw_only=True)
-class PlainAnswer:
-    """A whole answer in the caller's dialect. ``error`` is set when a 200 turns out to be a refusal."""
-
-    body: bytes
-    usage: Usage | None = None
-    error: GatewayError | None = None
-
-
 class Adapter(Protocol):
     """One provider under one configuration. Stateless; shared by all tasks."""
 
@@ -93,6 +84,10 @@ class Adapter(Protocol):
 
     def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
         """A whole 2xx body, as the caller is to see it. Raises UpstreamError if it is not what was asked for."""
+        ...
+
+    def answers_in_bytes(self, operation: Operation, content_type: bytes) -> bool:
+        """Whether a 2xx answer of this type is no JSON but something to be relayed as it comes: sound, text, a file."""
         ...
 
     def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:

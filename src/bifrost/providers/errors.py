@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from bifrost.codecs import json
-from bifrost.dialects.openai_chat_answer import looks_like_html
+from bifrost.dialects.openai_answer import looks_like_html
 from bifrost.dialects.openai_errors import Told, json_text, read_error, told_error
 from bifrost.dialects.scrub import scrubber
 from bifrost.providers.rate_headers import date_of, retry_after_s

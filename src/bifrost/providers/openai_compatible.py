@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import attrs
 
 from bifrost.codecs import json
 from bifrost.config.settings import ProviderSettings
-from bifrost.dialects.openai_chat import ChatStreamDecoder
-from bifrost.dialects.openai_chat_answer import decode_chat_answer
-from bifrost.dialects.openai_chat_request import encode_chat
+from bifrost.dialects.openai_operations import CODERS, Coder
 from bifrost.errors import ConfigurationMissing, GatewayError, UnsupportedOperation, UpstreamError
 from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
 from bifrost.providers.errors import decode_error
@@ -45,50 +43,61 @@ class OpenAICompatible:
     _addresses: Mapping[tuple[str | None, str], Address]
     """By a key's own URL (``None``: the provider's) and request type."""
     _plans: Mapping[tuple[bytes, bool], HeaderPlan] = attrs.field(repr=False)
+    _coders: Mapping[Operation, Coder] = attrs.field(repr=False)
 
     @property
     def name(self) -> str:
         return self.settings.name
 
     def supports(self, operation: Operation, *, stream: bool) -> bool:
-        if operation not in self.spec.paths:
+        if not self._has(operation, stream=stream):
             return False
         custom = self.settings.custom
         if custom is None or custom.allowed_requests is None:
             return True
         return custom.allowed_requests.get(_request_type(operation, stream=stream), False)
 
+    def _has(self, operation: Operation, *, stream: bool) -> bool:
+        if operation is Operation.LIST_MODELS:
+            return operation in self.spec.paths
+        coder = self._coders.get(operation)
+        if coder is None:
+            return False
+        streams = coder.stream is not None and operation not in self.spec.plain_only
+        return streams or not stream
+
     def encode(self, call: Call, target: Target, key: KeySettings) -> UpstreamRequest:
-        if call.operation not in self.spec.paths:
+        if not self._has(call.operation, stream=call.stream):
             text = f"{call.request_type} is not supported by {self.name} provider"
             raise UnsupportedOperation(text)
-        match call.operation:
-            case Operation.CHAT:
-                return self._encode_chat(call, target, key)
-            case Operation.LIST_MODELS:
-                return self._request(b"GET", call, key)
-            case _:
-                assert_never(call.operation)
-
-    def _encode_chat(self, call: Call, target: Target, key: KeySettings) -> UpstreamRequest:
+        if call.operation is Operation.LIST_MODELS:
+            return self._request(b"GET", call.request_type, call, key)
+        coder = self._coders[call.operation]
         deployment = key.deployments.get(target.model)
-        chat = encode_chat(
+        sent = coder.encode(
             call,
             deployment or target.model,
             self.spec.quirks,
             provider=self.name,
             disable_store=self.settings.disable_store,
         )
-        query = urlencode(chat.query) if chat.query else ""
-        request = self._request(b"POST", call, key, chat.body, query)
-        if deployment is None and not chat.dropped:
+        asked = _request_type(coder.via or call.operation, stream=call.stream)
+        query = urlencode(sent.query) if sent.query else ""
+        request = self._request(b"POST", asked, call, key, sent.body, query)
+        if deployment is None and not sent.dropped:
             return request
-        return attrs.evolve(request, dropped_params=chat.dropped, model_deployment=deployment)
+        return attrs.evolve(request, dropped_params=sent.dropped, model_deployment=deployment)
 
     def _request(
-        self, method: bytes, call: Call, key: KeySettings, body: bytes = b"", query: str = ""
+        self,
+        method: bytes,
+        request_type: str,
+        call: Call,
+        key: KeySettings,
+        body: bytes = b"",
+        query: str = "",
     ) -> UpstreamRequest:
-        address = self._address(call.request_type, key)
+        address = self._address(request_type, key)
         plan = self._plans[method, call.stream]
         return UpstreamRequest(
             method=method,
@@ -118,13 +127,22 @@ class OpenAICompatible:
             ) from None
 
     def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
-        answer = decode_chat_answer(body, facts)
-        return PlainAnswer(body=answer.body, usage=answer.usage, error=answer.error)
+        return self._coders[facts.operation].plain(body, facts)
+
+    def answers_in_bytes(self, operation: Operation, content_type: bytes) -> bool:
+        if not self._coders[operation].may_be_bytes:
+            return False
+        return not content_type.lower().startswith((b"application/json", b"text/event-stream"))
 
     def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:
         if self.spec.ends_without_done:
             facts = attrs.evolve(facts, ends_without_done=True)
-        return ChatStreamDecoder(facts)
+        make = self._coders[facts.operation].stream
+        if make is None:
+            raise UnsupportedOperation(
+                f"{facts.request_type} is not supported by {self.name} provider"
+            )
+        return make(facts)
 
     def decode_error(
         self,
@@ -190,9 +208,14 @@ def openai_compatible(spec: ProviderSpec, settings: ProviderSettings) -> OpenAIC
                 for request_type, path in _paths(spec, settings).items()
             },
             plans=_plans(settings.network.extra_headers),
+            coders=_coders(spec),
         )
     except ValueError as error:
         raise ConfigurationMissing(f"provider {settings.name}: {error}") from None
+
+
+def _coders(spec: ProviderSpec) -> dict[Operation, Coder]:
+    return {name: CODERS[name] for name in spec.paths if name is not Operation.LIST_MODELS}
 
 
 def _join(base: Place, path: str) -> Place:

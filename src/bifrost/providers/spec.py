@@ -12,12 +12,32 @@ from bifrost.dialects.openai_chat_request import STANDARD, Quirks
 from bifrost.providers.rate_headers import RateFamily
 from bifrost.schema.call import Operation
 
-__all__ = ["PATHS", "ProviderSpec"]
+__all__ = ["OPENAI_PATHS", "ProviderSpec", "paths"]
 
-PATHS: Mapping[Operation, str] = MappingProxyType(
-    {Operation.CHAT: "/v1/chat/completions", Operation.LIST_MODELS: "/v1/models"}
+OPENAI_PATHS: Mapping[Operation, str] = MappingProxyType(
+    {
+        Operation.LIST_MODELS: "/v1/models",
+        Operation.CHAT: "/v1/chat/completions",
+        Operation.TEXT: "/v1/completions",
+        Operation.RESPONSES: "/v1/responses",
+        Operation.COUNT_TOKENS: "/v1/responses/input_tokens",
+        Operation.EMBEDDING: "/v1/embeddings",
+        Operation.RERANK: "/v1/rerank",
+        Operation.MODERATION: "/v1/moderations",
+        Operation.SPEECH: "/v1/audio/speech",
+        Operation.TRANSCRIPTION: "/v1/audio/transcriptions",
+        Operation.TRANSLATION: "/v1/audio/translations",
+        Operation.IMAGE: "/v1/images/generations",
+        Operation.IMAGE_EDIT: "/v1/images/edits",
+        Operation.IMAGE_VARIATION: "/v1/images/variations",
+    }
 )
-"""OpenAI's own."""
+"""Where OpenAI has them; rerank, which it has not, where those who speak its dialect have it."""
+
+
+def paths(*operations: Operation) -> Mapping[Operation, str]:
+    """The paths of chat and ``operations``."""
+    return MappingProxyType({name: OPENAI_PATHS[name] for name in (Operation.CHAT, *operations)})
 
 
 @attrs.frozen(kw_only=True)
@@ -27,8 +47,10 @@ class ProviderSpec:
     name: str
     base_url: str | None
     """``None``: it is where the operator says, nowhere else."""
-    paths: Mapping[Operation, str] = PATHS
-    """Its operations, each with its path."""
+    paths: Mapping[Operation, str]
+    """Its operations, each with its path. Responses are bridged through chat where they are not among them."""
+    plain_only: frozenset[Operation] = frozenset()
+    """Operations that it does not stream."""
     auth: Literal["bearer", "none"] = "bearer"
     """How the key is sent; one without a value is not sent."""
     may_be_blank: bool = False

@@ -10,7 +10,7 @@ import attrs
 from bifrost.dialects.openai_chat_request import Quirks
 from bifrost.errors import ConfigurationMissing
 from bifrost.providers.openai_compatible import openai_compatible
-from bifrost.providers.spec import ProviderSpec
+from bifrost.providers.spec import OPENAI_PATHS, ProviderSpec, paths
 from bifrost.schema.call import Operation
 
 if TYPE_CHECKING:
@@ -71,28 +71,54 @@ def _without(*names: str) -> tuple[str, ...]:
 
 COMPATIBLE = Quirks(drops=UNKNOWN_TO_MOST, knows_minimal=False)
 
-CHAT_ONLY = MappingProxyType({Operation.CHAT: "/chat/completions"})
+Op = Operation
+"""The table has it in every line."""
+
+CHAT_AND_TEXT = paths(Op.LIST_MODELS, Op.TEXT)
+SELF_HOSTED = paths(Op.LIST_MODELS, Op.TEXT, Op.EMBEDDING)
+EVERYTHING_OF_OPENAI: Mapping[Operation, str] = MappingProxyType(
+    {name: path for name, path in OPENAI_PATHS.items() if name is not Op.RERANK}
+)
 
 ROWS = (
-    ProviderSpec(name="openai", base_url="https://api.openai.com"),
-    ProviderSpec(name="mock", base_url="http://mock.invalid", auth="none", may_be_blank=True),
-    ProviderSpec(name="groq", base_url="https://api.groq.com/openai", quirks=COMPATIBLE),
+    ProviderSpec(name="openai", base_url="https://api.openai.com", paths=EVERYTHING_OF_OPENAI),
+    ProviderSpec(
+        name="mock",
+        base_url="http://mock.invalid",
+        paths=paths(Op.LIST_MODELS),
+        auth="none",
+        may_be_blank=True,
+    ),
+    ProviderSpec(
+        name="groq",
+        plain_only=frozenset({Op.SPEECH, Op.TRANSCRIPTION}),
+        base_url="https://api.groq.com/openai",
+        paths=paths(Op.LIST_MODELS, Op.SPEECH, Op.TRANSCRIPTION, Op.TRANSLATION),
+        quirks=COMPATIBLE,
+    ),
     ProviderSpec(
         name="mistral",
         base_url="https://api.mistral.ai",
+        paths=paths(Op.LIST_MODELS, Op.EMBEDDING, Op.TRANSCRIPTION),
         quirks=attrs.evolve(COMPATIBLE, old_max_tokens=True, any_tool=True),
     ),
     ProviderSpec(
         name="openrouter",
         base_url="https://openrouter.ai/api",
+        paths=paths(Op.LIST_MODELS, Op.TEXT, Op.RESPONSES),
         quirks=attrs.evolve(COMPATIBLE, keeps_extensions=True),
     ),
     ProviderSpec(
-        name="xai", base_url="https://api.x.ai", quirks=attrs.evolve(COMPATIBLE, is_grok=True)
+        name="xai",
+        plain_only=frozenset({Op.IMAGE}),
+        base_url="https://api.x.ai",
+        paths=paths(Op.LIST_MODELS, Op.TEXT, Op.RESPONSES, Op.IMAGE),
+        quirks=attrs.evolve(COMPATIBLE, is_grok=True),
     ),
     ProviderSpec(
         name="cerebras",
         base_url="https://api.cerebras.ai",
+        paths=CHAT_AND_TEXT,
         quirks=COMPATIBLE,
         ends_without_done=True,
         rate_family="cerebras",
@@ -100,7 +126,7 @@ ROWS = (
     ProviderSpec(
         name="perplexity",
         base_url="https://api.perplexity.ai",
-        paths=CHAT_ONLY,
+        paths=MappingProxyType({Op.CHAT: "/chat/completions"}),
         quirks=attrs.evolve(
             COMPATIBLE,
             drops=_without("web_search_options"),
@@ -112,6 +138,7 @@ ROWS = (
     ProviderSpec(
         name="fireworks",
         base_url="https://api.fireworks.ai/inference",
+        paths=paths(Op.LIST_MODELS),
         quirks=attrs.evolve(
             COMPATIBLE,
             drops=_without("prediction"),
@@ -121,22 +148,45 @@ ROWS = (
     ),
     ProviderSpec(
         name="nebius",
+        plain_only=frozenset({Op.IMAGE}),
         base_url="https://api.tokenfactory.nebius.com",
+        paths=paths(Op.LIST_MODELS, Op.TEXT, Op.EMBEDDING, Op.IMAGE),
         quirks=attrs.evolve(COMPATIBLE, query_params=("ai_project_id",)),
     ),
-    ProviderSpec(name="parasail", base_url="https://api.parasail.io", quirks=COMPATIBLE),
     ProviderSpec(
-        name="ollama", base_url=None, quirks=COMPATIBLE, may_be_blank=True, has_key_urls=True
+        name="parasail",
+        base_url="https://api.parasail.io",
+        paths=paths(Op.LIST_MODELS),
+        quirks=COMPATIBLE,
     ),
     ProviderSpec(
-        name="sgl", base_url=None, quirks=COMPATIBLE, may_be_blank=True, has_key_urls=True
+        name="ollama",
+        base_url=None,
+        paths=SELF_HOSTED,
+        quirks=COMPATIBLE,
+        may_be_blank=True,
+        has_key_urls=True,
     ),
     ProviderSpec(
-        name="vllm", base_url=None, quirks=COMPATIBLE, may_be_blank=True, has_key_urls=True
+        name="sgl",
+        base_url=None,
+        paths=SELF_HOSTED,
+        quirks=COMPATIBLE,
+        may_be_blank=True,
+        has_key_urls=True,
+    ),
+    ProviderSpec(
+        name="vllm",
+        base_url=None,
+        paths=paths(Op.LIST_MODELS, Op.TEXT, Op.EMBEDDING, Op.RERANK, Op.TRANSCRIPTION),
+        quirks=COMPATIBLE,
+        may_be_blank=True,
+        has_key_urls=True,
     ),
     ProviderSpec(
         name="huggingface",
         base_url="https://router.huggingface.co",
+        paths=paths(Op.LIST_MODELS),
         quirks=attrs.evolve(COMPATIBLE, old_max_tokens=True, rename_model=hugging_face_model),
         ends_without_done=True,
     ),
@@ -191,7 +241,9 @@ def _custom_spec(name: str, custom: CustomProviderSettings) -> ProviderSpec:
     row = BUILT.get(base)
     if row is None:
         raise ConfigurationMissing(f"provider {name}: {_why_not(base)}")
-    return attrs.evolve(row, name=name)
+    # OpenAI itself has no rerank; a server of one's own that speaks its dialect may.
+    paths = OPENAI_PATHS if base == "openai" else row.paths
+    return attrs.evolve(row, name=name, paths=paths)
 
 
 def _why_not(name: str) -> str:

@@ -24,6 +24,18 @@ class Operation(enum.Enum):
 
     LIST_MODELS = "list_models"
     CHAT = "chat_completion"
+    TEXT = "text_completion"
+    RESPONSES = "responses"
+    COUNT_TOKENS = "count_tokens"
+    EMBEDDING = "embedding"
+    RERANK = "rerank"
+    MODERATION = "moderation"
+    SPEECH = "speech"
+    TRANSCRIPTION = "transcription"
+    TRANSLATION = "translation"
+    IMAGE = "image_generation"
+    IMAGE_EDIT = "image_edit"
+    IMAGE_VARIATION = "image_variation"
 
 
 class Surface(enum.Enum):

@@ -1,0 +1,99 @@
+"""A request body being edited on its way upstream: its raw members, and what was lost of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from bifrost.codecs import json
+from bifrost.errors import BadRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bifrost.schema.call import Call
+
+__all__ = ["Edit", "Encoded", "encoded", "merge_extra_params", "value_of"]
+
+MERGE_DEPTH = 32
+"""Objects nested deeper replace instead of merging."""
+
+UNMERGED = frozenset({"model", "stream", "fallbacks", "provider"})
+"""What ``extra_params`` may not change: where a call goes is decided, and told, by the gateway."""
+
+
+@attrs.frozen
+class Encoded:
+    """What goes upstream. ``query`` are parameters to be added to the URL."""
+
+    body: bytes = attrs.field(repr=False)
+    dropped: tuple[str, ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+
+
+@attrs.define(eq=False)
+class Edit:
+    """A request being edited: its members, what was lost of it, what goes into the query."""
+
+    members: dict[str, bytes]
+    dropped: list[str] = attrs.field(factory=list)
+    query: list[tuple[str, str]] = attrs.field(factory=list)
+
+    def drop(self, name: str) -> None:
+        if self.members.pop(name, b"null") != b"null":
+            self.lose([name])
+
+    def lose(self, names: Iterable[str]) -> None:
+        self.dropped.extend(name for name in names if name not in self.dropped)
+
+    def rename(self, old: str, new: str, value: bytes) -> None:
+        """Put ``new`` in ``old``'s place; an earlier ``new`` goes."""
+        self.members = {
+            new if name == old else name: value if name == old else raw
+            for name, raw in self.members.items()
+            if name != new
+        }
+
+    def text(self, name: str) -> str | None:
+        value = value_of(self.members.get(name, b"null"))
+        return value if isinstance(value, str) else None
+
+
+def encoded(edit: Edit, call: Call, provider: str) -> Encoded:
+    """The edited body. Raises BadRequest if something was lost that the caller insists on; ``provider`` is named."""
+    if edit.dropped and call.caller.strict:
+        lost = ", ".join(edit.dropped)
+        raise BadRequest(f"{provider} does not take: {lost}", param=edit.dropped[0])
+    return Encoded(json.join_object(edit.members), tuple(edit.dropped), tuple(edit.query))
+
+
+def value_of(raw: bytes) -> object:
+    """A small value; ``None`` for what cannot be read."""
+    try:
+        value: object = json.loads(raw)
+    except json.InvalidJSON:
+        return None
+    return value
+
+
+def merge_extra_params(edit: Edit) -> None:
+    """Objects merge, anything else replaces; new members come last, sorted."""
+    raw = edit.members["extra_params"]
+    if not raw.startswith(b"{"):
+        return
+    del edit.members["extra_params"]
+    extra = {name: value for name, value in json.split_object(raw).items() if name not in UNMERGED}
+    edit.members = _merged(edit.members, extra, MERGE_DEPTH)
+
+
+def _merged(base: dict[str, bytes], over: dict[str, bytes], depth: int) -> dict[str, bytes]:
+    merged = dict(base)
+    for name, value in sorted(over.items()):
+        before = merged.get(name, b"")
+        if depth and before.startswith(b"{") and value.startswith(b"{"):
+            inner = _merged(json.split_object(before), json.split_object(value), depth - 1)
+            merged[name] = json.join_object(inner)
+        else:
+            merged[name] = value
+    return merged

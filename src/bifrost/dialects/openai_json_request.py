@@ -1,0 +1,66 @@
+"""JSON requests of the OpenAI dialect other than chat, on their way to an upstream of the same: members go as they came."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bifrost.codecs import json
+from bifrost.dialects.openai_chat_request import effort_for, force_stream
+from bifrost.dialects.openai_edit import Edit, Encoded, encoded, merge_extra_params, value_of
+from bifrost.errors import BadRequest
+from bifrost.schema.call import Operation
+
+if TYPE_CHECKING:
+    from bifrost.dialects.openai_chat_request import Quirks
+    from bifrost.schema.call import Call
+
+__all__ = ["encode_json"]
+
+STORED = frozenset({Operation.RESPONSES})
+"""What an upstream would keep, unless it is told not to."""
+
+DEFAULT_MAX_TOKENS = 4096
+
+
+def encode_json(
+    call: Call, model: str, quirks: Quirks, *, provider: str, disable_store: bool = False
+) -> Encoded:
+    """The body for ``model``. Raises BadRequest as ``encode_chat`` does."""
+    edit = Edit(dict(call.members))
+    sent = quirks.rename_model(model) if quirks.rename_model else model
+    edit.members["model"] = json.dumps_str(sent)
+    try:
+        if call.operation in STORED:
+            _edit_reasoning(edit, quirks, model)
+            if disable_store:
+                edit.members["store"] = b"false"
+        if call.caller.passthrough_extra_params and "extra_params" in edit.members:
+            merge_extra_params(edit)
+        if call.stream and call.operation is Operation.TEXT:
+            force_stream(edit.members)
+    except json.InvalidJSON as error:
+        raise BadRequest("Invalid JSON", cause=str(error)) from error
+    return encoded(edit, call, provider)
+
+
+def _edit_reasoning(edit: Edit, quirks: Quirks, model: str) -> None:
+    """The gateway's own ``reasoning.max_tokens`` as an effort, and what the provider has no word for."""
+    raw = edit.members.get("reasoning", b"")
+    if not raw.startswith(b"{"):
+        return
+    inner = json.split_object(raw)
+    before = dict(inner)
+    budget = value_of(inner.pop("max_tokens", b"null")) if not quirks.keeps_extensions else None
+    if type(budget) is int and inner.get("effort", b"null") == b"null" and budget >= 0:
+        inner["effort"] = json.dumps_str(effort_for(budget, _max_tokens(edit)))
+    if not quirks.knows_minimal and inner.get("effort") == b'"minimal"':
+        inner["effort"] = b'"low"'
+    if quirks.is_grok and "grok-3-mini" not in model and inner.pop("effort", b"null") != b"null":
+        edit.lose(["reasoning.effort"])
+    if inner != before:
+        edit.members["reasoning"] = json.join_object(inner)
+
+
+def _max_tokens(edit: Edit) -> int:
+    value = value_of(edit.members.get("max_output_tokens", b"null"))
+    return value if type(value) is int else DEFAULT_MAX_TOKENS

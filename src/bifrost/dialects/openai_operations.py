@@ -1,0 +1,76 @@
+"""Every operation of the OpenAI dialect, with how it is asked for and how its answers are read: the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+from bifrost.dialects.base import AnswerFacts, PlainAnswer, StreamDecoder
+from bifrost.dialects.openai_answer import decode_answer
+from bifrost.dialects.openai_chat import ChatStreamDecoder
+from bifrost.dialects.openai_chat_answer import decode_chat_answer
+from bifrost.dialects.openai_chat_request import Quirks, encode_chat
+from bifrost.dialects.openai_events import EventStreamDecoder
+from bifrost.dialects.openai_json_request import encode_json
+from bifrost.schema.call import Call, Operation
+
+if TYPE_CHECKING:
+    from bifrost.dialects.openai_edit import Encoded
+
+__all__ = ["CODERS", "Coder"]
+
+
+class Encode(Protocol):
+    """A call to a body. Raises BadRequest."""
+
+    def __call__(
+        self, call: Call, model: str, quirks: Quirks, *, provider: str, disable_store: bool = False
+    ) -> Encoded: ...
+
+
+@attrs.frozen(kw_only=True)
+class Coder:
+    """One operation. ``stream`` is ``None`` where there is no streaming form."""
+
+    encode: Encode = encode_json
+    plain: Callable[[bytes, AnswerFacts], PlainAnswer]
+    stream: Callable[[AnswerFacts], StreamDecoder] | None = None
+    may_be_bytes: bool = False
+    """Whether an answer that is no JSON is one all the same: sound, subtitles."""
+    via: Operation | None = None
+    """The operation it is asked for in place of its own, where it is bridged."""
+
+
+def _holding(member: str) -> Callable[[bytes, AnswerFacts], PlainAnswer]:
+    return partial(decode_answer, holds=member)
+
+
+CODERS: Mapping[Operation, Coder] = MappingProxyType(
+    {
+        Operation.CHAT: Coder(
+            encode=encode_chat, plain=decode_chat_answer, stream=ChatStreamDecoder
+        ),
+        Operation.TEXT: Coder(plain=decode_chat_answer, stream=ChatStreamDecoder),
+        Operation.RESPONSES: Coder(plain=_holding("output"), stream=EventStreamDecoder),
+        Operation.COUNT_TOKENS: Coder(plain=_holding("input_tokens")),
+        Operation.EMBEDDING: Coder(plain=_holding("data")),
+        Operation.RERANK: Coder(plain=_holding("results")),
+        Operation.MODERATION: Coder(plain=_holding("results")),
+        Operation.SPEECH: Coder(
+            plain=_holding("audio"), stream=EventStreamDecoder, may_be_bytes=True
+        ),
+        Operation.TRANSCRIPTION: Coder(
+            plain=_holding("text"), stream=EventStreamDecoder, may_be_bytes=True
+        ),
+        Operation.TRANSLATION: Coder(
+            plain=_holding("text"), stream=EventStreamDecoder, may_be_bytes=True
+        ),
+        Operation.IMAGE: Coder(plain=_holding("data"), stream=EventStreamDecoder),
+        Operation.IMAGE_EDIT: Coder(plain=_holding("data"), stream=EventStreamDecoder),
+        Operation.IMAGE_VARIATION: Coder(plain=_holding("data")),
+    }
+)

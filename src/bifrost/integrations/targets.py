@@ -1,0 +1,53 @@
+"""Whom a request is for: its model as a target, and the targets after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bifrost.catalog import MAX_MODEL
+from bifrost.errors import BadRequest
+from bifrost.schema.call import Surface, Target
+
+if TYPE_CHECKING:
+    from bifrost.catalog import Catalog
+    from bifrost.integrations.base import Request
+    from bifrost.schema.call import Caller
+
+__all__ = ["check_model", "fallbacks_of", "target_of"]
+
+
+def check_model(model: object) -> str:
+    """``model`` if it can be the name of one. Raises BadRequest."""
+    if not isinstance(model, str) or not model.strip():
+        raise BadRequest("model is required", param="model")
+    if len(model) > MAX_MODEL:
+        raise BadRequest(f"model must have at most {MAX_MODEL} characters", param="model")
+    return model
+
+
+def target_of(model: str, request: Request, catalog: Catalog, caller: Caller) -> Target:
+    """The provider and its model that ``model`` means on this surface. Raises BadRequest."""
+    integration = request.route.integration
+    default = integration.default_provider
+    if caller.direct_key is None and default not in catalog.available:
+        default = ""
+    target = catalog.parse(model, default)
+    if not target.provider:
+        if integration.surface is Surface.NATIVE:
+            raise BadRequest("model should be in provider/model format", param="model")
+        raise BadRequest("provider is required", param="model")
+    if not target.model:
+        raise BadRequest("model is required", param="model")
+    return target
+
+
+def fallbacks_of(
+    entries: object, primary: Target, request: Request, catalog: Catalog
+) -> tuple[Target, ...]:
+    """The targets that the value of ``fallbacks`` names; ``None`` is none. Raises BadRequest."""
+    if entries is None:
+        return ()
+    if not isinstance(entries, list):
+        raise BadRequest("fallbacks must be a list", param="fallbacks")
+    is_native = request.route.integration.surface is Surface.NATIVE
+    return catalog.parse_fallbacks(entries, "" if is_native else primary.provider)
