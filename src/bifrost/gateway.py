@@ -65,6 +65,12 @@ HURRY_S = 5.0
 SNAPSHOT_S = 1.0
 """For a pool to show itself to a scrape."""
 
+BACKLOG = 4096
+"""Connections that may wait to be accepted, as far as the kernel's own bound lets them.
+
+With hypercorn's 100, callers who all come at once lost their first packet now and then, and a second with it.
+"""
+
 POOL_DRAIN_S = 300.0
 """For the leases of a removed provider to end; its pool is closed after that."""
 
@@ -253,6 +259,7 @@ class Gateway:
     async def _serve_http(self, *, task_status: trio.TaskStatus[str]) -> None:
         settings = HypercornConfig()
         settings.bind = [f"{self.options.host}:{self.options.port}"]
+        settings.backlog = BACKLOG
         # A few seconds above our own grace, so that callers see the router's error event and not a cut.
         settings.graceful_timeout = self.config.client.drain_timeout_s + HURRY_S + 5.0
         serve_front = partial(

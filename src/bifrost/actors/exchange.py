@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 import trio
 
+from bifrost.actors.events import Events
 from bifrost.errors import Cancelled, DeadlineExceeded, GatewayError, ShuttingDown
 from bifrost.record import AttemptRecord, CallRecord, HopRecord, Outcome, Usage
 from bifrost.schema.call import Call, Target
@@ -45,7 +46,7 @@ class Tally:
 
 @attrs.define(eq=False)
 class LiveExchange:
-    """The router's side and the caller's side of one exchange; they meet in a channel of ``EVENT_BUFFER`` events.
+    """The router's side and the caller's side of one exchange; between them are at most ``EVENT_BUFFER`` events.
 
     ``committed`` is the router's one flag: an event of the answer has been sent, so nothing may be tried again.
     """
@@ -62,23 +63,18 @@ class LiveExchange:
     _left: bool = attrs.field(default=False, init=False)
     _hurried: bool = attrs.field(default=False, init=False)
     _record: CallRecord | None = attrs.field(default=None, init=False)
-    _out: trio.MemorySendChannel[Event] = attrs.field(init=False)
-    _in: trio.MemoryReceiveChannel[Event] = attrs.field(init=False)
+    _events: Events = attrs.field(factory=lambda: Events(EVENT_BUFFER), init=False)
 
     def __attrs_post_init__(self) -> None:
         self.scope = trio.CancelScope(deadline=self.call.deadline_s)
-        self._out, self._in = trio.open_memory_channel[Event](EVENT_BUFFER)
 
     # The caller's side
 
     async def receive(self) -> Event:
-        return await self._in.receive()
+        return await self._events.get()
 
     def receive_nowait(self) -> Event | None:
-        try:
-            return self._in.receive_nowait()
-        except trio.WouldBlock:
-            return None
+        return self._events.get_nowait()
 
     @property
     def record(self) -> CallRecord:
@@ -97,11 +93,9 @@ class LiveExchange:
         """Hand ``event`` to the caller; waits while it is slow, and counts that wait as the caller's."""
         if type(event) is Chunk:
             self.committed = True
-        try:
-            self._out.send_nowait(event)
-        except trio.WouldBlock:
+        if not self._events.put_nowait(event):
             began_s = trio.current_time()
-            await self._out.send(event)
+            await self._events.put(event)
             self.tally.downstream_s += trio.current_time() - began_s
 
     def hurry(self) -> None:
@@ -119,11 +113,7 @@ class LiveExchange:
 
     async def end(self, event: Event) -> None:
         """Send the last event, unless nobody listens; a caller that takes none of it for long is given up."""
-        if self._left:
-            return
-        try:
-            self._out.send_nowait(event)
-        except trio.WouldBlock:
+        if not self._left and not self._events.put_nowait(event):
             await self._end_slowly(event)
 
     async def _end_slowly(self, event: Event) -> None:

@@ -75,23 +75,25 @@ class Front(QuartTrio):
         began_s = trio.current_time()
         reply = self._reply(scope, send)
         try:
-            template = await self._serve(scope, receive, reply)
+            await self._serve(scope, receive, reply)
         except Exception as defect:  # noqa: BLE001  the request's root: a defect is told, not let out
             self._on_defect(defect)
-            template = "_defect"
+            reply.template = "_defect"
             if not reply.is_started:
                 await _refuse(reply, InternalError("internal error"))
-        self._account(scope, reply, template, trio.current_time() - began_s)
+        finally:
+            # Also of a request whose client has gone: it ends by being cancelled.
+            self._account(scope, reply, trio.current_time() - began_s)
         if reply.is_cut:
             raise CutShort
 
-    def _account(self, scope: HTTPScope, reply: Reply, template: str, duration_s: float) -> None:
+    def _account(self, scope: HTTPScope, reply: Reply, duration_s: float) -> None:
         """Meter the request, and give it its log line if no exchange did."""
         method, status = scope["method"], 499 if reply.status is None else reply.status
         self._meter.observe(
-            template, method, status, duration_s, reply.request_bytes, reply.body_bytes
+            reply.template, method, status, duration_s, reply.request_bytes, reply.body_bytes
         )
-        if reply.is_accounted or template in UNLOGGED:
+        if reply.is_accounted or reply.template in UNLOGGED:
             return
         level = "error" if status >= 500 else "warning" if status >= 400 else "info"
         self._log(
@@ -99,7 +101,7 @@ class Front(QuartTrio):
             {
                 "request_id": reply.request_id,
                 "method": method[:16],
-                "route": template,
+                "route": reply.template,
                 "path": scope["path"][:MAX_TOLD_PATH],
                 "status": status,
                 "total_ms": round(duration_s * 1000, 3),
@@ -107,21 +109,23 @@ class Front(QuartTrio):
             },
         )
 
-    async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply) -> str:
-        """Answer, and give the route's template for the meter."""
+    async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply) -> None:
+        """Answer, and leave the route's template in ``reply``."""
         path, method = scope["path"], scope["method"]
         if method == "OPTIONS":
+            reply.template = "_preflight"
             await self._preflight(scope, reply)
-            return "_preflight"
+            return
         route = self._inference.routes.get(path)
         if route is None:
-            return await self._through_quart(scope, receive, reply)
+            await self._through_quart(scope, receive, reply)
+            return
+        reply.template = path
         if method == "POST":
             await self._inference.serve(route, scope, receive, reply)
         else:
             reply.always.append((b"allow", b"POST, OPTIONS"))
             await _refuse(reply, MethodNotAllowed(f"Method not allowed: {path}"))
-        return path
 
     def _reply(self, scope: HTTPScope, send: ASGISendCallable) -> Reply:
         call_id = request_id(_header(scope, b"x-request-id"), self._new_id)
@@ -141,10 +145,10 @@ class Front(QuartTrio):
 
     async def _through_quart(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply
-    ) -> str:
+    ) -> None:
         notes = cast("dict[str, Any]", scope)
         await super().__call__(scope, receive, reply.pass_on)
-        return str(notes.get(TEMPLATE, "_unmatched"))
+        reply.template = str(notes.get(TEMPLATE, reply.template))
 
     async def _told_defect(self, defect: Exception) -> Response:
         self._on_defect(defect)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import trio
@@ -11,7 +11,7 @@ import trio
 from bifrost.errors import GatewayError
 from bifrost.http.body import CallerGone, read_body
 from bifrost.http.doors import Doors
-from bifrost.http.lane import GONE
+from bifrost.http.lane import BODY, GONE
 from bifrost.http.relay import Relay
 from bifrost.integrations.base import InferenceRoute, Request, unpack
 from bifrost.integrations.envelope import error_body, error_event, error_headers
@@ -45,7 +45,7 @@ class Inference:
         receive: ASGIReceiveCallable,
         reply: Reply,
     ) -> None:
-        """Answer one request. Returns when the answer is out, or nobody is left to take it."""
+        """Answer one request. Returns when the answer is out; is cancelled, or returns, when nobody is left to take it."""
         views = self.doors.views
         try:
             call = await self._call(route, scope, receive, views, reply)
@@ -72,6 +72,7 @@ class Inference:
             _first(headers, b"content-length"),
             max_bytes=max_bytes,
             timeout_s=client.body_timeout_s,
+            at_hand=cast("Any", scope["extensions"]).get(BODY),
         )
         reply.request_bytes = len(body)
         coding = _first(headers, b"content-encoding")
@@ -94,7 +95,7 @@ class Inference:
         """Serve ``call`` for as long as its caller is there."""
         gone: Any = scope["extensions"].get(GONE)
         if gone is not None:
-            with trio.CancelScope() as wish, gone(wish.cancel):
+            with gone():
                 await self._exchange(call, reply, views)
             return
         async with trio.open_nursery() as nursery:

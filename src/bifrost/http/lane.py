@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from bifrost.http.link import Link
 
-__all__ = ["GONE", "Lane", "Site"]
+__all__ = ["BODY", "GONE", "Lane", "Site"]
 
 READ_BYTES = 64 * 1024
 PIECE_BYTES = 64 * 1024
@@ -39,10 +39,16 @@ MAX_DROPPED = 10_000
 """Messages to a client that is gone; an application that sends more is stopped."""
 
 GONE = "bifrost.gone"
-"""The ASGI extension of this lane: a context manager that calls a function when the client has gone meanwhile.
+"""An ASGI extension of this lane: a context manager that calls a function when the client has gone meanwhile.
 
 For an application that would otherwise keep a task waiting in ``receive`` for nothing else; see ``Turn.gone``. Offered
 where it works.
+"""
+
+BODY = "bifrost.body"
+"""Another, offered beside it: the whole body if it is there already, which spares the deadline of waiting for it.
+
+See ``Turn.body_at_hand``.
 """
 
 UNREAD = Head("", b"", b"", "1.1", [])
@@ -158,7 +164,7 @@ class Lane:
         except BadRequest as refusal:
             await self._refuse(refusal)
             return b""
-        if scope.cancel_called and not self.post.is_idle:
+        if scope.cancel_called and not self.post.is_idle and not self.is_ended:
             await self._refuse(BadRequest("timed out while reading the request head", status=408))
         return b""
 
@@ -233,7 +239,7 @@ class Lane:
             "client": link.client,
             "server": link.server,
             "state": cast("Any", site.state.copy()),
-            "extensions": cast("Any", {GONE: turn.gone}) if link.can_tell else {},
+            "extensions": cast("Any", turn.extensions()) if link.can_tell else {},
         }
 
     async def _refuse(self, error: GatewayError, head: Head = UNREAD) -> None:
@@ -348,15 +354,36 @@ class Turn:
         elif self.answer.is_ended and self._pulling is not None:
             self._pulling.cancel()
 
-    def gone(self, call: Callable[[], object]) -> _Gone:
-        """A context in which ``call`` is called once if the client goes, up to a watch's round later. Nothing is read."""
+    def extensions(self) -> dict[str, object]:
+        """What an application gets beside ``receive`` and ``send``."""
+        return {GONE: self.gone, BODY: self.body_at_hand}
+
+    def gone(self, call: Callable[[], object] | None = None) -> _Gone:
+        """A context in which ``call`` is called once if the client goes, up to a watch's round later. Nothing is read.
+
+        Without ``call`` the application itself is cancelled. That is the end of the connection, whose own scope serves:
+        it costs the request none.
+        """
 
         def leave() -> None:
             self._lane.is_ended = True
             self._leave()
-            call()
+            (call or self._give_up)()
 
         return _Gone(self._lane.post, leave)
+
+    def body_at_hand(self) -> bytes | None:
+        """The whole body, if it has come to its end and nothing of it was received; else ``receive`` gives it."""
+        incoming = self._lane.incoming
+        if self._is_body_told or not incoming.ended or self._is_deaf():
+            return None
+        self._is_body_told = True
+        return incoming.take()
+
+    def _give_up(self) -> None:
+        if self.answer.is_started and not self.answer.is_ended:
+            self._lane.abort(reset=not self.answer.is_delimited)
+        self._lane.post.scope.cancel()
 
     def _is_deaf(self) -> bool:
         """Nothing that comes now belongs to this request, or can be believed."""

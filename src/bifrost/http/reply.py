@@ -21,6 +21,8 @@ class Reply:
     _send: ASGISendCallable
     request_id: str = attrs.field(kw_only=True)
     always: HeaderLines = attrs.field(kw_only=True)
+    template: str = "_unmatched"
+    """The route's, for the meter: paths themselves are without number."""
     status: int | None = None
     """Once the head is out."""
     request_bytes: int = 0

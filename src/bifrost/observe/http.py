@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from bifrost.observe.instruments import Counter, Histogram
 from bifrost.observe.prometheus import Metrics
 
 __all__ = ["HttpMeter"]
@@ -16,6 +17,8 @@ class HttpMeter:
     """Feeds the ``http_*`` metrics. ``path`` is a route's template, never a path that a caller made up."""
 
     metrics: Metrics
+    _bound: dict[tuple[str, str, int], _Bound] = attrs.field(factory=dict, init=False)
+    """As many as there are templates, methods and statuses, none of which callers make up."""
 
     def observe(
         self,
@@ -27,9 +30,30 @@ class HttpMeter:
         response_bytes: int,
     ) -> None:
         """Note one request."""
-        labels = (path, method if method in METHODS else "_other", str(status))
-        child = self.metrics.child
-        child("http_requests_total", *labels).inc()
-        child("http_request_duration_seconds", *labels).observe(duration_s)
-        child("http_request_size_bytes", *labels).observe(request_bytes)
-        child("http_response_size_bytes", *labels).observe(response_bytes)
+        where = (path, method if method in METHODS else "_other", status)
+        bound = self._bound.get(where)
+        if bound is None:
+            bound = self._bound[where] = self._bind(*where)
+        bound.requests.inc()
+        bound.duration_s.observe(duration_s)
+        bound.request_bytes.observe(request_bytes)
+        bound.response_bytes.observe(response_bytes)
+
+    def _bind(self, path: str, method: str, status: int) -> _Bound:
+        labels, child = (path, method, str(status)), self.metrics.child
+        return _Bound(
+            requests=child("http_requests_total", *labels),
+            duration_s=child("http_request_duration_seconds", *labels),
+            request_bytes=child("http_request_size_bytes", *labels),
+            response_bytes=child("http_response_size_bytes", *labels),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class _Bound:
+    """The children for one path, method and status."""
+
+    requests: Counter
+    duration_s: Histogram
+    request_bytes: Histogram
+    response_bytes: Histogram

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import orjson
-import structlog
 import trio
 
 from bifrost.config.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Callable, Mapping
+
+    Entry = dict[str, Any]
 
 __all__ = ["LEVELS", "Logs", "Sink"]
 
@@ -104,6 +105,21 @@ def _write(fd: int, data: bytes) -> None:
             return
 
 
+class _Stamper:
+    """Tells the time, ISO 8601 in UTC to the microsecond. The part to the second is written once a second."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._told = ""
+
+    def now(self) -> str:
+        second, rest_ns = divmod(time.time_ns(), 1_000_000_000)
+        if second != self._second:
+            self._second = second
+            self._told = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._told}.{rest_ns // 1000:06}Z"
+
+
 @attrs.define(eq=False)
 class Logs:
     """The log, by level. Lines below ``level`` cost a comparison and nothing else."""
@@ -111,20 +127,7 @@ class Logs:
     level: int
     style: Literal["json", "pretty"]
     sink: Sink
-    _log: Any = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        renderer: Any = _render_json if self.style == "json" else _render_pretty
-        self._log = structlog.wrap_logger(
-            _Printer(self.sink),
-            processors=[
-                _Stamper(),
-                _mask,
-                renderer,
-            ],
-            wrapper_class=structlog.BoundLogger,
-            cache_logger_on_first_use=True,
-        ).bind()
+    _stamp: _Stamper = attrs.field(factory=_Stamper, init=False)
 
     def is_on(self, level: str) -> bool:
         """Whether lines of ``level`` are written."""
@@ -133,7 +136,9 @@ class Logs:
     def line(self, level: str, event: str, fields: Mapping[str, object]) -> None:
         """One line."""
         if self.is_on(level):
-            self._log.msg(event, level=level, **fields)
+            entry = {"level": level, **fields, "event": event, "timestamp": self._stamp.now()}
+            _mask(entry)
+            self.sink.put(_RENDERERS[self.style](entry))
 
     def debug(self, event: str, **fields: object) -> None:
         self.line("debug", event, fields)
@@ -148,44 +153,13 @@ class Logs:
         self.line("error", event, fields)
 
 
-class _Stamper:
-    """Adds ``timestamp``, ISO 8601 in UTC to the microsecond. The part to the second is written once a second."""
-
-    def __init__(self) -> None:
-        self._second = -1
-        self._told = ""
-
-    def __call__(
-        self, _logger: object, _method: str, entry: MutableMapping[str, Any]
-    ) -> MutableMapping[str, Any]:
-        second, rest_ns = divmod(time.time_ns(), 1_000_000_000)
-        if second != self._second:
-            self._second = second
-            self._told = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        entry["timestamp"] = f"{self._told}.{rest_ns // 1000:06}Z"
-        return entry
-
-
-@attrs.frozen
-class _Printer:
-    """The innermost logger: takes rendered lines."""
-
-    sink: Sink
-
-    def msg(self, line: bytes) -> None:
-        self.sink.put(line)
-
-
-def _mask(
-    _logger: object, _method: str, entry: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
+def _mask(entry: Entry) -> None:
     """The last line of defence: a field with the name of a secret is not written, whatever is in it."""
     for name, value in entry.items():
         if isinstance(value, Secret) or _is_secret(name):
             entry[name] = STARS
         elif type(value) is dict:
             entry[name] = {key: STARS if _is_secret(str(key)) else v for key, v in value.items()}
-    return entry
 
 
 @lru_cache(maxsize=1024)
@@ -197,7 +171,7 @@ def _default(value: object) -> object:
     return STARS if isinstance(value, Secret) else str(value)
 
 
-def _render_json(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> bytes:
+def _render_json(entry: Entry) -> bytes:
     try:
         return orjson.dumps(entry, default=_default, option=orjson.OPT_APPEND_NEWLINE)
     except (TypeError, ValueError):
@@ -208,7 +182,7 @@ def _render_json(_logger: object, _method: str, entry: MutableMapping[str, Any])
         return orjson.dumps(safe, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _render_pretty(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> bytes:
+def _render_pretty(entry: Entry) -> bytes:
     """``time level event name=value …``; values are JSON, so no line break of a caller's starts a line of ours."""
     time, level, event = entry.pop("timestamp"), entry.pop("level"), entry.pop("event")
     fields = " ".join(f"{name}={_value(value)}" for name, value in entry.items())
@@ -226,3 +200,9 @@ def _value(value: object) -> str:
 
 def _plain(text: object) -> str:
     return "".join(c if c.isprintable() else "?" for c in str(text))
+
+
+_RENDERERS: Mapping[str, Callable[[Entry], bytes]] = {
+    "json": _render_json,
+    "pretty": _render_pretty,
+}

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
     GCCollector,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
     generate_latest,
 )
 from prometheus_client.exposition import choose_encoder
 
+from bifrost.observe.instruments import Counter, Histogram
 from bifrost.record import Outcome
 
 if TYPE_CHECKING:

@@ -215,7 +215,10 @@ class _Opening:
     async def __aenter__(self) -> Answer:
         head = encode_head(self._request)
         begun_s = trio.current_time()
-        with trio.CancelScope() as scope:
+        self._wire = self._pool.lend_kept(self._request.origin)
+        limit_s = self._limits.connect_s if self._wire is None else self._limits.first_byte_s
+        until_s = min(begun_s + limit_s, self._limits.deadline_s)
+        with trio.CancelScope(deadline=until_s) as scope:
             try:
                 return await self._open(head, scope, begun_s)
             except BaseException:
@@ -233,31 +236,31 @@ class _Opening:
 
     async def _open(self, head: bytes, scope: trio.CancelScope, begun_s: float) -> Answer:
         origin = self._request.origin
-        self._wire = wire = self._pool.lend_kept(origin)
+        wire = self._wire
         if wire is None:
-            self._limit(scope, begun_s + self._limits.connect_s)
             self._wire = wire = await self._pool.lend(origin)
-        reader = await self._exchange(wire, head, scope)
+            self._limit(scope, self._limits.first_byte_s)
+        reader = await self._exchange(wire, head)
         if reader.fault is not None and not reader.started and wire.exchanges > 1:
             # The upstream closed the kept connection while the request was on its way.
             self._is_connected, self._wire = False, None
-            self._limit(scope, trio.current_time() + self._limits.connect_s)
+            self._limit(scope, self._limits.connect_s)
             self._wire = wire = await self._pool.replace(origin, wire)
-            reader = await self._exchange(wire, head, scope)
+            self._limit(scope, self._limits.first_byte_s)
+            reader = await self._exchange(wire, head)
         if reader.fault is not None:
             raise broken(reader.fault)
         waited_s = wire.received_s - begun_s
         return Answer(Body(wire, reader), reader.status, reader.headers, self._limits, waited_s)
 
-    async def _exchange(self, wire: Wire, head: bytes, scope: trio.CancelScope) -> ResponseReader:
+    async def _exchange(self, wire: Wire, head: bytes) -> ResponseReader:
         self._is_connected = True
-        self._limit(scope, trio.current_time() + self._limits.first_byte_s)
         self._reader = None
         self._reader = await wire.exchange(head, self._request)
         return self._reader
 
-    def _limit(self, scope: trio.CancelScope, until_s: float) -> None:
-        scope.deadline = min(until_s, self._limits.deadline_s)
+    def _limit(self, scope: trio.CancelScope, within_s: float) -> None:
+        scope.deadline = min(trio.current_time() + within_s, self._limits.deadline_s)
 
     def _give_back(self) -> None:
         wire, reader, self._wire = self._wire, self._reader, None
