@@ -169,6 +169,7 @@ class Attempt:
 
     def _facts(self, request: UpstreamRequest) -> AnswerFacts:
         call, settings = self.hop.call, self.granted.generation.settings
+        body = request.body
         raw_response = settings.send_back_raw_response or call.caller.send_back_raw_response
         raw_request = settings.send_back_raw_request or call.caller.send_back_raw_request
         return AnswerFacts(
@@ -177,7 +178,7 @@ class Attempt:
             model_requested=self.hop.target.model,
             sent_s=self.sent_s,
             send_extra_fields=self.send_extra_fields,
-            raw_request=request.body if raw_request else None,
+            raw_request=body if raw_request and isinstance(body, bytes) else None,
             raw_response=raw_response,
             raw_verbatim=raw_response and self._is_own_dialect(),
             response_headers=self._headers,

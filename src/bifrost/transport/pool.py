@@ -202,7 +202,7 @@ def _is_usable(wire: Wire, now_s: float) -> bool:
 class _Opening:
     """One exchange, from a connection to its return. A class of its own, for it stands on the hot path."""
 
-    __slots__ = ("_is_connected", "_limits", "_pool", "_reader", "_request", "_wire")
+    __slots__ = ("_is_connected", "_limits", "_pool", "_reader", "_request", "_scope", "_wire")
 
     def __init__(self, pool: Connections, request: UpstreamRequest, limits: Limits) -> None:
         self._pool = pool
@@ -211,13 +211,14 @@ class _Opening:
         self._wire: Wire | None = None
         self._reader: ResponseReader | None = None
         self._is_connected = False
+        self._scope = trio.CancelScope()
 
     async def __aenter__(self) -> Answer:
         head = encode_head(self._request)
         begun_s = trio.current_time()
-        with trio.CancelScope() as scope:
+        with self._scope:
             try:
-                return await self._open(head, scope, begun_s)
+                return await self._open(head, begun_s)
             except BaseException:
                 self._give_back()
                 raise
@@ -231,33 +232,36 @@ class _Opening:
     ) -> None:
         self._give_back()
 
-    async def _open(self, head: bytes, scope: trio.CancelScope, begun_s: float) -> Answer:
+    async def _open(self, head: bytes, begun_s: float) -> Answer:
         origin = self._request.origin
         self._wire = wire = self._pool.lend_kept(origin)
         if wire is None:
-            self._limit(scope, begun_s + self._limits.connect_s)
+            self._limit(begun_s + self._limits.connect_s)
             self._wire = wire = await self._pool.lend(origin)
-        reader = await self._exchange(wire, head, scope)
+        reader = await self._exchange(wire, head)
         if reader.fault is not None and not reader.started and wire.exchanges > 1:
             # The upstream closed the kept connection while the request was on its way.
             self._is_connected, self._wire = False, None
-            self._limit(scope, trio.current_time() + self._limits.connect_s)
+            self._limit(trio.current_time() + self._limits.connect_s)
             self._wire = wire = await self._pool.replace(origin, wire)
-            reader = await self._exchange(wire, head, scope)
+            reader = await self._exchange(wire, head)
         if reader.fault is not None:
             raise broken(reader.fault)
         waited_s = wire.received_s - begun_s
         return Answer(Body(wire, reader), reader.status, reader.headers, self._limits, waited_s)
 
-    async def _exchange(self, wire: Wire, head: bytes, scope: trio.CancelScope) -> ResponseReader:
+    async def _exchange(self, wire: Wire, head: bytes) -> ResponseReader:
         self._is_connected = True
-        self._limit(scope, trio.current_time() + self._limits.first_byte_s)
+        self._limit_answer()
         self._reader = None
-        self._reader = await wire.exchange(head, self._request)
+        self._reader = await wire.exchange(head, self._request, self._limit_answer)
         return self._reader
 
-    def _limit(self, scope: trio.CancelScope, until_s: float) -> None:
-        scope.deadline = min(until_s, self._limits.deadline_s)
+    def _limit_answer(self) -> None:
+        self._limit(trio.current_time() + self._limits.first_byte_s)
+
+    def _limit(self, until_s: float) -> None:
+        self._scope.deadline = min(until_s, self._limits.deadline_s)
 
     def _give_back(self) -> None:
         wire, reader, self._wire = self._wire, self._reader, None
