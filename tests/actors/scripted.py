@@ -114,6 +114,7 @@ class Scripted:
     async def open(self, request: UpstreamRequest, limits: Limits) -> AsyncIterator[MockAnswer]:
         headers = dict(request.headers)
         key = headers.get(b"authorization", b"").removeprefix(b"Bearer ").decode()
+        assert isinstance(request.body, bytes)
         seen = Seen(trio.current_time(), self.provider, key, request.body, headers)
         self.seen.append(seen)
         self.open_now += 1

@@ -11,6 +11,7 @@ from bifrost.errors import BadRequest, ConfigurationMissing, UnsupportedOperatio
 from bifrost.providers.table import build_adapter
 from bifrost.record import Usage
 from bifrost.schema.call import Call, Caller, Operation, Target
+from providers.sent import sent_json
 
 TARGET = Target("openai", "gpt")
 FACTS = AnswerFacts(
@@ -40,7 +41,7 @@ def test_request_is_complete() -> None:
     headers = dict(request.headers)
     assert headers[b"authorization"] == b"Bearer secret-1"
     assert headers[b"accept"] == b"text/event-stream"
-    assert json.loads(request.body) == {
+    assert sent_json(request) == {
         "model": "gpt",
         "messages": [],
         "store": True,
@@ -53,7 +54,7 @@ def test_request_is_complete() -> None:
 def test_deployment_goes_instead_of_the_model_and_is_told() -> None:
     request = OPENAI.encode(call(), TARGET, key(deployments={"gpt": "dep-7"}))
 
-    assert json.loads(request.body)["model"] == "dep-7"
+    assert sent_json(request)["model"] == "dep-7"
     assert request.model_deployment == "dep-7"
 
 
@@ -74,7 +75,7 @@ def test_base_url_points_elsewhere_and_the_callers_headers_go_along() -> None:
 def test_store_is_forced_off_where_the_configuration_says_so() -> None:
     adapter = build_adapter(ProviderSettings(name="openai", disable_store=True))
 
-    assert json.loads(adapter.encode(call(), TARGET, key()).body)["store"] is False
+    assert sent_json(adapter.encode(call(), TARGET, key()))["store"] is False
 
 
 @pytest.mark.parametrize("value", ["a\r\nhost: evil", "a\0b", "€uro"])

@@ -17,6 +17,7 @@ from bifrost.errors import ConfigurationMissing
 from bifrost.providers.base import Origin
 from bifrost.providers.table import BUILT, KNOWN_PROVIDERS, build_adapter, hugging_face_model
 from bifrost.schema.call import Call, Caller, Operation, Target
+from providers.sent import sent_json
 
 KEY = KeySettings(id="k", name="k", value=Secret("secret-1"))
 ODD = {
@@ -75,7 +76,7 @@ def test_each_row_goes_to_its_place_and_takes_what_it_knows(
     headers = dict(request.headers)
     assert headers[b"host"] == host.encode()
     assert headers.get(b"authorization") == (None if name == "mock" else b"Bearer secret-1")
-    body = json.loads(request.body)
+    body = sent_json(request)
     assert body.pop("model") == "m"
     assert set(body) == sent
     assert set(request.dropped_params) == dropped
@@ -137,7 +138,7 @@ def test_quirks_are_with_the_right_rows() -> None:
         request = build_adapter(ProviderSettings(name=name)).encode(
             chat(body), Target(name, model), KEY
         )
-        return {**json.loads(request.body), "": request.target.decode().partition("?")[2]}
+        return {**sent_json(request), "": request.target.decode().partition("?")[2]}
 
     assert sent("mistral", {"max_completion_tokens": 1, "tool_choice": {}}) == {
         "model": "m", "max_tokens": 1, "tool_choice": "any", "": "",
@@ -175,7 +176,7 @@ def custom(base: str = "openai", **more: Any) -> ProviderSettings:
 def test_custom_provider_takes_everything() -> None:
     request = build_adapter(custom()).encode(chat(ODD), Target("own", "m"), KEY)
 
-    assert set(json.loads(request.body)) == {"model", *ODD}
+    assert set(sent_json(request)) == {"model", *ODD}
     assert request.dropped_params == ()
     assert request.target == b"/api/v1/chat/completions"
 

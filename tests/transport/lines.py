@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
@@ -10,6 +11,9 @@ import trio.testing
 
 from bifrost.providers.base import Headers, Origin, UpstreamRequest
 from bifrost.transport.wire import Line
+
+if TYPE_CHECKING:
+    from bifrost.schema.payload import Payload
 
 ORIGIN = Origin("http", "upstream.test", 80)
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -21,7 +25,11 @@ MemoryStream = trio.StapledStream[trio.testing.MemorySendStream, trio.testing.Me
 
 
 def request(
-    body: bytes = b"{}", *, method: bytes = b"POST", headers: Headers = (), origin: Origin = ORIGIN
+    body: bytes | Payload = b"{}",
+    *,
+    method: bytes = b"POST",
+    headers: Headers = (),
+    origin: Origin = ORIGIN,
 ) -> UpstreamRequest:
     return UpstreamRequest(
         method=method, origin=origin, target=b"/v1/x", headers=headers, body=body

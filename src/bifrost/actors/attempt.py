@@ -183,6 +183,7 @@ class Attempt:
 
     def _facts(self, request: UpstreamRequest) -> AnswerFacts:
         call, settings = self.hop.call, self.granted.generation.settings
+        body = request.body
         raw_response = settings.send_back_raw_response or call.caller.send_back_raw_response
         raw_request = settings.send_back_raw_request or call.caller.send_back_raw_request
         return AnswerFacts(
@@ -193,7 +194,7 @@ class Attempt:
             operation=call.operation,
             members=call.members,
             send_extra_fields=self.send_extra_fields,
-            raw_request=request.body if raw_request else None,
+            raw_request=body if raw_request and isinstance(body, bytes) else None,
             raw_response=raw_response,
             raw_verbatim=raw_response and self._is_own_dialect(),
             response_headers=self._headers,

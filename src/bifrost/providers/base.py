@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from bifrost.dialects.base import PlainAnswer
+from bifrost.schema.payload import Payload
 
 if TYPE_CHECKING:
     from bifrost.config.settings import KeySettings, ProviderSettings
@@ -35,13 +36,16 @@ class Origin:
 
 @attrs.frozen(kw_only=True)
 class UpstreamRequest:
-    """One HTTP request, ready to be written. ``target`` is path and query. Its repr must not show headers."""
+    """One HTTP request, ready to be written. ``target`` is path and query. Its repr must not show headers.
+
+    ``body`` is a ``Payload`` where it is not JSON: sent block by block, and from its beginning for each attempt.
+    """
 
     method: bytes
     origin: Origin
     target: bytes
     headers: Headers = attrs.field(repr=False)
-    body: bytes = attrs.field(repr=False, default=b"")
+    body: bytes | Payload = attrs.field(repr=False, default=b"")
     dropped_params: tuple[str, ...] = ()
     """Members of the call that this provider cannot take and that were left out."""
     model_deployment: str | None = None

@@ -24,7 +24,11 @@ class Limits:
 
     connect_s: float = 10.0
     first_byte_s: float = 30.0
-    """From the request being written to the end of the response's head; writing counts."""
+    """From the request being written to the end of the response's head; writing counts.
+
+    While a ``Payload`` is written it is a limit on progress: each block has to be taken within it, and the head to come
+    within it after the last one.
+    """
     idle_s: float = 60.0
     """Between two reads of the body; runs only while ``receive`` waits."""
     deadline_s: float = float("inf")

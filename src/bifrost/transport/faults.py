@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from bifrost.errors import BadRequest, NetworkError, StreamIdleTimeout, UpstreamTimeout
+from bifrost.errors import (
+    BadRequest,
+    InternalError,
+    NetworkError,
+    StreamIdleTimeout,
+    UpstreamTimeout,
+)
 
 __all__ = [
     "bad_request",
@@ -14,6 +20,7 @@ __all__ = [
     "too_large",
     "unconnected",
     "undecodable",
+    "unreadable",
 ]
 
 # The beginnings of these texts are matched by clients: they stay as they are.
@@ -47,6 +54,11 @@ def too_large(max_bytes: int) -> NetworkError:
 def bad_request(cause: str) -> BadRequest:
     """The request cannot be written as HTTP: nothing was sent."""
     return BadRequest(CREATE, cause=cause)
+
+
+def unreadable(cause: str) -> InternalError:
+    """The payload that was to be sent cannot be read again, or not to its end."""
+    return InternalError(CREATE, cause=cause)
 
 
 def connect_timeout(limit_s: float) -> UpstreamTimeout:

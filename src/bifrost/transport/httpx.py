@@ -35,13 +35,15 @@ from bifrost.transport.faults import (
     first_byte_timeout,
     unconnected,
 )
+from bifrost.transport.outgoing import Outgoing
 from bifrost.transport.pool import MAX_IDLE_S
 from bifrost.transport.wire import DEFAULT_PORTS, OURS, encode_head
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from bifrost.config.settings import NetworkSettings, ProviderSettings
+    from bifrost.schema.payload import Payload
 
 __all__ = ["HttpxUpstream", "LeanTransport"]
 
@@ -225,15 +227,18 @@ async def _send(
     with trio.CancelScope() as scope:
         scope.deadline = min(trio.current_time() + limits.connect_s, limits.deadline_s)
 
+        def limit_answer() -> None:
+            scope.deadline = min(trio.current_time() + limits.first_byte_s, limits.deadline_s)
+
         async def trace(event: str, _: dict[str, Any]) -> None:
             nonlocal is_connected
             await trio.lowlevel.checkpoint_if_cancelled()
             if event.endswith("send_request_headers.started"):
                 is_connected = True
-                scope.deadline = min(trio.current_time() + limits.first_byte_s, limits.deadline_s)
+                limit_answer()
 
         try:
-            return await client.send(_to_request(request, trace), stream=True)
+            return await client.send(_to_request(request, trace, limit_answer), stream=True)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _from_httpx(error) from error
     if trio.current_time() >= limits.deadline_s:
@@ -245,16 +250,38 @@ async def _send(
     )
 
 
-def _to_request(request: UpstreamRequest, trace: object) -> httpx.Request:
+class _Sent(httpx.AsyncByteStream):
+    """A payload for httpx. That the next block is asked for tells that the last one has been written."""
+
+    def __init__(self, payload: Payload, progress: Callable[[], None]) -> None:
+        self._payload = payload
+        self._progress = progress
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:  # noqa: ASYNC900  the form that httpx asks for
+        async for block in Outgoing(self._payload):
+            yield block
+            self._progress()
+
+
+def _to_request(
+    request: UpstreamRequest, trace: object, progress: Callable[[], None]
+) -> httpx.Request:
     origin = request.origin
     url = httpx.URL(
         scheme=origin.scheme, host=origin.host, port=origin.port, raw_path=request.target
     )
+    headers = [header for header in request.headers if header[0] not in OURS]
+    content: bytes | _Sent
+    if isinstance(request.body, bytes):
+        content = request.body
+    else:
+        headers.append((b"content-length", b"%d" % request.body.size))
+        content = _Sent(request.body, progress)
     return httpx.Request(
         request.method.decode(),
         url,
-        headers=[header for header in request.headers if header[0] not in OURS],
-        content=request.body,
+        headers=headers,
+        content=content,
         extensions={"trace": trace},
     )
 

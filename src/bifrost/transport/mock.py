@@ -17,11 +17,13 @@ import attrs
 import trio
 
 from bifrost.codecs.json import InvalidJSON, dumps, loads
+from bifrost.codecs.multipart import FormDecoder, InvalidForm, PartEnd, PartHead, boundary_of
 from bifrost.codecs.sse import DONE, data_frame
 from bifrost.config.settings import ProviderSettings
 from bifrost.errors import NetworkError, StreamIdleTimeout, UpstreamTimeout
 from bifrost.providers.base import Headers, UpstreamRequest
 from bifrost.transport.base import Limits, UpstreamAnswer
+from bifrost.transport.outgoing import Outgoing
 
 __all__ = ["MODELS", "MockUpstream", "Script"]
 
@@ -137,7 +139,7 @@ class MockUpstream:
             yield _whole(200, _model_list())
             return
         try:
-            body, name, script = _read(request.body)
+            body, name, script = _read(await _members(request))
             prompt_bytes = _prompt_bytes(body)
         except BadScript as error:
             yield _whole(400, {"error": {"message": str(error), "type": "invalid_request_error"}})
@@ -336,11 +338,48 @@ def _text_of(content: object) -> str:
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def _read(raw: bytes) -> tuple[dict[str, Any], str, Script]:
+async def _members(request: UpstreamRequest) -> object:
+    """The members of the body; of a form its fields, the member ``mock`` as JSON. Raises BadScript, InternalError."""
+    if isinstance(request.body, bytes):
+        return _loads(request.body)
+    told = dict(request.headers).get(b"content-type", b"")
     try:
-        body = loads(raw)
+        decoder = FormDecoder(boundary_of(told))
+        fields = await _fields(Outgoing(request.body), decoder)
+    except InvalidForm as error:
+        raise BadScript(f"the body is no form: {error}") from error
+    if "mock" in fields:
+        fields["mock"] = _loads(fields["mock"].encode())
+    return fields
+
+
+async def _fields(blocks: Outgoing, decoder: FormDecoder) -> dict[str, Any]:
+    """Read to the end, and keep of each part that is no file the beginning. The last of a name wins."""
+    fields: dict[str, Any] = {}
+    name: str | None = None
+    held = b""
+    async for block in blocks:
+        for event in decoder.feed(block):
+            match event:
+                case PartHead():
+                    name = None if event.is_file else event.name
+                    held = b""
+                case bytes() if name is not None:
+                    held = (held + event)[:MAX_TEXT]
+                case PartEnd() if name is not None:
+                    fields[name] = held.decode("utf-8", "replace")
+    decoder.close()
+    return fields
+
+
+def _loads(raw: bytes) -> object:
+    try:
+        return loads(raw)
     except InvalidJSON as error:
         raise BadScript(f"the body is no JSON: {error}") from error
+
+
+def _read(body: object) -> tuple[dict[str, Any], str, Script]:
     if not isinstance(body, dict) or not isinstance(body.get("model"), str):
         raise BadScript("the body has no model")
     name, script = read_script(body["model"], body.get("mock"))

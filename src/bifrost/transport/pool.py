@@ -202,7 +202,7 @@ def _is_usable(wire: Wire, now_s: float) -> bool:
 class _Opening:
     """One exchange, from a connection to its return. A class of its own, for it stands on the hot path."""
 
-    __slots__ = ("_is_connected", "_limits", "_pool", "_reader", "_request", "_wire")
+    __slots__ = ("_is_connected", "_limits", "_pool", "_reader", "_request", "_scope", "_wire")
 
     def __init__(self, pool: Connections, request: UpstreamRequest, limits: Limits) -> None:
         self._pool = pool
@@ -211,16 +211,18 @@ class _Opening:
         self._wire: Wire | None = None
         self._reader: ResponseReader | None = None
         self._is_connected = False
+        self._scope = trio.CancelScope()
 
     async def __aenter__(self) -> Answer:
         head = encode_head(self._request)
         begun_s = trio.current_time()
         self._wire = self._pool.lend_kept(self._request.origin)
         limit_s = self._limits.connect_s if self._wire is None else self._limits.first_byte_s
-        until_s = min(begun_s + limit_s, self._limits.deadline_s)
-        with trio.CancelScope(deadline=until_s) as scope:
+        # Set before the scope is entered: a limit that is changed later costs more.
+        self._limit(begun_s + limit_s)
+        with self._scope:
             try:
-                return await self._open(head, scope, begun_s)
+                return await self._open(head, begun_s)
             except BaseException:
                 self._give_back()
                 raise
@@ -234,19 +236,19 @@ class _Opening:
     ) -> None:
         self._give_back()
 
-    async def _open(self, head: bytes, scope: trio.CancelScope, begun_s: float) -> Answer:
+    async def _open(self, head: bytes, begun_s: float) -> Answer:
         origin = self._request.origin
         wire = self._wire
         if wire is None:
             self._wire = wire = await self._pool.lend(origin)
-            self._limit(scope, self._limits.first_byte_s)
+            self._limit_answer()
         reader = await self._exchange(wire, head)
         if reader.fault is not None and not reader.started and wire.exchanges > 1:
             # The upstream closed the kept connection while the request was on its way.
             self._is_connected, self._wire = False, None
-            self._limit(scope, self._limits.connect_s)
+            self._limit(trio.current_time() + self._limits.connect_s)
             self._wire = wire = await self._pool.replace(origin, wire)
-            self._limit(scope, self._limits.first_byte_s)
+            self._limit_answer()
             reader = await self._exchange(wire, head)
         if reader.fault is not None:
             raise broken(reader.fault)
@@ -256,11 +258,14 @@ class _Opening:
     async def _exchange(self, wire: Wire, head: bytes) -> ResponseReader:
         self._is_connected = True
         self._reader = None
-        self._reader = await wire.exchange(head, self._request)
+        self._reader = await wire.exchange(head, self._request, self._limit_answer)
         return self._reader
 
-    def _limit(self, scope: trio.CancelScope, within_s: float) -> None:
-        scope.deadline = min(trio.current_time() + within_s, self._limits.deadline_s)
+    def _limit_answer(self) -> None:
+        self._limit(trio.current_time() + self._limits.first_byte_s)
+
+    def _limit(self, until_s: float) -> None:
+        self._scope.deadline = min(until_s, self._limits.deadline_s)
 
     def _give_back(self) -> None:
         wire, reader, self._wire = self._wire, self._reader, None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import attrs
 import trio
 
+from bifrost.errors import InternalError
 from bifrost.transport.faults import bad_request, broken
+from bifrost.transport.outgoing import Outgoing
 from bifrost.transport.response import ResponseReader
 
 if TYPE_CHECKING:
     from bifrost.providers.base import UpstreamRequest
+    from bifrost.schema.payload import Payload
 
 __all__ = ["SMALL_BODY_BYTES", "Body", "Line", "Wire", "encode_head"]
 
@@ -36,6 +39,10 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 def _no_stray_input() -> bool:
     return False
+
+
+def _unheeded() -> None:
+    pass
 
 
 @attrs.frozen
@@ -63,20 +70,29 @@ class Wire:
     """When input last came."""
     _unwritten: bool = False
 
-    async def exchange(self, head: bytes, request: UpstreamRequest) -> ResponseReader:
+    async def exchange(
+        self, head: bytes, request: UpstreamRequest, progress: Callable[[], None] = _unheeded
+    ) -> ResponseReader:
         """Write ``head`` (of ``encode_head``) and the body of ``request``, and read until the head of the response, or a ``fault``, is there.
 
         An upstream may answer, and close, before it has read the whole request: the answer counts, not the broken
         pipe. Cancellation leaves the connection in an unknown state: hang up.
+
+        ``progress`` is called whenever a block of a ``Payload`` has been written, for limits to begin anew. Raises
+        InternalError if the payload cannot be read.
         """
         reader = ResponseReader(to_head=request.method == b"HEAD")
         self.exchanges += 1
-        if len(request.body) <= SMALL_BODY_BYTES:
-            await self._write(head + request.body)
+        body = request.body
+        if not isinstance(body, bytes):
+            payload = body
+            await self._exchange_large(lambda: self._write_payload(head, payload, progress), reader)
+        elif len(body) <= SMALL_BODY_BYTES:
+            await self._write(head + body)
             while not reader.status and reader.fault is None:
                 await self.pull(reader)
         else:
-            await self._exchange_large(head, request.body, reader)
+            await self._exchange_large(lambda: self._write(head, body), reader)
         return reader
 
     def is_reusable(self, reader: ResponseReader) -> bool:
@@ -107,10 +123,25 @@ class Wire:
             return
         self._unwritten = False
 
-    async def _exchange_large(self, head: bytes, body: bytes, reader: ResponseReader) -> None:
+    async def _write_payload(
+        self, head: bytes, payload: Payload, progress: Callable[[], None]
+    ) -> None:
+        try:
+            await self.line.stream.send_all(head)
+            async for block in Outgoing(payload):
+                await self.line.stream.send_all(block)
+                progress()
+        except trio.BrokenResourceError:
+            return
+        self._unwritten = False
+
+    async def _exchange_large(
+        self, write: Callable[[], Awaitable[None]], reader: ResponseReader
+    ) -> None:
         self._unwritten = True
+        troubles: list[InternalError] = []
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._write, head, body)
+            nursery.start_soon(_ending, write, nursery.cancel_scope, troubles)
             while not reader.status and reader.fault is None:
                 await self.pull(reader)
             await self._read_early(reader)
@@ -118,6 +149,8 @@ class Wire:
             await trio.lowlevel.checkpoint()
             if reader.fault is not None or reader.ended:
                 nursery.cancel_scope.cancel()
+        if troubles:
+            raise troubles[0]
 
     async def _read_early(self, reader: ResponseReader) -> None:
         """A refusal is read to its end, if it is a short one, before the writing is given up."""
@@ -161,8 +194,10 @@ def encode_head(request: UpstreamRequest) -> bytes:
             lines.append(b"%b: %b" % (name, value))
     if not is_hosted:
         lines.append(b"host: " + _host(request))
-    if request.body or request.method not in {b"GET", b"HEAD", b"DELETE"}:
-        lines.append(b"content-length: %d" % len(request.body))
+    body = request.body
+    size = len(body) if isinstance(body, bytes) else body.size
+    if size or request.method not in {b"GET", b"HEAD", b"DELETE"}:
+        lines.append(b"content-length: %d" % size)
     head = b"\r\n".join(lines)
     _check(head, lines, names, request)
     return head + b"\r\n\r\n"
@@ -188,6 +223,17 @@ def _host(request: UpstreamRequest) -> bytes:
         return host.encode("ascii" if host.isascii() else "idna")
     except UnicodeError as error:
         raise bad_request("the upstream's host name is none") from error
+
+
+async def _ending(
+    write: Callable[[], Awaitable[None]], scope: trio.CancelScope, troubles: list[InternalError]
+) -> None:
+    """Write; if there is nothing to be written on our side, end all: no answer will come."""
+    try:
+        await write()
+    except InternalError as error:
+        troubles.append(error)
+        scope.cancel()
 
 
 def _reason(error: Exception) -> str:
