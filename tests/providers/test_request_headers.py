@@ -4,14 +4,14 @@ import pytest
 
 from bifrost import __version__
 from bifrost.errors import BadRequest
-from bifrost.providers.request_headers import header_line, plan_headers
+from bifrost.providers.request_headers import Accept, header_line, plan_headers
 
 AUTH = (b"authorization", b"Bearer k")
 
 
 def test_plain_and_streaming_requests_ask_for_what_they_can_read() -> None:
-    plain = dict(plan_headers({}, stream=False, has_body=True).lines(b"h", (), AUTH))
-    stream = dict(plan_headers({}, stream=True, has_body=False).lines(b"h:1", (), None))
+    plain = dict(plan_headers({}, Accept.JSON).lines(b"h", (), AUTH, b"application/json"))
+    stream = dict(plan_headers({}, Accept.EVENTS).lines(b"h:1", (), None))
 
     assert plain == {
         b"host": b"h",
@@ -43,7 +43,7 @@ def test_caller_wins_over_operator_and_the_credential_over_both() -> None:
         ("proxy-x", "1"),
     )
 
-    lines = plan_headers(operators, stream=False, has_body=True).lines(b"h", extra, AUTH)
+    lines = plan_headers(operators, Accept.JSON).lines(b"h", extra, AUTH)
 
     assert [value for name, value in lines if name == b"x-a"] == [b"1", b"2"]
     assert [value for name, value in lines if name == b"authorization"] == [b"Bearer k"]
@@ -55,7 +55,7 @@ def test_caller_wins_over_operator_and_the_credential_over_both() -> None:
 
 
 def test_operators_own_credential_serves_where_there_is_no_key() -> None:
-    lines = plan_headers({"authorization": "Basic op"}, stream=False, has_body=True).lines(
+    lines = plan_headers({"authorization": "Basic op"}, Accept.JSON).lines(
         b"h", (("x-a", "1"),), None
     )
 
@@ -78,6 +78,6 @@ def test_what_could_be_another_line_is_refused(name: str, value: str) -> None:
     with pytest.raises(ValueError, match="header"):
         header_line(name, value)
     with pytest.raises(ValueError, match="header"):
-        plan_headers({name: value}, stream=False, has_body=True)
+        plan_headers({name: value}, Accept.JSON)
     with pytest.raises(BadRequest, match="header"):
-        plan_headers({}, stream=False, has_body=True).lines(b"h", ((name, value),), None)
+        plan_headers({}, Accept.JSON).lines(b"h", ((name, value),), None)

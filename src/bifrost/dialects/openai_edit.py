@@ -8,6 +8,7 @@ import attrs
 
 from bifrost.codecs import json
 from bifrost.errors import BadRequest
+from bifrost.schema.payload import Payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,11 +26,12 @@ UNMERGED = frozenset({"model", "stream", "fallbacks", "provider"})
 
 @attrs.frozen
 class Encoded:
-    """What goes upstream. ``query`` are parameters to be added to the URL."""
+    """What goes upstream. ``query`` are parameters to be added to the URL; no ``content_type`` is no body."""
 
-    body: bytes = attrs.field(repr=False)
+    body: bytes | Payload = attrs.field(repr=False)
     dropped: tuple[str, ...] = ()
     query: tuple[tuple[str, str], ...] = ()
+    content_type: bytes | None = b"application/json"
 
 
 @attrs.define(eq=False)

@@ -15,6 +15,7 @@ from bifrost.dialects.openai_chat import ChatStreamDecoder
 from bifrost.dialects.openai_chat_answer import decode_chat_answer
 from bifrost.dialects.openai_chat_request import Quirks, encode_chat
 from bifrost.dialects.openai_events import EventStreamDecoder
+from bifrost.dialects.openai_form_request import encode_form_call
 from bifrost.dialects.openai_json_request import encode_json
 from bifrost.schema.call import Call, Operation
 
@@ -64,13 +65,13 @@ CODERS: Mapping[Operation, Coder] = MappingProxyType(
             plain=_holding("audio"), stream=EventStreamDecoder, may_be_bytes=True
         ),
         Operation.TRANSCRIPTION: Coder(
-            plain=_holding("text"), stream=EventStreamDecoder, may_be_bytes=True
+            encode=encode_form_call, plain=_holding("text"), stream=EventStreamDecoder, may_be_bytes=True
         ),
         Operation.TRANSLATION: Coder(
-            plain=_holding("text"), stream=EventStreamDecoder, may_be_bytes=True
+            encode=encode_form_call, plain=_holding("text"), stream=EventStreamDecoder, may_be_bytes=True
         ),
         Operation.IMAGE: Coder(plain=_holding("data"), stream=EventStreamDecoder),
-        Operation.IMAGE_EDIT: Coder(plain=_holding("data"), stream=EventStreamDecoder),
-        Operation.IMAGE_VARIATION: Coder(plain=_holding("data")),
+        Operation.IMAGE_EDIT: Coder(encode=encode_form_call, plain=_holding("data"), stream=EventStreamDecoder),
+        Operation.IMAGE_VARIATION: Coder(encode=encode_form_call, plain=_holding("data")),
     }
 )

@@ -11,6 +11,7 @@ from bifrost.codecs.coding import CodingError, DecodedTooLarge, decode_whole
 from bifrost.errors import BadRequest, BodyTooLarge
 from bifrost.integrations.headers import HeaderLines, HeaderRules
 from bifrost.schema.call import Call, Operation, Surface
+from bifrost.schema.payload import Form
 
 __all__ = ["InferenceRoute", "Integration", "Request", "unpack"]
 
@@ -37,6 +38,8 @@ class InferenceRoute:
     integration: Integration
     parse: Callable[[Request, Catalog, HeaderRules], Call]
     """Raises BadRequest."""
+    takes_form: bool = False
+    """Whether the body may be a form."""
 
 
 @attrs.frozen(kw_only=True)
@@ -49,6 +52,12 @@ class Request:
     body: bytes = attrs.field(repr=False)
     remote_addr: str
     received_s: float
+    form: Form | None = attrs.field(repr=False, default=None)
+    """Instead of ``body``."""
+    boundary: bytes = attrs.field(repr=False, default=b"")
+    """Random, for a form to be written anew with."""
+    body_bytes: int = 0
+    """As it came, where that is not ``body``'s own length."""
 
 
 def unpack(body: bytes, coding: str, max_bytes: int) -> bytes:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bifrost.integrations.base import InferenceRoute, Integration
-from bifrost.integrations.json_body import parse_json
-from bifrost.integrations.openai import JSON_PATHS
+from bifrost.integrations.base import Integration
+from bifrost.integrations.openai import routes
 from bifrost.schema.call import Surface
 
 __all__ = ["NATIVE", "ROUTES"]
@@ -17,7 +16,4 @@ NATIVE = Integration(
     takes_empty=False,
 )
 
-ROUTES = tuple(
-    InferenceRoute(path=f"/v1{path}", operation=operation, integration=NATIVE, parse=parse_json)
-    for path, operation in JSON_PATHS.items()
-)
+ROUTES = routes(NATIVE, "/v1")

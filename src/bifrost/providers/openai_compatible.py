@@ -10,15 +10,16 @@ import attrs
 
 from bifrost.codecs import json
 from bifrost.config.settings import ProviderSettings
+from bifrost.dialects.openai_edit import Encoded
 from bifrost.dialects.openai_operations import CODERS, Coder
 from bifrost.errors import ConfigurationMissing, GatewayError, UnsupportedOperation, UpstreamError
+from bifrost.providers.addresses import Addresses, fixed_addresses
 from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
 from bifrost.providers.errors import decode_error
-from bifrost.providers.place import Address, Place, address_of, place_of
 from bifrost.providers.rate_headers import read_rate_hint
-from bifrost.providers.request_headers import HeaderPlan, header_line, plan_headers
+from bifrost.providers.request_headers import Accept, HeaderPlan, header_line, plan_headers
 from bifrost.providers.spec import ProviderSpec
-from bifrost.schema.call import Operation
+from bifrost.schema.call import Operation, request_type
 
 if TYPE_CHECKING:
     from bifrost.config.settings import KeySettings
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call, Target
 
 __all__ = ["OpenAICompatible", "openai_compatible"]
+
+NO_BODY = Encoded(b"", content_type=None)
 
 MAX_MODELS = 100_000
 """Of a list; what comes after them is left out."""
@@ -35,14 +38,13 @@ MAX_MODELS = 100_000
 class OpenAICompatible:
     """An ``Adapter`` for one provider of the family under one configuration; made by ``openai_compatible``.
 
-    All that can be known beforehand is: ``_plans`` are header plans by method and by whether a stream is asked for.
+    All that can be known beforehand is: ``_plans`` are header plans by the answer that is wanted.
     """
 
     spec: ProviderSpec
     settings: ProviderSettings
-    _addresses: Mapping[tuple[str | None, str], Address]
-    """By a key's own URL (``None``: the provider's) and request type."""
-    _plans: Mapping[tuple[bytes, bool], HeaderPlan] = attrs.field(repr=False)
+    _addresses: Addresses
+    _plans: Mapping[Accept, HeaderPlan] = attrs.field(repr=False)
     _coders: Mapping[Operation, Coder] = attrs.field(repr=False)
 
     @property
@@ -55,7 +57,7 @@ class OpenAICompatible:
         custom = self.settings.custom
         if custom is None or custom.allowed_requests is None:
             return True
-        return custom.allowed_requests.get(_request_type(operation, stream=stream), False)
+        return custom.allowed_requests.get(request_type(operation, stream=stream), False)
 
     def _has(self, operation: Operation, *, stream: bool) -> bool:
         if operation is Operation.LIST_MODELS:
@@ -71,7 +73,7 @@ class OpenAICompatible:
             text = f"{call.request_type} is not supported by {self.name} provider"
             raise UnsupportedOperation(text)
         if call.operation is Operation.LIST_MODELS:
-            return self._request(b"GET", call.request_type, call, key)
+            return self._request(b"GET", call.request_type, call, key, target.model, NO_BODY)
         coder = self._coders[call.operation]
         deployment = key.deployments.get(target.model)
         sent = coder.encode(
@@ -81,38 +83,33 @@ class OpenAICompatible:
             provider=self.name,
             disable_store=self.settings.disable_store,
         )
-        asked = _request_type(coder.via or call.operation, stream=call.stream)
-        query = urlencode(sent.query) if sent.query else ""
-        request = self._request(b"POST", asked, call, key, sent.body, query)
+        asked = request_type(coder.via or call.operation, stream=call.stream)
+        request = self._request(b"POST", asked, call, key, deployment or target.model, sent)
         if deployment is None and not sent.dropped:
             return request
         return attrs.evolve(request, dropped_params=sent.dropped, model_deployment=deployment)
 
     def _request(
-        self,
-        method: bytes,
-        request_type: str,
-        call: Call,
-        key: KeySettings,
-        body: bytes = b"",
-        query: str = "",
+        self, method: bytes, asked: str, call: Call, key: KeySettings, model: str, sent: Encoded
     ) -> UpstreamRequest:
-        address = self._address(request_type, key)
-        plan = self._plans[method, call.stream]
+        address = self._addresses.of(asked, key, model)
+        plan = self._plans[self._accept(call)]
+        credential = self._credential(key)
         return UpstreamRequest(
             method=method,
             origin=address.origin,
-            target=address.with_query(query) if query else address.target,
-            headers=plan.lines(address.host, call.caller.extra_headers, self._credential(key)),
-            body=body,
+            target=address.with_query(urlencode(sent.query)) if sent.query else address.target,
+            headers=plan.lines(
+                address.host, call.caller.extra_headers, credential, sent.content_type
+            ),
+            body=sent.body,
         )
 
-    def _address(self, request_type: str, key: KeySettings) -> Address:
-        own = self._addresses.get((key.url, request_type)) if key.url else None
-        address = own or self._addresses.get((None, request_type))
-        if address is None:
-            raise ConfigurationMissing(f"base_url is required for provider: {self.name}")
-        return address
+    def _accept(self, call: Call) -> Accept:
+        if call.stream:
+            return Accept.EVENTS
+        coder = self._coders.get(call.operation)
+        return Accept.ANYTHING if coder is not None and coder.may_be_bytes else Accept.JSON
 
     def _credential(self, key: KeySettings) -> tuple[bytes, bytes] | None:
         value = key.value.reveal().strip()
@@ -186,62 +183,25 @@ def _model(item: object) -> dict[str, object] | None:
     return {**item, "id": name} if isinstance(name, str) and name else None
 
 
-def _request_type(operation: Operation, *, stream: bool) -> str:
-    return f"{operation.value}_stream" if stream else operation.value
+def openai_compatible(
+    spec: ProviderSpec, settings: ProviderSettings, addresses: Addresses | None = None
+) -> OpenAICompatible:
+    """Bind ``spec`` to ``settings``; ``addresses`` are those of its base URL if not given.
 
-
-def openai_compatible(spec: ProviderSpec, settings: ProviderSettings) -> OpenAICompatible:
-    """Bind ``spec`` to ``settings``. Raises ConfigurationMissing if an address is lacking or is none."""
-    base_url = settings.network.base_url or spec.base_url
-    urls: dict[str | None, str] = {None: base_url} if base_url else {}
-    if spec.has_key_urls:
-        urls.update((key.url, key.url) for key in settings.keys if key.url)
-    if not urls:
-        raise ConfigurationMissing(f"base_url is required for provider: {settings.name}")
+    Raises ConfigurationMissing if an address is lacking or is none.
+    """
     try:
-        return OpenAICompatible(
-            spec=spec,
-            settings=settings,
-            addresses={
-                (whose, request_type): address_of(_join(place_of(url), path))
-                for whose, url in urls.items()
-                for request_type, path in _paths(spec, settings).items()
-            },
-            plans=_plans(settings.network.extra_headers),
-            coders=_coders(spec),
-        )
+        plans = {accept: plan_headers(settings.network.extra_headers, accept) for accept in Accept}
     except ValueError as error:
         raise ConfigurationMissing(f"provider {settings.name}: {error}") from None
+    return OpenAICompatible(
+        spec=spec,
+        settings=settings,
+        addresses=addresses or fixed_addresses(spec, settings),
+        plans=plans,
+        coders=_coders(spec),
+    )
 
 
 def _coders(spec: ProviderSpec) -> dict[Operation, Coder]:
     return {name: CODERS[name] for name in spec.paths if name is not Operation.LIST_MODELS}
-
-
-def _join(base: Place, path: str) -> Place:
-    return place_of(path) if path.startswith(("http://", "https://")) else base.at(path)
-
-
-def _paths(spec: ProviderSpec, settings: ProviderSettings) -> dict[str, str]:
-    """Path or absolute URL by request type. A stream without an override goes where the plain call goes."""
-    overrides = {} if settings.custom is None else settings.custom.request_path_overrides
-    told = {name: path.strip() for name, path in overrides.items() if path.strip()}
-    paths: dict[str, str] = {}
-    for operation, path in spec.paths.items():
-        plain = _rooted(told.get(operation.value, path))
-        paths[operation.value] = plain
-        streaming = _request_type(operation, stream=True)
-        paths[streaming] = _rooted(told.get(streaming, plain))
-    return paths
-
-
-def _rooted(path: str) -> str:
-    return path if path.startswith(("/", "http://", "https://")) else f"/{path}"
-
-
-def _plans(operators: Mapping[str, str]) -> dict[tuple[bytes, bool], HeaderPlan]:
-    return {
-        (method, stream): plan_headers(operators, stream=stream, has_body=method == b"POST")
-        for method in (b"GET", b"POST")
-        for stream in (False, True)
-    }

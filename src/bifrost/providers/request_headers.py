@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from bifrost.providers.base import Headers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["HeaderPlan", "header_line", "plan_headers"]
+__all__ = ["Accept", "HeaderPlan", "header_line", "plan_headers"]
 
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 
@@ -55,6 +56,14 @@ def header_line(name: str, value: str) -> tuple[bytes, bytes]:
         raise ValueError(f"header {name} holds characters that no header may hold") from None
 
 
+class Accept(enum.Enum):
+    """What kind of answer is wanted, as ``accept`` says it."""
+
+    JSON = b"application/json"
+    EVENTS = b"text/event-stream"
+    ANYTHING = b"*/*"
+
+
 @attrs.frozen
 class HeaderPlan:
     """The lines that are the same for all requests of one kind, but for ``host``."""
@@ -68,9 +77,12 @@ class HeaderPlan:
         host: bytes,
         extra: tuple[tuple[str, str], ...],
         credential: tuple[bytes, bytes] | None,
+        content_type: bytes | None = None,
     ) -> Headers:
         """All lines. Raises BadRequest if one of ``extra``, the caller's, is not fit to be sent."""
-        head = ((b"host", host), *self.kept)
+        head: Headers = ((b"host", host), *self.kept)
+        if content_type is not None:
+            head = (*head, (b"content-type", content_type))
         tail = () if credential is None else (credential,)
         taken = {name for name, _ in tail}
         if not extra:
@@ -93,16 +105,11 @@ def _callers(extra: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
     return lines
 
 
-def plan_headers(operators: Mapping[str, str], *, stream: bool, has_body: bool) -> HeaderPlan:
-    """The plan for one kind of request. Raises ValueError if the operator's extra headers cannot be sent."""
-    kept = [(b"accept-encoding", b"identity" if stream else CODINGS)]
-    if has_body:
-        kept.append((b"content-type", b"application/json"))
-    own = {
-        b"accept": b"text/event-stream" if stream else b"application/json",
-        b"user-agent": USER_AGENT,
-    }
+def plan_headers(operators: Mapping[str, str], accept: Accept) -> HeaderPlan:
+    """The plan for requests that want ``accept``. Raises ValueError if the operator's extra headers cannot be sent."""
+    coding = b"identity" if accept is Accept.EVENTS else CODINGS
+    own = {b"accept": accept.value, b"user-agent": USER_AGENT}
     for name, value in operators.items():
         if name.lower() not in KEPT:
             own.update([header_line(name, value)])
-    return HeaderPlan(tuple(own.items()), tuple(kept))
+    return HeaderPlan(tuple(own.items()), ((b"accept-encoding", coding),))

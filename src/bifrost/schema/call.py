@@ -10,8 +10,9 @@ from types import MappingProxyType
 import attrs
 
 from bifrost.config.secret import Secret
+from bifrost.schema.payload import Form
 
-__all__ = ["Call", "Caller", "Operation", "RawMembers", "Surface", "Target"]
+__all__ = ["Call", "Caller", "Operation", "RawMembers", "Surface", "Target", "request_type"]
 
 RawMembers = Mapping[str, bytes]
 """Top-level members of a JSON object in their order, each value as the bytes that came."""
@@ -95,6 +96,10 @@ class Call:
     target: Target
     fallbacks: tuple[Target, ...] = ()
     members: RawMembers = NO_MEMBERS
+    form: Form | None = None
+    """The body instead of ``members``, where it came as ``multipart/form-data``; without what the gateway consumed."""
+    boundary: bytes = b""
+    """What parts of a form are to be kept apart by on their way upstream: random, for files must not foresee it."""
     body_bytes: int = 0
     caller: Caller = attrs.field(factory=Caller)
     surface: Surface = Surface.OPENAI
@@ -116,4 +121,9 @@ class Call:
     @property
     def request_type(self) -> str:
         """The operation's name on the wire: ``chat_completion_stream`` for a stream."""
-        return f"{self.operation.value}_stream" if self.stream else self.operation.value
+        return request_type(self.operation, stream=self.stream)
+
+
+def request_type(operation: Operation, *, stream: bool) -> str:
+    """``operation`` as the wire names it."""
+    return f"{operation.value}_stream" if stream else operation.value
