@@ -13,12 +13,11 @@ from bifrost.codecs.multipart import (
     InvalidForm,
     PartEnd,
     PartHead,
-    boundary_for,
     boundary_of,
     encode_form,
     form_content_type,
 )
-from bifrost.schema.payload import BLOCK_BYTES, BytesPayload, Field, File, Form, Payload
+from bifrost.schema.payload import BytesPayload, Field, File, Form, Payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -309,34 +308,3 @@ def test_content_type_cannot_break_out(line_end: bytes) -> None:
 def test_boundary_that_is_none_is_not_written(boundary: bytes) -> None:
     with pytest.raises(ValueError, match="not a boundary"):
         encode_form((), boundary)
-
-
-def test_boundary_is_the_secrets_and_the_calls() -> None:
-    secret = b"s" * 16
-    made = {
-        boundary_for("a", 1.0, secret),
-        boundary_for("b", 1.0, secret),
-        boundary_for("a", 2.0, secret),
-        boundary_for("a\ud800", 1.0, secret),
-        boundary_for("a", 1.0, b"t" * 16),
-    }
-
-    assert len(made) == 5
-    assert boundary_for("a", 1.0, secret) in made
-    assert form_content_type(boundary_for("a", 1.0, secret)).startswith(
-        b"multipart/form-data; boundary=bifrost-"
-    )
-
-
-async def test_form_is_replayed_in_bounded_blocks() -> None:
-    large = BytesPayload(b"x" * (BLOCK_BYTES + 1))
-    payload = encode_form(
-        (Field("a", b"y" * (BLOCK_BYTES + 1)), File("f", b"f", None, large)), BOUNDARY
-    )
-
-    first = [block async for block in payload.blocks()]
-    second = [block async for block in payload.blocks()]
-
-    assert first == second
-    assert all(0 < len(block) <= BLOCK_BYTES for block in first)
-    assert sum(map(len, first)) == payload.size

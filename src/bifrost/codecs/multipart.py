@@ -6,7 +6,6 @@ section 4.10.22.8): ``%22``, ``%0D`` and ``%0A`` stand for a quote and a line's 
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TypeAlias
@@ -24,7 +23,6 @@ __all__ = [
     "InvalidForm",
     "PartEnd",
     "PartHead",
-    "boundary_for",
     "boundary_of",
     "encode_form",
     "form_content_type",
@@ -223,16 +221,6 @@ def boundary_of(content_type: bytes) -> bytes:
     return boundary
 
 
-def boundary_for(call_id: str, received_s: float, secret: bytes) -> bytes:
-    """A boundary for one call's form that nobody outside can foretell.
-
-    Whoever knows it beforehand can write it into a file, and parts of his own behind it. A call's id may be the
-    caller's own choice, so it is not enough: ``secret`` is at least 16 random bytes, made once in a process.
-    """
-    text = f"{received_s!r} {call_id}".encode("utf-8", "surrogatepass")
-    return b"bifrost-" + hmac.digest(secret, text, "sha256").hex().encode()[:48]
-
-
 def form_content_type(boundary: bytes) -> bytes:
     """The ``content-type`` that goes with ``encode_form``."""
     is_token = TOKEN.fullmatch(boundary) is not None
@@ -242,9 +230,10 @@ def form_content_type(boundary: bytes) -> bytes:
 def encode_form(form: Form, boundary: bytes) -> Payload:
     """``form`` as a payload of known size. Files are read when it is, block by block.
 
-    ``boundary`` is one that the form's authors cannot know, as of ``boundary_for``. ``decode(encode(form)) == form``,
-    but that a name in which ``%22``, ``%0D`` or ``%0A`` stands literally is read as a browser's escape. Raises InvalidForm for a content
-    type with a line break in it, ValueError for a boundary that is none.
+    ``boundary`` is one that the form's authors cannot know: whoever does can write it into a file, and
+    parts of his own behind it. ``decode(encode(form)) == form``, but that a name in which ``%22``, ``%0D`` or ``%0A``
+    stands literally is read as a browser's escape. Raises InvalidForm for a content type with a line break in it,
+    ValueError for a boundary that is none.
     """
     if not BOUNDARY.fullmatch(boundary):
         raise ValueError("not a boundary")

@@ -28,10 +28,12 @@ UNMERGED = frozenset({"model", "stream", "fallbacks", "provider"})
 class Encoded:
     """What goes upstream. ``query`` are parameters to be added to the URL; no ``content_type`` is no body."""
 
-    body: bytes | Payload = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
     dropped: tuple[str, ...] = ()
     query: tuple[tuple[str, str], ...] = ()
     content_type: bytes | None = b"application/json"
+    payload: Payload | None = None
+    """Instead of ``body``, where that is a form."""
 
 
 @attrs.define(eq=False)

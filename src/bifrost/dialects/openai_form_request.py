@@ -28,7 +28,7 @@ def encode_form_call(
         body = encode_form(_with_model(call.form, sent), call.boundary)
     except InvalidForm as error:
         raise BadRequest("failed to parse request", cause=str(error)) from error
-    return Encoded(body, content_type=form_content_type(call.boundary))
+    return Encoded(b"", content_type=form_content_type(call.boundary), payload=body)
 
 
 def _with_model(form: Form, model: str) -> Form:

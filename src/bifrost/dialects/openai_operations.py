@@ -65,13 +65,21 @@ CODERS: Mapping[Operation, Coder] = MappingProxyType(
             plain=_holding("audio"), stream=EventStreamDecoder, may_be_bytes=True
         ),
         Operation.TRANSCRIPTION: Coder(
-            encode=encode_form_call, plain=_holding("text"), stream=EventStreamDecoder, may_be_bytes=True
+            encode=encode_form_call,
+            plain=_holding("text"),
+            stream=EventStreamDecoder,
+            may_be_bytes=True,
         ),
         Operation.TRANSLATION: Coder(
-            encode=encode_form_call, plain=_holding("text"), stream=EventStreamDecoder, may_be_bytes=True
+            encode=encode_form_call,
+            plain=_holding("text"),
+            stream=EventStreamDecoder,
+            may_be_bytes=True,
         ),
         Operation.IMAGE: Coder(plain=_holding("data"), stream=EventStreamDecoder),
-        Operation.IMAGE_EDIT: Coder(encode=encode_form_call, plain=_holding("data"), stream=EventStreamDecoder),
+        Operation.IMAGE_EDIT: Coder(
+            encode=encode_form_call, plain=_holding("data"), stream=EventStreamDecoder
+        ),
         Operation.IMAGE_VARIATION: Coder(encode=encode_form_call, plain=_holding("data")),
     }
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +12,7 @@ import trio
 from bifrost.errors import GatewayError
 from bifrost.http.body import CallerGone, read_body
 from bifrost.http.doors import Doors
+from bifrost.http.form import reading_form
 from bifrost.http.lane import BODY, GONE
 from bifrost.http.relay import Relay
 from bifrost.integrations.base import InferenceRoute, Request, unpack
@@ -22,9 +24,13 @@ if TYPE_CHECKING:
 
     from bifrost.http.doors import Views
     from bifrost.http.reply import HeaderLines, Reply
+    from bifrost.integrations.headers import HeaderLines as RequestLines
     from bifrost.schema.call import Call
+    from bifrost.schema.payload import Form
 
 __all__ = ["Inference"]
+
+MIB = 1024 * 1024
 
 JSON_TYPE = (b"content-type", b"application/json")
 
@@ -47,8 +53,13 @@ class Inference:
     ) -> None:
         """Answer one request. Returns when the answer is out; is cancelled, or returns, when nobody is left to take it."""
         views = self.doors.views
+        headers: RequestLines = tuple(scope["headers"])
         try:
-            call = await self._call(route, scope, receive, views, reply)
+            if route.takes_form and is_form(headers):
+                await self._serve_form(route, headers, scope, receive, reply, views)
+                return
+            body = await self._body(headers, scope, receive, reply, views)
+            call = self._parsed(self._request(route, headers, scope, reply, body=body), views)
         except CallerGone:
             return
         except GatewayError as error:
@@ -56,17 +67,42 @@ class Inference:
             return
         await self._watched(call, scope, receive, reply, views)
 
-    async def _call(
+    async def _serve_form(
         self,
         route: InferenceRoute,
+        headers: RequestLines,
         scope: HTTPScope,
         receive: ASGIReceiveCallable,
-        views: Views,
         reply: Reply,
-    ) -> Call:
-        headers = tuple(scope["headers"])
+        views: Views,
+    ) -> None:
+        """The same for a form, whose files are there until the exchange is over."""
+
+        def tell_size(size: int) -> None:
+            reply.request_bytes = size
+
         client = views.client
-        max_bytes = client.max_request_body_size_mb * 1024 * 1024
+        async with reading_form(
+            receive,
+            headers,
+            max_bytes=client.max_request_body_size_mb * MIB,
+            timeout_s=client.body_timeout_s,
+            tell_size=tell_size,
+        ) as form:
+            request = self._request(route, headers, scope, reply, form=form)
+            call = self._parsed(request, views)
+            await self._watched(call, scope, receive, reply, views)
+
+    async def _body(
+        self,
+        headers: RequestLines,
+        scope: HTTPScope,
+        receive: ASGIReceiveCallable,
+        reply: Reply,
+        views: Views,
+    ) -> bytes:
+        client = views.client
+        max_bytes = client.max_request_body_size_mb * MIB
         body = await read_body(
             receive,
             _first(headers, b"content-length"),
@@ -76,18 +112,33 @@ class Inference:
         )
         reply.request_bytes = len(body)
         coding = _first(headers, b"content-encoding")
-        if coding is not None:
-            body = unpack(body, coding.decode("latin-1"), max_bytes)
+        return body if coding is None else unpack(body, coding.decode("latin-1"), max_bytes)
+
+    def _request(
+        self,
+        route: InferenceRoute,
+        headers: RequestLines,
+        scope: HTTPScope,
+        reply: Reply,
+        *,
+        body: bytes = b"",
+        form: Form | None = None,
+    ) -> Request:
         peer = scope["client"]
-        request = Request(
+        return Request(
             id=reply.request_id,
             route=route,
             headers=headers,
             body=body,
+            form=form,
+            boundary=b"" if form is None else _new_boundary(),
+            body_bytes=reply.request_bytes,
             remote_addr=peer[0] if peer else "",
             received_s=trio.current_time(),
         )
-        return route.parse(request, views.catalog, views.headers)
+
+    def _parsed(self, request: Request, views: Views) -> Call:
+        return request.route.parse(request, views.catalog, views.headers)
 
     async def _watched(
         self, call: Call, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply, views: Views
@@ -127,6 +178,17 @@ class Inference:
         body = error_body(failure.error, call=call, target=failure.target, attempts=attempts)
         lines: HeaderLines = [JSON_TYPE, *error_headers(failure.error)]
         await reply.whole(failure.error.status, lines, body)
+
+
+def is_form(headers: RequestLines) -> bool:
+    """Whether the body says that it is one."""
+    kind = _first(headers, b"content-type") or b""
+    return kind.lower().lstrip().startswith(b"multipart/form-data")
+
+
+def _new_boundary() -> bytes:
+    """One that no file can foresee."""
+    return b"bifrost-" + os.urandom(24).hex().encode()
 
 
 def _first(headers: tuple[tuple[bytes, bytes], ...], wanted: bytes) -> bytes | None:

@@ -102,7 +102,7 @@ class OpenAICompatible:
             headers=plan.lines(
                 address.host, call.caller.extra_headers, credential, sent.content_type
             ),
-            body=sent.body,
+            body=sent.body if sent.payload is None else sent.payload,
         )
 
     def _accept(self, call: Call) -> Accept:
