@@ -19,7 +19,15 @@ from bifrost.record import Usage
 if TYPE_CHECKING:
     from bifrost.dialects.base import AnswerFacts
 
-__all__ = ["ChatAnswer", "decode_chat_answer", "looks_like_html"]
+__all__ = [
+    "BOM",
+    "ChatAnswer",
+    "Plain",
+    "decode_chat_answer",
+    "looks_like_html",
+    "read_plain",
+    "refusal_in",
+]
 
 BOM = b"\xef\xbb\xbf"
 
@@ -31,14 +39,16 @@ NO_RAW = msgspec.Raw(b"null")
 CONTENT_LIST = re.compile(rb'"content"\s*:\s*\[')
 
 
-class _Plain(msgspec.Struct, gc=False):
+class Plain(msgspec.Struct, gc=False):
+    """What is read of every whole answer."""
+
     choices: msgspec.Raw = NO_RAW
     usage: msgspec.Raw = NO_RAW
     error: Any = None
     extra_fields: msgspec.Raw = NO_RAW
 
 
-_decode_plain = json.decoder(_Plain)
+_decode_plain = json.decoder(Plain)
 
 
 @attrs.frozen
@@ -57,22 +67,30 @@ def decode_chat_answer(body: bytes, facts: AnswerFacts) -> ChatAnswer:
     them joined, for callers index and print it.
     """
     body = body.removeprefix(BOM)
-    plain = _checked(body)
-    if plain.error or plain.choices is NO_RAW:
-        scrub = scrubber(facts.key)
-        told = read_error_body(body, scrub)
-        if told is not None:
-            return ChatAnswer(body, error=told_error(told, None, scrub))
-    usage = None if plain.usage is NO_RAW else read_usage(bytes(plain.usage))
+    plain = read_plain(body)
+    error = refusal_in(body, plain, facts)
+    if error is not None:
+        return ChatAnswer(body, error=error)
+    usage = read_usage(bytes(plain.usage))
     if facts.raw_verbatim:
         return ChatAnswer(body, usage)
     edited = _edited(body, plain)
     if facts.send_extra_fields:
-        edited = json.splice(edited, _extra(body, facts))
+        edited = json.splice(edited, extra_fields.of_whole(facts, body))
     return ChatAnswer(edited, usage)
 
 
-def _checked(body: bytes) -> _Plain:
+def refusal_in(body: bytes, plain: Plain, facts: AnswerFacts) -> GatewayError | None:
+    """The error that a 2xx ``body`` tells instead of an answer, if it does."""
+    if not plain.error and plain.choices is not NO_RAW:
+        return None
+    scrub = scrubber(facts.key)
+    told = read_error_body(body, scrub)
+    return None if told is None else told_error(told, None, scrub)
+
+
+def read_plain(body: bytes) -> Plain:
+    """The head of a 2xx ``body`` without its BOM. Raises UpstreamError if it is no JSON object."""
     if not body.strip():
         raise UpstreamError("empty response received from provider")
     try:
@@ -94,7 +112,7 @@ def looks_like_html(body: bytes) -> bool:
     return HTML.match(body[:512]) is not None
 
 
-def _edited(body: bytes, plain: _Plain) -> bytes:
+def _edited(body: bytes, plain: Plain) -> bytes:
     if plain.extra_fields is not NO_RAW:
         members = json.split_object(body)
         del members[extra_fields.NAME]
@@ -136,13 +154,3 @@ def _texts(parts: object) -> list[str] | None:
         and isinstance(part.get("text"), str)
     ]
     return texts if len(texts) == len(parts) else None
-
-
-def _extra(body: bytes, facts: AnswerFacts) -> bytes:
-    received_s = facts.sent_s if facts.received_s is None else facts.received_s
-    raw = json.one_line(body) if facts.raw_response else None
-    return b'%b%d,"chunk_index":0%b}' % (
-        extra_fields.begin(facts),
-        extra_fields.milliseconds(facts.sent_s, received_s),
-        extra_fields.rest(facts, raw),
-    )

@@ -8,7 +8,7 @@ subclass says what the caller gets for a chunk. Source of the wire format: OpenA
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
 import msgspec
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bifrost.record import Usage
 
 __all__ = ["NO_RAW", "Choice", "Chunk", "OpenAIStream", "sound"]
+
+T = TypeVar("T")
 
 NO_RAW = msgspec.Raw(b"null")
 """Stands for a member that is not there; told by identity."""
@@ -237,9 +239,9 @@ def _lines_of(event: sse.SSEEvent) -> list[sse.SSEEvent]:
     return [event._replace(data=line) for line in event.data.split(b"\n")]
 
 
-def sound(value: object, default: object) -> object:
+def sound(value: object, default: T) -> T:
     """``id``, ``created`` or ``model`` of an answer, if it is of the type it should be; else ``default``."""
     is_sound = type(value) is type(default) and not (
         isinstance(value, int) and value.bit_length() > 63
     )
-    return value if is_sound else default
+    return cast("T", value) if is_sound else default
