@@ -9,7 +9,7 @@ from bifrost.codecs import json
 if TYPE_CHECKING:
     from bifrost.dialects.base import AnswerFacts
 
-__all__ = ["NAME", "begin", "milliseconds", "rest"]
+__all__ = ["NAME", "begin", "milliseconds", "of_whole", "rest"]
 
 NAME = "extra_fields"
 
@@ -58,6 +58,17 @@ def rest(facts: AnswerFacts, raw_response: bytes | None) -> bytes:
         )
         parts.append(b',"provider_response_headers":{%b}' % headers)
     return b"".join(parts)
+
+
+def of_whole(facts: AnswerFacts, body: bytes) -> bytes:
+    """The whole member for an answer in one piece; ``body`` is the upstream's, echoed where that is asked for."""
+    received_s = facts.sent_s if facts.received_s is None else facts.received_s
+    raw = json.one_line(body) if facts.raw_response else None
+    return b'%b%d,"chunk_index":0%b}' % (
+        begin(facts),
+        milliseconds(facts.sent_s, received_s),
+        rest(facts, raw),
+    )
 
 
 def raw_json(body: bytes) -> bytes:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bifrost.dialects.base import AnswerFacts
 
-__all__ = ["BOM", "checked", "decode_answer", "looks_like_html", "plain_extra"]
+__all__ = ["BOM", "checked", "decode_answer", "looks_like_html"]
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ def decode_answer(body: bytes, facts: AnswerFacts, *, holds: str) -> PlainAnswer
     if members.pop(extra_fields.NAME, None) is not None:
         edited = json.join_object(members)
     if facts.send_extra_fields:
-        edited = json.splice(edited, plain_extra(body, facts))
+        edited = json.splice(edited, extra_fields.of_whole(facts, body))
     return PlainAnswer(body=edited, usage=usage)
 
 
@@ -76,14 +76,3 @@ def checked(body: bytes, decode: Callable[[bytes], T]) -> T:
 
 def looks_like_html(body: bytes) -> bool:
     return HTML.match(body[:512]) is not None
-
-
-def plain_extra(body: bytes, facts: AnswerFacts) -> bytes:
-    """The member ``extra_fields`` of a whole answer, to be spliced into it; ``body`` is for the raw echo."""
-    received_s = facts.sent_s if facts.received_s is None else facts.received_s
-    raw = json.one_line(body) if facts.raw_response else None
-    return b'%b%d,"chunk_index":0%b}' % (
-        extra_fields.begin(facts),
-        extra_fields.milliseconds(facts.sent_s, received_s),
-        extra_fields.rest(facts, raw),
-    )

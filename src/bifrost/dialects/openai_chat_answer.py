@@ -10,15 +10,16 @@ import msgspec
 from bifrost.codecs import json
 from bifrost.dialects import extra_fields
 from bifrost.dialects.base import PlainAnswer
-from bifrost.dialects.openai_answer import BOM, checked, plain_extra
+from bifrost.dialects.openai_answer import BOM, checked
 from bifrost.dialects.openai_errors import read_error_body, told_error
 from bifrost.dialects.openai_usage import read_usage
 from bifrost.dialects.scrub import scrubber
 
 if TYPE_CHECKING:
     from bifrost.dialects.base import AnswerFacts
+    from bifrost.errors import GatewayError
 
-__all__ = ["decode_chat_answer"]
+__all__ = ["Plain", "decode_chat_answer", "read_plain", "refusal_in"]
 
 NO_RAW = msgspec.Raw(b"null")
 """Stands for a member that is not there; told by identity."""
@@ -26,14 +27,16 @@ NO_RAW = msgspec.Raw(b"null")
 CONTENT_LIST = re.compile(rb'"content"\s*:\s*\[')
 
 
-class _Plain(msgspec.Struct, gc=False):
+class Plain(msgspec.Struct, gc=False):
+    """What is read of every whole answer."""
+
     choices: msgspec.Raw = NO_RAW
     usage: msgspec.Raw = NO_RAW
     error: Any = None
     extra_fields: msgspec.Raw = NO_RAW
 
 
-_decode_plain = json.decoder(_Plain)
+_decode_plain = json.decoder(Plain)
 
 
 def decode_chat_answer(body: bytes, facts: AnswerFacts) -> PlainAnswer:
@@ -43,22 +46,34 @@ def decode_chat_answer(body: bytes, facts: AnswerFacts) -> PlainAnswer:
     them joined, for callers index and print it.
     """
     body = body.removeprefix(BOM)
-    plain = checked(body, _decode_plain)
-    if plain.error or plain.choices is NO_RAW:
-        scrub = scrubber(facts.key)
-        told = read_error_body(body, scrub)
-        if told is not None:
-            return PlainAnswer(body=body, error=told_error(told, None, scrub))
-    usage = None if plain.usage is NO_RAW else read_usage(bytes(plain.usage))
+    plain = read_plain(body)
+    error = refusal_in(body, plain, facts)
+    if error is not None:
+        return PlainAnswer(body=body, error=error)
+    usage = read_usage(bytes(plain.usage))
     if facts.raw_verbatim:
         return PlainAnswer(body=body, usage=usage)
     edited = _edited(body, plain)
     if facts.send_extra_fields:
-        edited = json.splice(edited, plain_extra(body, facts))
+        edited = json.splice(edited, extra_fields.of_whole(facts, body))
     return PlainAnswer(body=edited, usage=usage)
 
 
-def _edited(body: bytes, plain: _Plain) -> bytes:
+def refusal_in(body: bytes, plain: Plain, facts: AnswerFacts) -> GatewayError | None:
+    """The error that a 2xx ``body`` tells instead of an answer, if it does."""
+    if not plain.error and plain.choices is not NO_RAW:
+        return None
+    scrub = scrubber(facts.key)
+    told = read_error_body(body, scrub)
+    return None if told is None else told_error(told, None, scrub)
+
+
+def read_plain(body: bytes) -> Plain:
+    """The head of a 2xx ``body`` without its BOM. Raises UpstreamError if it is no JSON object."""
+    return checked(body, _decode_plain)
+
+
+def _edited(body: bytes, plain: Plain) -> bytes:
     if plain.extra_fields is not NO_RAW:
         members = json.split_object(body)
         del members[extra_fields.NAME]

@@ -11,11 +11,11 @@ from bifrost.errors import BadRequest
 from bifrost.schema.payload import Payload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from bifrost.schema.call import Call
 
-__all__ = ["Edit", "Encoded", "encoded", "merge_extra_params", "value_of"]
+__all__ = ["Edit", "Encoded", "encoded", "merge_extra_params", "refuse_loss", "value_of"]
 
 MERGE_DEPTH = 32
 """Objects nested deeper replace instead of merging."""
@@ -66,10 +66,14 @@ class Edit:
 
 def encoded(edit: Edit, call: Call, provider: str) -> Encoded:
     """The edited body. Raises BadRequest if something was lost that the caller insists on; ``provider`` is named."""
-    if edit.dropped and call.caller.strict:
-        lost = ", ".join(edit.dropped)
-        raise BadRequest(f"{provider} does not take: {lost}", param=edit.dropped[0])
+    refuse_loss(edit.dropped, call, provider)
     return Encoded(json.join_object(edit.members), tuple(edit.dropped), tuple(edit.query))
+
+
+def refuse_loss(names: Sequence[str], call: Call, provider: str) -> None:
+    """Raise BadRequest if ``names`` would be lost of a call whose caller insists on all of it."""
+    if names and call.caller.strict:
+        raise BadRequest(f"{provider} does not take: {', '.join(names)}", param=names[0])
 
 
 def value_of(raw: bytes) -> object:

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from bifrost.dialects.base import AnswerFacts, PlainAnswer, StreamDecoder
+from bifrost.dialects.bridge_answer import chat_to_responses
+from bifrost.dialects.bridge_request import responses_to_chat
+from bifrost.dialects.bridge_stream import BridgedStreamDecoder
 from bifrost.dialects.openai_answer import decode_answer
 from bifrost.dialects.openai_chat import ChatStreamDecoder
 from bifrost.dialects.openai_chat_answer import decode_chat_answer
 from bifrost.dialects.openai_chat_request import Quirks, encode_chat
+from bifrost.dialects.openai_edit import refuse_loss
 from bifrost.dialects.openai_events import EventStreamDecoder
 from bifrost.dialects.openai_form_request import encode_form_call
 from bifrost.dialects.openai_json_request import encode_json
@@ -22,7 +26,7 @@ from bifrost.schema.call import Call, Operation
 if TYPE_CHECKING:
     from bifrost.dialects.openai_edit import Encoded
 
-__all__ = ["CODERS", "Coder"]
+__all__ = ["BRIDGED_RESPONSES", "CODERS", "Coder"]
 
 
 class Encode(Protocol):
@@ -49,6 +53,24 @@ class Coder:
 def _holding(member: str) -> Callable[[bytes, AnswerFacts], PlainAnswer]:
     return partial(decode_answer, holds=member)
 
+
+def _encode_bridged(
+    call: Call, model: str, quirks: Quirks, *, provider: str, disable_store: bool = False
+) -> Encoded:
+    bridged = responses_to_chat(call.members)
+    refuse_loss(bridged.dropped, call, provider)
+    asked = attrs.evolve(call, members=bridged.members)
+    sent = encode_chat(asked, model, quirks, provider=provider, disable_store=disable_store)
+    return attrs.evolve(sent, dropped=(*bridged.dropped, *sent.dropped))
+
+
+BRIDGED_RESPONSES = Coder(
+    encode=_encode_bridged,
+    plain=lambda body, facts: chat_to_responses(body, facts, facts.members),
+    stream=lambda facts: BridgedStreamDecoder(facts, facts.members),
+    via=Operation.CHAT,
+)
+"""Responses of an upstream that has only chat."""
 
 CODERS: Mapping[Operation, Coder] = MappingProxyType(
     {

@@ -11,7 +11,7 @@ import attrs
 from bifrost.codecs import json
 from bifrost.config.settings import ProviderSettings
 from bifrost.dialects.openai_edit import Encoded
-from bifrost.dialects.openai_operations import CODERS, Coder
+from bifrost.dialects.openai_operations import BRIDGED_RESPONSES, CODERS, Coder
 from bifrost.errors import ConfigurationMissing, GatewayError, UnsupportedOperation, UpstreamError
 from bifrost.providers.addresses import Addresses, fixed_addresses
 from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
@@ -204,4 +204,7 @@ def openai_compatible(
 
 
 def _coders(spec: ProviderSpec) -> dict[Operation, Coder]:
-    return {name: CODERS[name] for name in spec.paths if name is not Operation.LIST_MODELS}
+    coders = {name: CODERS[name] for name in spec.paths if name is not Operation.LIST_MODELS}
+    if Operation.CHAT in coders:
+        coders.setdefault(Operation.RESPONSES, BRIDGED_RESPONSES)
+    return coders
