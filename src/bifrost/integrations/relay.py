@@ -221,10 +221,8 @@ class _Said:
 
 def _text(raw: bytes) -> str:
     """The string that ``raw`` is, ``""`` if it is something else, which may be large and is not decoded."""
-    try:
-        return str(loads(raw)) if raw.startswith(b'"') else ""
-    except InvalidJSON:
-        return ""
+    # ``split_object`` has seen to it that a string is one.
+    return str(loads(raw)) if raw.startswith(b'"') else ""
 
 
 def _target(said: _Said, caller: Caller) -> tuple[Target, Changes]:
@@ -240,7 +238,7 @@ def _target(said: _Said, caller: Caller) -> tuple[Target, Changes]:
     meant = said.catalog.parse(model, "")
     provider = said.asked_provider() or by_body or meant.provider or default
     # Another provider's name in front is part of the model's (OpenRouter's are spelt so).
-    if model and meant.provider == provider:
+    if meant.model and meant.provider == provider:
         changes["model"] = dumps_str(meant.model) if said.members else meant.model.encode()
         model = meant.model
     return Target(provider, model), changes
