@@ -321,7 +321,7 @@ class ClientSettings:
     allow_private_network: bool = False
     """Whether URLs named by callers may resolve to private addresses."""
     relay_admin_routes: bool = False
-    """Whether administrative routes of providers are relayed."""
+    """Whether routes that govern a provider's account (organization, projects, webhooks, vaults) are relayed."""
 
 
 @attrs.frozen(kw_only=True)
