@@ -27,6 +27,7 @@ from bifrost.errors import (
     ShuttingDown,
 )
 from bifrost.integrations.envelope import error_body
+from bifrost.jobs.serving import MIB, too_large
 from bifrost.schema.job import Claim, Job, JobRequest, JobResult
 from bifrost.store.base import JobBounds, JobStore, StoreError, StoreFull
 
@@ -42,7 +43,6 @@ MAX_DELAY_S = 5.0
 OVERLOADED_S = 1.0
 MAX_SECRET_BYTES = 32768
 """Of one job: about two keys of the longest kind."""
-MIB = 1024 * 1024
 
 JOB_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
@@ -269,14 +269,9 @@ class Jobs:
                 return _failure(InternalError(f"internal error: {type(defect).__name__}"))
 
     def _bounded(self, result: JobResult) -> JobResult:
-        most_mb = self.client.async_job_max_result_mb
-        if len(result.body) <= most_mb * MIB:
+        if len(result.body) <= self.client.async_job_max_result_mb * MIB:
             return result
-        return _failure(
-            InternalError(
-                f"the job's result is larger than {most_mb} MiB (client.async_job_max_result_mb)"
-            )
-        )
+        return _failure(too_large(self.client))
 
     async def _write(self, job_id: str, result: JobResult) -> bool:
         """Have the end written, however long the store is away; false if it had ended otherwise."""
