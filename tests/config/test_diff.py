@@ -48,3 +48,10 @@ def test_keys_that_need_a_restart_keep_their_old_values() -> None:
 
     assert (now.client.max_inflight, now.client.allowed_origins) == (6, ("a.b",))
     assert attrs.evolve(now, client=new.client) == new
+
+
+def test_another_logs_store_needs_a_restart() -> None:
+    old, new = parse_config("", {}), parse_config("logs_store: {enabled: false}", {})
+
+    assert diff(old, new).needs_restart == ("logs_store",)
+    assert applied(old, new) == old

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bifrost.config.load import ConfigError, ConfigErrors, detect_providers, parse_config
 from bifrost.config.secret import Secret
-from bifrost.config.settings import ClientSettings, Config
+from bifrost.config.settings import ClientSettings, Config, LogsStoreSettings
 
 FILES = Path(__file__).parent / "files"
 ENVIRON = {
@@ -105,7 +105,7 @@ def test_every_other_section_loads_and_is_named() -> None:
     config = load("rooms.json")
 
     assert set(config.unbuilt) == {
-        "encryption_key", "framework", "config_store", "logs_store", "vector_store", "mcp", "plugins", "websocket",
+        "encryption_key", "framework", "config_store", "logs_store (postgres)", "vector_store", "mcp", "plugins", "websocket",
         "compat", "cluster_config", "saml_config", "load_balancer_config", "guardrails_config", "audit_logs",
     }  # fmt: skip
     assert set(config.unguarded) == {"guardrails_config.guardrail_rules", "saml_config.enabled"}
@@ -122,6 +122,8 @@ def test_every_other_section_loads_and_is_named() -> None:
         ("auth_config: {is_enabled: true, admin_username: a, admin_password: b}", ("auth_config",), ("auth_config.is_enabled",)),
         ("config_store: {enabled: false}", (), ()),
         ("config_store: {type: sqlite, config: {path: x}}", ("config_store",), ()),
+        ("logs_store: {type: sqlite, config: {path: x}}", (), ()),
+        ("logs_store: {type: postgres, enabled: false}", (), ()),
         ("plugins: [{name: a, enabled: false}]", (), ()),
         ("mcp: {}", (), ()),
         ("saml_config: {enabled: false}", (), ()),
@@ -140,6 +142,19 @@ def test_only_what_is_asked_for_is_named(
     config = parse_config(text, {})
 
     assert (config.unbuilt, config.unguarded) == (unbuilt, unguarded)
+
+
+@pytest.mark.parametrize(
+    ("text", "store"),
+    [
+        ("", LogsStoreSettings(path=None)),
+        ("logs_store: {config: {path: ./x/logs.db}}", LogsStoreSettings(path="./x/logs.db")),
+        ("logs_store: {enabled: false}", None),
+        ("logs_store: {type: postgres, config: {host: h, port: 1, user: u, db_name: d, ssl_mode: disable}}", None),
+    ],
+)  # fmt: skip
+def test_where_jobs_are_kept(text: str, store: LogsStoreSettings | None) -> None:
+    assert parse_config(text, {}).logs_store == store
 
 
 def test_all_errors_of_all_sections_are_told_at_once() -> None:

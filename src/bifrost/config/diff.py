@@ -18,7 +18,7 @@ RESTART = marked(ClientSettings, Mark.RESTART)
 class ConfigDiff:
     """Names of providers that came, went and are configured otherwise; names of ``client`` keys that changed.
 
-    ``client`` are those that hold at once, ``needs_restart`` those that do not.
+    ``client`` are those that hold at once, ``needs_restart`` those that do not; ``logs_store`` is one of these.
     """
 
     added: tuple[str, ...] = ()
@@ -49,11 +49,14 @@ def diff(old: Config, new: Config) -> ConfigDiff:
             if name in old.providers and settings != old.providers[name]
         ),
         client=tuple(name for name in changed if name not in RESTART),
-        needs_restart=tuple(name for name in changed if name in RESTART),
+        needs_restart=(
+            *(name for name in changed if name in RESTART),
+            *(("logs_store",) if old.logs_store != new.logs_store else ()),
+        ),
     )
 
 
 def applied(old: Config, new: Config) -> Config:
     """``new`` as far as a running gateway takes it: keys that need a restart keep their old values."""
-    kept = {name: getattr(old.client, name) for name in diff(old, new).needs_restart}
-    return attrs.evolve(new, client=attrs.evolve(new.client, **kept))
+    kept = {name: getattr(old.client, name) for name in RESTART}
+    return attrs.evolve(new, client=attrs.evolve(new.client, **kept), logs_store=old.logs_store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -13,10 +14,13 @@ from bifrost.config.names import UNBUILT_DIALECTS
 from bifrost.config.provider_checks import provider_finishes
 from bifrost.config.secret import Secret
 from bifrost.config.section_checks import section_finishes
-from bifrost.config.settings import Config, KeySettings, ProviderSettings
+from bifrost.config.settings import Config, KeySettings, LogsStoreSettings, ProviderSettings
 from bifrost.config.shape import shape_of
 from bifrost.config.walk import Walk
 from bifrost.config.whole import BUILT_SECTIONS, WholeFile
+
+if TYPE_CHECKING:
+    from bifrost.config.sections import StoreSection
 
 __all__ = ["ConfigError", "ConfigErrors", "detect_providers", "parse_config"]
 
@@ -56,10 +60,19 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
     return Config(
         client=whole.client,
         providers=providers,
+        logs_store=_logs_store(whole.logs_store),
         unbuilt=(*_unbuilt_sections(whole), *_unbuilt_providers(providers)),
         unguarded=tuple(_unguarded(whole)),
         warnings=tuple(walk.warnings),
     )
+
+
+def _logs_store(section: StoreSection | None) -> LogsStoreSettings | None:
+    if section is None:
+        return LogsStoreSettings()
+    if not section.enabled or section.type != "sqlite":
+        return None
+    return LogsStoreSettings(path=str(section.config["path"]))
 
 
 def detect_providers(environ: Mapping[str, str]) -> Mapping[str, ProviderSettings]:
@@ -87,6 +100,8 @@ def _unbuilt_sections(whole: WholeFile) -> Iterator[str]:
             yield field.name
     if whole.governance and _asks(whole.governance.auth_config):
         yield "governance.auth_config"
+    if whole.logs_store and whole.logs_store.enabled and whole.logs_store.type != "sqlite":
+        yield f"logs_store ({whole.logs_store.type})"
     if whole.client.enable_litellm_fallbacks:
         yield "client.enable_litellm_fallbacks"
 

@@ -56,6 +56,7 @@ __all__ = [
     "CustomProviderSettings",
     "HeaderFilterSettings",
     "KeySettings",
+    "LogsStoreSettings",
     "NetworkSettings",
     "ProviderSettings",
     "ProxySettings",
@@ -284,8 +285,18 @@ class ClientSettings:
     """Older spelling of ``compat.convert_text_to_chat``."""
     header_filter_config: HeaderFilterSettings = attrs.field(factory=HeaderFilterSettings)
     """Which of a caller's headers go upstream."""
-    async_job_result_ttl: Annotated[int, at_least(1)] = 3600
+    async_job_result_ttl: Annotated[int, between(1, 315_360_000)] = 3600
     """Seconds that the result of an asynchronous job is kept."""
+    async_job_concurrency: Annotated[int, between(1, 10_000)] = 64
+    """Asynchronous jobs run at a time; the others wait, in the order of their coming."""
+    async_job_max_open: Annotated[int, between(1, 1_000_000)] = 10_000
+    """Asynchronous jobs that wait or run; beyond it 429 ``queue_full``."""
+    async_job_max_body_mb: Annotated[int, between(1, 512)] = 100
+    """Larger bodies of asynchronous jobs are refused with 413."""
+    async_job_max_result_mb: Annotated[int, between(1, 512)] = 100
+    """An asynchronous job with a larger result fails."""
+    async_job_max_stored_mb: Annotated[int, between(1, 1_048_576)] = 4096
+    """Bodies and results of all asynchronous jobs together; beyond it no more are taken (429 ``queue_full``)."""
     required_headers: tuple[Annotated[str, HEADER_NAME], ...] = ()
     """Calls that lack one of these are refused with 400."""
     logging_headers: tuple[Annotated[str, HEADER_NAME], ...] = ()
@@ -325,11 +336,21 @@ class ClientSettings:
 
 
 @attrs.frozen(kw_only=True)
+class LogsStoreSettings:
+    """Where asynchronous jobs, and one day logs, are kept: a SQLite file."""
+
+    path: str | None = None
+    """As the file has it, relative to the working directory; ``None`` is ``logs.db`` in the app directory."""
+
+
+@attrs.frozen(kw_only=True)
 class Config:
     """A whole configuration, as read."""
 
     client: ClientSettings = attrs.field(factory=ClientSettings)
     providers: Mapping[str, ProviderSettings] = attrs.field(factory=lambda: MappingProxyType({}))
+    logs_store: LogsStoreSettings | None = attrs.field(factory=LogsStoreSettings)
+    """``None`` if it is switched off, or of a kind that is not built yet."""
     unbuilt: tuple[str, ...] = ()
     """Sections that were checked but whose room is not built yet; named in one warning."""
     unguarded: tuple[str, ...] = ()

@@ -27,7 +27,9 @@ from bifrost.config.settings import ClientSettings, ProviderSettings
 
 __all__ = ["BUILT_SECTIONS", "WholeFile"]
 
-BUILT_SECTIONS = frozenset({"schema", "client", "providers", "compat_empty_allows_all"})
+BUILT_SECTIONS = frozenset(
+    {"schema", "client", "providers", "compat_empty_allows_all", "logs_store"}
+)
 """Those that have an effect."""
 
 
@@ -56,7 +58,8 @@ class WholeFile:
     config_store: StoreSection | None = None
     """Where configuration is kept."""
     logs_store: StoreSection | None = None
-    """Where logs are kept."""
+    """Where asynchronous jobs are kept, and one day logs. Without it SQLite's ``logs.db`` in the app directory; ``enabled:
+    false`` turns asynchronous jobs off. *Postgres is not built yet, and turns them off too.*"""
     vector_store: VectorStoreSection | None = None
     """Where the semantic cache keeps its vectors."""
     framework: FrameworkSection | None = None

@@ -1,0 +1,222 @@
+"""A SQLite file: one connection, used by one thread at a time, a transaction for each piece of work.
+
+The connection is opened by the first who needs it and anew after a failure, so that a disk that was away for a while
+needs no restart. A file has one gateway: a lock beside it says so, and goes with the process however that ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import apsw
+import attrs
+import trio
+
+from bifrost.store.base import StoreAway, StoreBusy
+from bifrost.store.migrate import Migration, migrate, migrations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["SqliteFile"]
+
+T = TypeVar("T")
+
+TIMEOUT_S = 10.0
+"""For one piece of work, the wait for those before it included."""
+BUSY_S = 5.0
+"""For somebody else's lock on the file (a shell, a backup) to go."""
+CLOSE_S = 5.0
+MAX_WAITING = 1000
+MAX_WAL_BYTES = 64 * 1024 * 1024
+
+CHANGE = "BEGIN IMMEDIATE"
+LOOK = "BEGIN DEFERRED"
+
+TRANSIENT = (apsw.BusyError, apsw.LockedError, apsw.InterruptError)
+
+
+@attrs.define(eq=False)
+class _Turn:
+    """One piece of work in its thread. ``give_up`` is called from another: what is not committed by then will not be."""
+
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+    _connection: apsw.Connection | None = attrs.field(default=None, init=False)
+    _is_void: bool = attrs.field(default=False, init=False)
+
+    def begin(self, connection: apsw.Connection) -> None:
+        with self._lock:
+            self._connection = connection
+
+    def check(self) -> None:
+        if self._is_void:
+            raise StoreBusy("the store was given up on")
+
+    def end(self) -> None:
+        with self._lock:
+            self._connection = None
+
+    def give_up(self) -> None:
+        self._is_void = True
+        # Under the lock, so that it is this turn's statement that is interrupted and not the next one's.
+        with self._lock:
+            if self._connection is not None:
+                self._connection.interrupt()
+
+
+@attrs.define(eq=False)
+class SqliteFile:
+    """The file at ``path``, brought to the last of ``steps`` when it is opened."""
+
+    path: Path
+    steps: Sequence[Migration] = attrs.field(factory=migrations)
+    timeout_s: float = TIMEOUT_S
+    busy_s: float = BUSY_S
+    _limiter: trio.CapacityLimiter = attrs.field(
+        factory=lambda: trio.CapacityLimiter(1), init=False
+    )
+    _connection: apsw.Connection | None = attrs.field(default=None, init=False)
+    _lock_fd: int | None = attrs.field(default=None, init=False)
+
+    async def change(self, work: Callable[[apsw.Connection], T]) -> T:
+        """``work``'s value; what it wrote is on disk by then. It runs in a thread, in a transaction of its own.
+
+        Raises StoreBusy and StoreAway. Cancelled, it is taken back, unless it was being committed.
+        """
+        return await self._take_turn(work, CHANGE)
+
+    async def look(self, work: Callable[[apsw.Connection], T]) -> T:
+        """The same for ``work`` that only reads: it waits for no other process that writes."""
+        return await self._take_turn(work, LOOK)
+
+    async def aclose(self) -> None:
+        """Close it, within ``CLOSE_S`` and even when cancelled. It opens again if it is asked for anything more."""
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_S):
+            await trio.to_thread.run_sync(
+                self._close, abandon_on_cancel=True, limiter=self._limiter
+            )
+
+    async def _take_turn(self, work: Callable[[apsw.Connection], T], begin: str) -> T:
+        if self._limiter.statistics().tasks_waiting >= MAX_WAITING:
+            raise StoreBusy("too many are waiting for the store")
+        turn = _Turn()
+        try:
+            with trio.fail_after(self.timeout_s):
+                return await trio.to_thread.run_sync(
+                    partial(self._in_thread, work, begin, turn),
+                    abandon_on_cancel=True,
+                    limiter=self._limiter,
+                )
+        except trio.TooSlowError:
+            raise StoreBusy(f"the store did not answer within {self.timeout_s:g} s") from None
+        finally:
+            turn.give_up()
+
+    # In the thread
+
+    def _in_thread(self, work: Callable[[apsw.Connection], T], begin: str, turn: _Turn) -> T:
+        try:
+            connection = self._opened()
+            turn.begin(connection)
+            try:
+                return _transaction(connection, work, begin, turn.check)
+            finally:
+                turn.end()
+        except TRANSIENT as error:
+            raise StoreBusy(_why(error)) from error
+        except (apsw.Error, OSError) as error:
+            # A connection that failed is not worth asking again; a new one may find the disk back.
+            self._close()
+            raise StoreAway(_why(error)) from error
+
+    def _opened(self) -> apsw.Connection:
+        if self._connection is None:
+            self._lock()
+            try:
+                self._connection = self._open()
+            except BaseException:
+                self._close()
+                raise
+        return self._connection
+
+    def _lock(self) -> None:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A file of its own: closing any descriptor of the database would drop SQLite's locks on it.
+        fd = _private_file(self.path.with_name(f"{self.path.name}.lock"))
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            raise StoreAway("the database is in use by another gateway") from None
+        self._lock_fd = fd
+
+    def _open(self) -> apsw.Connection:
+        # Prompts and answers are in it. SQLite gives its other files the same mode.
+        os.close(_private_file(self.path))
+        connection = apsw.Connection(str(self.path))
+        try:
+            connection.set_busy_timeout(int(self.busy_s * 1000))
+            connection.pragma("journal_mode", "wal")
+            # In WAL mode less than FULL forgets the latest commits when the power fails; a job might then run twice.
+            connection.pragma("synchronous", "full")
+            connection.pragma("foreign_keys", "on")
+            connection.pragma("journal_size_limit", MAX_WAL_BYTES)
+            _transaction(connection, partial(_migrated, steps=self.steps), CHANGE, _go_on)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(apsw.Error):
+                connection.close()
+        fd, self._lock_fd = self._lock_fd, None
+        if fd is not None:
+            os.close(fd)
+
+
+def _transaction(
+    connection: apsw.Connection,
+    work: Callable[[apsw.Connection], T],
+    begin: str,
+    check: Callable[[], None],
+) -> T:
+    connection.execute(begin)
+    try:
+        check()
+        value = work(connection)
+        check()
+        connection.execute("COMMIT")
+    finally:
+        # SQLite has already rolled back by itself after some errors.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    return value
+
+
+def _migrated(connection: apsw.Connection, steps: Sequence[Migration]) -> None:
+    migrate(connection, steps)
+
+
+def _go_on() -> None:
+    """Nobody gives up on an opening: what it did stands for the next who comes."""
+
+
+def _private_file(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _why(error: apsw.Error | OSError) -> str:
+    """What failed, without the statement or a value of it."""
+    if isinstance(error, OSError):
+        return f"the store's file: {error.strerror}"
+    return f"SQLite: {type(error).__name__.removesuffix('Error')}"
