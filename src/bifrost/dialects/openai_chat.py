@@ -15,6 +15,7 @@ from bifrost.codecs import json, sse
 from bifrost.dialects import extra_fields
 from bifrost.dialects.base import NOTHING, AnswerFacts, Progress
 from bifrost.dialects.openai_errors import Told, read_error_body, told_error
+from bifrost.dialects.openai_run import RUN_BYTES, after_run, cut_run
 from bifrost.dialects.openai_usage import UsageSum
 from bifrost.dialects.scrub import scrubber
 from bifrost.errors import GatewayError, NetworkError, UpstreamError
@@ -97,11 +98,19 @@ class ChatStreamDecoder:
         """Relay what ``data`` completes. What comes after the end is ignored."""
         if self._is_over:
             return NOTHING
+        before = self._count
+        block = self._sse.whole(data)
+        run = b""
+        if self._is_simple and RUN_BYTES <= len(block) <= self._sse.max_event_bytes:
+            run, block = self._relay_run(block, now_s)
+        in_run = self._count - before
         try:
-            events = self._sse.feed(data)
+            progress = self._relay(self._sse.events(block), now_s)
         except sse.EventTooLarge as error:
-            return self._broken_off(error, now_s)
-        return self._relay(events, now_s) if events else NOTHING
+            progress = self._broken_off(error, now_s)
+        if not run:
+            return progress
+        return attrs.evolve(progress, data=run + progress.data, events=in_run + progress.events)
 
     def close(self, now_s: float) -> Progress:
         """The body has ended: the last chunks, and whether that was the stream's end."""
@@ -117,6 +126,32 @@ class ChatStreamDecoder:
         if self.facts.ends_without_done and self._count and self._begun <= self._finished:
             return self._end([progress.data], progress.events, now_s)
         return attrs.evolve(progress, error=self._cut_short())
+
+    def _relay_run(self, block: bytes, now_s: float) -> tuple[bytes, bytes]:
+        """What becomes of the run of ordinary chunks that ``block`` begins with, and the rest of it."""
+        end = after_run(block)
+        chunks = cut_run(block[:end])
+        if chunks is None:
+            return b"", block
+        if self._id is None and (first := _read_chunk(b"{%b}" % chunks[0])) is not None:
+            self._remember(first)
+        self._begun.add(0)
+        parts = [b"data: {"] * (3 * len(chunks))
+        parts[1::3] = chunks
+        parts[2::3] = self._tails(len(chunks), now_s)
+        self._count += len(chunks)
+        self._last_s = now_s
+        return b"".join(parts), block[end:]
+
+    def _tails(self, count: int, now_s: float) -> list[bytes]:
+        """What ends each of the next ``count`` chunks. All but the first came with the one before."""
+        first = b'%b%d,"chunk_index":%d}}\n\n' % (self._extra, self._latency_ms(now_s), self._count)
+        start = self._extra + b'0,"chunk_index":'
+        return [first, *[b"%b%d}}\n\n" % (start, self._count + n) for n in range(1, count)]]
+
+    def _latency_ms(self, now_s: float) -> int:
+        """Since the chunk before, or the sending."""
+        return 0 if now_s == self._last_s else extra_fields.milliseconds(self._last_s, now_s)
 
     def _relay(self, events: list[sse.SSEEvent], now_s: float) -> Progress:
         out: list[bytes] = []
@@ -157,7 +192,7 @@ class ChatStreamDecoder:
 
     def _frame(self, data: bytes, chunk: _Chunk, now_s: float) -> bytes:
         """The event that hands ``chunk`` on. The raw echo shows it as it came."""
-        latency_ms = 0 if now_s == self._last_s else extra_fields.milliseconds(self._last_s, now_s)
+        latency_ms = self._latency_ms(now_s)
         if (
             self._is_simple
             and chunk.usage is NO_RAW
