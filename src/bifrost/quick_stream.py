@@ -33,7 +33,7 @@ class QuickStream(trio.abc.HalfCloseableStream):
         if self.socket.fileno() < 0:
             raise trio.ClosedResourceError
         while True:
-            await trio.lowlevel.wait_readable(self.socket)
+            await trio.lowlevel.wait_readable(self.socket.fileno())
             try:
                 return os.read(self.socket.fileno(), max_bytes or READ_BYTES)
             except BlockingIOError:

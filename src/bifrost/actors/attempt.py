@@ -92,13 +92,13 @@ class Attempt:
         self._headers = caller_headers(answer.headers)
         if not 200 <= answer.status < 300:
             raise await self._refusal(answer)
-        facts = self._facts(request)
-        if adapter.answers_in_bytes(facts.operation, content_type(answer.headers)):
+        call = self.hop.call
+        if adapter.answers_in_bytes(call.operation, content_type(answer.headers)):
             await self._relay_bytes(answer)
-        elif self.hop.call.stream:
-            await self._relay_stream(answer, facts)
+        elif call.stream:
+            await self._relay_stream(answer, self._facts(request))
         else:
-            await self._relay_plain(answer, facts)
+            await self._relay_plain(answer, request)
 
     async def _refusal(self, answer: UpstreamAnswer) -> GatewayError:
         body = await _read_some(answer)
@@ -116,11 +116,10 @@ class Attempt:
             raw=self.hop.call.caller.send_back_raw_response,
         )
 
-    async def _relay_plain(self, answer: UpstreamAnswer, facts: AnswerFacts) -> None:
+    async def _relay_plain(self, answer: UpstreamAnswer, request: UpstreamRequest) -> None:
         body = await answer.read()
-        plain = self.granted.generation.adapter.decode_plain(
-            body, attrs.evolve(facts, received_s=trio.current_time())
-        )
+        facts = self._facts(request, received_s=trio.current_time())
+        plain = self.granted.generation.adapter.decode_plain(body, facts)
         self.usage = plain.usage
         if plain.error is not None:
             raise plain.error
@@ -181,7 +180,7 @@ class Attempt:
             began = _of_bytes(began, answer.status, self._bytes_of)
         await self.hop.send(began)
 
-    def _facts(self, request: UpstreamRequest) -> AnswerFacts:
+    def _facts(self, request: UpstreamRequest, received_s: float | None = None) -> AnswerFacts:
         call, settings = self.hop.call, self.granted.generation.settings
         body = request.body
         raw_response = settings.send_back_raw_response or call.caller.send_back_raw_response
@@ -191,6 +190,7 @@ class Attempt:
             provider=self.hop.target.provider,
             model_requested=self.hop.target.model,
             sent_s=self.sent_s,
+            received_s=received_s,
             operation=call.operation,
             members=call.members,
             send_extra_fields=self.send_extra_fields,

@@ -22,6 +22,7 @@ __all__ = [
     "is_utf8",
     "join_array",
     "join_object",
+    "lines_decoder",
     "loads",
     "one_line",
     "splice",
@@ -79,6 +80,19 @@ def decoder(shape: type[T]) -> Callable[[bytes], T]:
     decode = msgspec.json.Decoder(shape).decode
 
     def checked(data: bytes) -> T:
+        try:
+            return decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InvalidJSON(_reason(error)) from None
+
+    return checked
+
+
+def lines_decoder(shape: type[T]) -> Callable[[bytes], list[T]]:
+    """As ``decoder``, for values one after another with white space between them (one a line, say)."""
+    decode = msgspec.json.Decoder(shape).decode_lines
+
+    def checked(data: bytes) -> list[T]:
         try:
             return decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

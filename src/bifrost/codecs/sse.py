@@ -74,26 +74,45 @@ class SSEDecoder:
 
     def feed(self, data: bytes) -> list[SSEEvent]:
         """The events that ``data`` completes. Raises EventTooLarge; nothing is to be fed after that."""
+        return self.events(self.whole(data))
+
+    def whole(self, data: bytes) -> bytes:
+        """The events that ``data`` completes, as they came but for their line ends; what they are is for ``events`` to say."""
         if self._after_cr or b"\r" in data:
             data = self._normalised(data)
         if not data:
-            return []
+            return b""
         if self._parts:
             if b"\n\n" not in data and not (self._ends_in_lf and data[0] == LF):
-                return self._keep(data, [])
+                self._keep(data)
+                return b""
             data = b"".join((*self._parts, data))
             self._parts.clear()
             self._pending_bytes = 0
-        *frames, rest = data.split(b"\n\n")
+        end = data.rfind(b"\n\n") + 2
+        if end == 1:
+            self._keep(data)
+            return b""
+        if end < len(data):
+            self._keep(data[end:])
+            data = data[:end]
+        if data.startswith(b"data: "):
+            self._is_fresh = False
+        return data
+
+    def events(self, block: bytes) -> list[SSEEvent]:
+        """The events in ``block``, a part of what ``whole`` gave. Raises EventTooLarge as ``feed``."""
         events: list[SSEEvent] = []
-        for frame in frames:
+        for frame in block.split(b"\n\n"):
             # The ordinary event, without a call of its own: a stream consists of thousands.
             if frame[:6] == b"data: " and b"\n" not in frame and len(frame) <= self.max_event_bytes:
-                self._is_fresh = False
                 events.append(SSEEvent(None, frame[6:]))
-            else:
+            elif frame:
                 self._read(frame, events)
-        return self._keep(rest, events) if rest else events
+        # One more for the line end that may stand before the blank line.
+        if self._pending_bytes > self.max_event_bytes + 1:
+            self._refuse(events)
+        return events
 
     def close(self) -> list[SSEEvent]:
         """What the stream ended in, where its last event lacked the blank line. Raises EventTooLarge."""
@@ -104,14 +123,10 @@ class SSEDecoder:
         self._read(rest, events)
         return events
 
-    def _keep(self, rest: bytes, events: list[SSEEvent]) -> list[SSEEvent]:
+    def _keep(self, rest: bytes) -> None:
         self._parts.append(rest)
         self._ends_in_lf = rest[-1] == LF
         self._pending_bytes += len(rest)
-        # One more for the line end that may stand before the blank line.
-        if self._pending_bytes > self.max_event_bytes + 1:
-            self._refuse(events)
-        return events
 
     def _normalised(self, data: bytes) -> bytes:
         """``data`` with LF for every line end; the LF of a CRLF that was cut in two is left out."""

@@ -6,12 +6,18 @@ spliced in before the last brace.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import attrs
 
 from bifrost.codecs import json, sse
 from bifrost.dialects import extra_fields
-from bifrost.dialects.openai_stream import NO_RAW, Chunk, OpenAIStream, sound
+from bifrost.dialects.openai_run import RUN_BYTES, after_run, cut_run
+from bifrost.dialects.openai_stream import NO_RAW, Chunk, OpenAIStream, read_chunk, sound
 from bifrost.schema.call import Operation
+
+if TYPE_CHECKING:
+    from bifrost.dialects.base import Progress
 
 __all__ = ["ChatStreamDecoder"]
 
@@ -42,6 +48,44 @@ class ChatStreamDecoder(OpenAIStream):
         self._is_simple = self._adds and not self.facts.raw_response
         self._extra = b",%b" % extra_fields.begin(self.facts)
 
+    def _relay_block(self, block: bytes, now_s: float) -> Progress:
+        """A long block begins with a run of ordinary chunks, as a rule: that is handed on as one."""
+        if not self._is_simple or not RUN_BYTES <= len(block) <= self._sse.max_event_bytes:
+            return super()._relay_block(block, now_s)
+        before = self._count
+        run, rest = self._relay_run(block, now_s)
+        in_run = self._count - before
+        progress = super()._relay_block(rest, now_s)
+        if not run:
+            return progress
+        return attrs.evolve(progress, data=run + progress.data, events=in_run + progress.events)
+
+    def _relay_run(self, block: bytes, now_s: float) -> tuple[bytes, bytes]:
+        """What becomes of the run of ordinary chunks that ``block`` begins with, and the rest of it."""
+        end = after_run(block)
+        chunks = cut_run(block[:end])
+        if chunks is None:
+            return b"", block
+        if self._id is None and (first := read_chunk(b"{%b}" % chunks[0])) is not None:
+            self._remember(first)
+        self._begun.add(0)
+        parts = [b"data: {"] * (3 * len(chunks))
+        parts[1::3] = chunks
+        parts[2::3] = self._tails(len(chunks), now_s)
+        self._count += len(chunks)
+        self._last_s = now_s
+        return b"".join(parts), block[end:]
+
+    def _tails(self, count: int, now_s: float) -> list[bytes]:
+        """What ends each of the next ``count`` chunks. All but the first came with the one before."""
+        first = b'%b%d,"chunk_index":%d}}\n\n' % (self._extra, self._latency_ms(now_s), self._count)
+        start = self._extra + b'0,"chunk_index":'
+        return [first, *[b"%b%d}}\n\n" % (start, self._count + n) for n in range(1, count)]]
+
+    def _latency_ms(self, now_s: float) -> int:
+        """Since the chunk before, or the sending."""
+        return 0 if now_s == self._last_s else extra_fields.milliseconds(self._last_s, now_s)
+
     def _hand_on(self, data: bytes, chunk: Chunk, now_s: float, out: list[bytes]) -> None:
         out.append(self._frame(data, chunk, now_s))
         self._count += 1
@@ -54,7 +98,7 @@ class ChatStreamDecoder(OpenAIStream):
 
     def _frame(self, data: bytes, chunk: Chunk, now_s: float) -> bytes:
         """The event that hands ``chunk`` on. The raw echo shows it as it came."""
-        latency_ms = 0 if now_s == self._last_s else extra_fields.milliseconds(self._last_s, now_s)
+        latency_ms = self._latency_ms(now_s)
         if (
             self._is_simple
             and chunk.usage is NO_RAW

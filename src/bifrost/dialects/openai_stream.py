@@ -23,7 +23,7 @@ from bifrost.errors import GatewayError, NetworkError, UpstreamError
 if TYPE_CHECKING:
     from bifrost.record import Usage
 
-__all__ = ["NO_RAW", "Choice", "Chunk", "OpenAIStream", "sound"]
+__all__ = ["NO_RAW", "Choice", "Chunk", "OpenAIStream", "read_chunk", "sound"]
 
 T = TypeVar("T")
 
@@ -98,8 +98,12 @@ class OpenAIStream(abc.ABC):
         """Hand on what ``data`` completes. What comes after the end is ignored."""
         if self._is_over:
             return NOTHING
+        return self._relay_block(self._sse.whole(data), now_s)
+
+    def _relay_block(self, block: bytes, now_s: float) -> Progress:
+        """Hand on ``block``, which is whole events."""
         try:
-            events = self._sse.feed(data)
+            events = self._sse.events(block)
         except sse.EventTooLarge as error:
             return self._broken_off(error, now_s)
         return self._relay(events, now_s) if events else NOTHING
@@ -137,7 +141,7 @@ class OpenAIStream(abc.ABC):
         data = event.data
         if event.is_raw or event.event == "error":
             return self._take_odd(event)
-        chunk = _read_chunk(data)
+        chunk = read_chunk(data)
         if chunk is None:
             self.skipped += bool(data.strip())
             return None
@@ -211,7 +215,7 @@ class OpenAIStream(abc.ABC):
         return UpstreamError("empty response received from provider")
 
 
-def _read_chunk(data: bytes) -> Chunk | None:
+def read_chunk(data: bytes) -> Chunk | None:
     """The chunk in ``data``; ``None`` if it is none that may be handed on."""
     try:
         chunk = _decode_chunk(data)
@@ -233,7 +237,7 @@ def _unfolded(events: list[sse.SSEEvent]) -> list[sse.SSEEvent]:
 def _lines_of(event: sse.SSEEvent) -> list[sse.SSEEvent]:
     if b"\n" not in event.data:
         return [event]
-    is_whole = read_error_body if event.is_raw else _read_chunk
+    is_whole = read_error_body if event.is_raw else read_chunk
     if is_whole(event.data) is not None:
         return [event]
     return [event._replace(data=line) for line in event.data.split(b"\n")]

@@ -24,6 +24,12 @@ STATUS_LINES = MappingProxyType(
     {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
 )
 OURS = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
+PLAIN = frozenset(
+    b"""cache-control content-security-policy content-type permissions-policy referrer-policy x-bf-overhead-us
+    x-content-type-options x-frame-options x-request-id""".split()
+)
+"""Names that most answers have: tokens in lower case, and none of them has to do with framing."""
+
 TOKEN_BYTES = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 NO_BODY = frozenset({204, 304})
@@ -110,6 +116,9 @@ class Answer:
         pieces = [STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status]
         names: list[bytes] = []
         for name, value in headers:
+            if name in PLAIN:
+                pieces.append(name + b": " + value)
+                continue
             low = name.lower()
             if low in OURS:
                 if low == b"connection" and b"close" in value.lower():

@@ -128,11 +128,13 @@ class Front(QuartTrio):
             await _refuse(reply, MethodNotAllowed(f"Method not allowed: {path}"))
 
     def _reply(self, scope: HTTPScope, send: ASGISendCallable) -> Reply:
-        call_id = request_id(_header(scope, b"x-request-id"), self._new_id)
+        # Of a repeated header the first counts.
+        sent = dict(reversed([*scope["headers"]]))
+        call_id = request_id(sent.get(b"x-request-id"), self._new_id)
         always: HeaderLines = [(b"x-request-id", call_id.encode("latin-1")), *SECURITY_HEADERS]
-        if scope["scheme"] == "https" or _header(scope, b"x-forwarded-proto") == b"https":
+        if scope["scheme"] == "https" or sent.get(b"x-forwarded-proto") == b"https":
             always.append(HSTS)
-        origin = _header(scope, b"origin")
+        origin = sent.get(b"origin")
         if origin is not None and scope["method"] != "OPTIONS":
             always.extend(self._doors.views.cors.answer(origin))
         return Reply(send, request_id=call_id, always=always)

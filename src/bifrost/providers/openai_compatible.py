@@ -204,7 +204,9 @@ def openai_compatible(
 
 
 def _coders(spec: ProviderSpec) -> dict[Operation, Coder]:
-    coders = {name: CODERS[name] for name in spec.paths if name is not Operation.LIST_MODELS}
+    coders: dict[Operation, Coder] = {
+        name: CODERS[name] for name in spec.paths if name is not Operation.LIST_MODELS
+    }
     if Operation.CHAT in coders:
         coders.setdefault(Operation.RESPONSES, BRIDGED_RESPONSES)
     return coders

@@ -34,7 +34,6 @@ CHUNK_FRAME_BYTES = 20
 VERSIONS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 HEAD_END = b"\r\n\r\n"
 TWO_ENDS = b"\r\n\r\n\r\n"
-FRAMING = frozenset({b"connection", b"content-length", b"transfer-encoding"})
 TO_THE_END = -1
 
 
@@ -218,12 +217,15 @@ class ResponseReader:
 
     def _frame(self, status: int, parser: httptools.HttpResponseParser) -> None:
         """How the body is told from what follows: RFC 9112, section 6.3."""
-        framing = [header for header in self.headers if header[0] in FRAMING]
-        codings = [value.lower() for name, value in framing if name == b"transfer-encoding"]
-        length = next((value for name, value in framing if name == b"content-length"), None)
-        self._says_close = any(
-            name == b"connection" and _has_close(value) for name, value in framing
-        )
+        codings: list[bytes] = []
+        length: bytes | None = None
+        for name, value in self.headers:
+            if name == b"transfer-encoding":
+                codings.append(value.lower())
+            elif name == b"content-length":
+                length = value if length is None else length
+            elif name == b"connection":
+                self._says_close = self._says_close or _has_close(value)
         if self._no_body or status in {204, 304}:
             self.ended = True
         elif codings:
