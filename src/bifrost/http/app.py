@@ -126,7 +126,7 @@ class Front(QuartTrio):
         if route is not None and method == "POST":
             reply.template = path
             await self._inference.serve(route, scope, receive, reply)
-        elif path.startswith("/openai/") and not _is_of_models(method, path):
+        elif self._relays.may_be_for(path) and not _is_of_models(method, path):
             if not await self._relays.serve(scope, receive, reply):
                 await self._through_quart(scope, receive, reply)
         elif route is None:
