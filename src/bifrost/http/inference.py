@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call
     from bifrost.schema.payload import Form
 
-__all__ = ["JSON_TYPE", "MIB", "Inference", "new_boundary"]
+__all__ = ["JSON_TYPE", "MIB", "Inference", "new_boundary", "while_there"]
 
 MIB = 1024 * 1024
 
@@ -148,15 +149,8 @@ class Inference:
             with trio.CancelScope(shield=True):
                 await self._exchange(call, reply, views)
             return
-        gone: Any = scope["extensions"].get(GONE)
-        if gone is not None:
-            with gone():
-                await self._exchange(call, reply, views)
-            return
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
-            await self._exchange(call, reply, views)
-            nursery.cancel_scope.cancel()
+        work = partial(self._exchange, call, reply, views)
+        await while_there(scope, receive, work)
 
     async def _exchange(self, call: Call, reply: Reply, views: Views) -> None:
         try:
@@ -197,6 +191,21 @@ def new_boundary() -> bytes:
 
 def _first(headers: tuple[tuple[bytes, bytes], ...], wanted: bytes) -> bytes | None:
     return next((value for name, value in headers if name == wanted), None)
+
+
+async def while_there(
+    scope: HTTPScope, receive: ASGIReceiveCallable, work: Callable[[], Awaitable[None]]
+) -> None:
+    """Do ``work`` for as long as the caller is there."""
+    gone: Any = scope["extensions"].get(GONE)
+    if gone is not None:
+        with gone():
+            await work()
+        return
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
+        await work()
+        nursery.cancel_scope.cancel()
 
 
 async def _until_gone(receive: ASGIReceiveCallable, scope: trio.CancelScope) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
@@ -12,7 +13,7 @@ from bifrost.codecs.multipart import encode_form, form_content_type
 from bifrost.errors import GatewayError
 from bifrost.http.body import CallerGone
 from bifrost.http.form import reading_form
-from bifrost.http.inference import JSON_TYPE, MIB, Inference, new_boundary
+from bifrost.http.inference import JSON_TYPE, MIB, Inference, new_boundary, while_there
 from bifrost.http.listing import Listing
 from bifrost.http.spool import spooled
 from bifrost.integrations.object_routes import operation_of
@@ -96,11 +97,13 @@ class RelayDoor:
         async with _received(kind, headers, receive, reply, views) as body:
             call = _call(route, surface, scope, headers, body, reply, views)
             if call.relay is not None and self.listing.spans_keys(call):
-                reply.is_accounted = True
-                page = await self.listing.page(call, call.relay)
-                await reply.whole(200, [JSON_TYPE], page)
+                await while_there(scope, receive, partial(self._list, call, call.relay, reply))
             else:
                 await self.inference.answer(call, scope, receive, reply, views)
+
+    async def _list(self, call: Call, relay: Relay, reply: Reply) -> None:
+        reply.is_accounted = True
+        await reply.whole(200, [JSON_TYPE], await self.listing.page(call, relay))
 
 
 @attrs.frozen(kw_only=True)
