@@ -83,6 +83,8 @@ class Jobs:
     new_id: Callable[[], str]
     _running: dict[str, trio.CancelScope] = attrs.field(factory=dict, init=False)
     _secrets: dict[str, tuple[tuple[bytes, Secret], ...]] = attrs.field(factory=dict, init=False)
+    _asked: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set once the store was asked for the first time."""
     _is_ready: bool = attrs.field(default=False, init=False)
     _is_unsure: bool = attrs.field(default=False, init=False)
     """Whether the store may have jobs as processing that are not running: of a claim whose answer never came."""
@@ -101,11 +103,13 @@ class Jobs:
     async def submit(self, request: JobRequest) -> Job:
         """Write ``request`` down; once this returns it will be run, whoever goes away. Not cancelled half way.
 
+        Waits for ``run`` to have asked the store, which is bounded by the store.
         Raises ShuttingDown, BodyTooLarge, QueueFull, BadRequest for too long secrets, InternalError if the store fails.
         """
         if self._closing.is_set():
             raise ShuttingDown("gateway is shutting down")
         self._check_size(request)
+        await self._asked.wait()
         if not self._is_ready:
             raise _store_failed("create")
         job_id = self.new_id()
@@ -172,10 +176,15 @@ class Jobs:
                     await self._take_turns(nursery, task_status)
                 upkeep.cancel_scope.cancel()
         finally:
+            self._asked.set()
             self._ended.set()
 
     async def _take_turns(self, nursery: trio.Nursery, task_status: trio.TaskStatus[None]) -> None:
-        await self._tried("recover", self._recover, task_status.started)
+        def told() -> None:
+            self._asked.set()
+            task_status.started()
+
+        await self._tried("recover", self._recover, told)
         while not self._closing.is_set():
             self._wake = trio.Event()
             if await self._tried("claim", partial(self._claim, nursery)):
