@@ -60,6 +60,24 @@ async def test_a_change_is_there_for_the_next_and_after_opening_anew(file: Sqlit
     assert await file.look(values) == ["a"]
 
 
+async def test_whoever_watches_is_told_when_it_goes_and_when_it_is_back(tmp_path: Path) -> None:
+    told: list[str | None] = []
+    path = tmp_path / "inner" / "logs.db"
+    path.parent.touch()
+    file = SqliteFile(path, on_turn=lambda why: told.append(None if why is None else str(why)))
+
+    assert file.trouble is None
+    assert not await file.ping()
+    assert not await file.ping()
+    assert isinstance(file.trouble, StoreAway)
+    path.parent.unlink()
+    assert await file.ping()
+
+    assert file.trouble is None
+    assert told == ["the store's file: File exists", None]
+    await file.aclose()
+
+
 async def test_work_that_fails_changes_nothing(file: SqliteFile) -> None:
     with pytest.raises(RuntimeError, match="on purpose"):
         await file.change(insert_and_fail)

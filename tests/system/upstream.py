@@ -101,7 +101,9 @@ class Upstream:
                 nursery.cancel_scope.cancel()
 
     def _next(self, received: Received) -> Behaviour:
-        model = received.json.get("model", "") if received.body else received.path
+        # Forms, and what has no body, have their script under the path.
+        is_json = received.body[:1] == b"{"
+        model = received.json.get("model", "") if is_json else received.path
         script = self.scripts.get(model) or [plain()]
         return script.pop(0) if len(script) > 1 else script[0]
 

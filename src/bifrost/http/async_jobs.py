@@ -111,7 +111,7 @@ class AsyncJobs:
         allowed = "GET" if job_id else "POST"
         if asked.scope["method"] != allowed:
             asked.reply.always.append((b"allow", f"{allowed}, OPTIONS".encode()))
-            raise MethodNotAllowed(f"Method not allowed: {PREFIX}{name}")
+            raise MethodNotAllowed(f"Method not allowed: {asked.reply.template}")
         if job_id:
             job = await asked.poll(jobs, job_id)
         else:
@@ -246,6 +246,7 @@ def _model(call: Call) -> str:
 def _marks(job: Job) -> list[tuple[bytes, bytes]]:
     """For whoever cannot tell from the body: speech has none to look into."""
     return [
+        (b"cache-control", b"no-store"),
         (b"x-bf-async-id", job.id.encode("latin-1")),
         (b"x-bf-async-status", job.state.value.encode()),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bifrost.codecs.json import dumps, dumps_str, join_object
+from bifrost.codecs.json import dumps
 from bifrost.schema.call import Operation
 
 if TYPE_CHECKING:
@@ -24,12 +24,7 @@ def pending_object(job: Job, *, extra_fields: bool) -> bytes:
     if extra_fields:
         extra = {"request_type": job.operation, "model_requested": job.model}
         members["extra_fields"] = extra
-    # Model and id are the caller's own texts: not every one is UTF-8.
-    return join_object({name: _value(value) for name, value in members.items()})
-
-
-def _value(value: object) -> bytes:
-    return dumps_str(value) if isinstance(value, str) else dumps(value)
+    return dumps(members)
 
 
 def _chat(job: Job) -> Members:
