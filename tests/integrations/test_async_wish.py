@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 
 from bifrost.errors import BadRequest
-from bifrost.integrations.async_wish import NOT_HERE, asks_async, polled_id, refuse_async
+from bifrost.integrations.async_wish import (
+    NOT_FOR_FILES,
+    NOT_HERE,
+    asks_async,
+    polled_id,
+    refuse_async,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,10 +41,10 @@ def test_the_job_that_is_asked_for() -> None:
 
 
 def test_a_route_without_jobs_says_so() -> None:
-    refuse_async(((b"x-bf-async", b"false"), (b"x-bf-async", b"true")))
+    refuse_async(((b"x-bf-async", b"false"), (b"x-bf-async", b"true")), NOT_HERE)
 
     with pytest.raises(BadRequest, match="not supported for batch, file, or container") as caught:
-        refuse_async(((b"x-bf-async", b"true"), (b"x-bf-async", b"false")))
+        refuse_async(((b"x-bf-async", b"true"), (b"x-bf-async", b"false")), NOT_FOR_FILES)
     assert caught.value.status == 400
     with pytest.raises(BadRequest, match="not supported on this route"):
         refuse_async(((b"x-bf-async-id", b"j"),), NOT_HERE)

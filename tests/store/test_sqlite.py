@@ -66,14 +66,15 @@ async def test_whoever_watches_is_told_when_it_goes_and_when_it_is_back(tmp_path
     path.parent.touch()
     file = SqliteFile(path, on_turn=lambda why: told.append(None if why is None else str(why)))
 
-    assert file.trouble is None
-    assert not await file.ping()
-    assert not await file.ping()
-    assert isinstance(file.trouble, StoreAway)
+    troubles = [file.trouble]
+    answers = [await file.ping(), await file.ping()]
+    troubles.append(file.trouble)
     path.parent.unlink()
-    assert await file.ping()
+    answers.append(await file.ping())
+    troubles.append(file.trouble)
 
-    assert file.trouble is None
+    assert answers == [False, False, True]
+    assert [type(trouble) for trouble in troubles] == [type(None), StoreAway, type(None)]
     assert told == ["the store's file: File exists", None]
     await file.aclose()
 

@@ -32,7 +32,7 @@ VIRTUAL = "sk-bf-canary-eeeeeeeeeeeeeeeeeeeeee"
 
 
 def config(upstream: Upstream, **client: Any) -> dict[str, Any]:
-    more = {"network_config": {"max_retries": 0}}
+    more: dict[str, Any] = {"network_config": {"max_retries": 0}}
     return {"client": client, "providers": {"openai": openai_provider(upstream.url, **more)}}
 
 
@@ -181,6 +181,22 @@ async def test_streams_are_refused(gateway: Gateway) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/openai/v1/batches", "async is not supported for batch, file, or container operations"),
+        ("/openai/v1/conversations", "async operation is not supported on this route"),
+    ],
+)
+async def test_what_is_relayed_is_no_job(
+    gateway: Gateway, upstream: Upstream, path: str, words: str
+) -> None:
+    answer = await gateway.post({}, path, headers=ASYNC)
+
+    assert (answer.status_code, answer.json()["error"]["message"]) == (400, words)
+    assert upstream.requests == []
+
+
 async def test_a_header_that_says_no(gateway: Gateway, upstream: Upstream) -> None:
     for value in ("false", "0", ""):
         answer = await gateway.post(GOOD, headers={"x-bf-async": value})
@@ -189,7 +205,9 @@ async def test_a_header_that_says_no(gateway: Gateway, upstream: Upstream) -> No
 
 async def test_a_transcript_in_srt(gateway: Gateway, upstream: Upstream) -> None:
     srt = b"1\n00:00:00,000 --> 00:00:01,000\nHi\n"
-    upstream.scripts["/v1/audio/transcriptions"] = [status(200, srt, {"content-type": "text/plain"})]
+    upstream.scripts["POST /v1/audio/transcriptions"] = [
+        status(200, srt, {"content-type": "text/plain"})
+    ]
     sound = bytes(range(256)) * 6000
     async with httpx.AsyncClient(base_url=gateway.url, timeout=30) as client:
         answer = await client.post(
@@ -209,6 +227,11 @@ async def test_a_transcript_in_srt(gateway: Gateway, upstream: Upstream) -> None
 # Whose it is, what it takes along
 
 
+def files(folder: Path) -> dict[str, bytes]:
+    """Everything that the store has on disk."""
+    return {path.name: path.read_bytes() for path in folder.glob("logs.db*")}
+
+
 async def test_a_job_is_its_virtual_key_s_and_no_key_is_on_disk(
     upstream: Upstream, tmp_path: Path
 ) -> None:
@@ -221,10 +244,10 @@ async def test_a_job_is_its_virtual_key_s_and_no_key_is_on_disk(
         job_id = await handed_in(gateway, headers={**mine, "x-tenant": "t"})
         where = f"{ROUTE}/{job_id}"
         others = [await gateway.get(where), await gateway.get(where, headers={"x-bf-vk": "other"})]
-        stored = {path.name: path.read_bytes() for path in tmp_path.glob("logs.db*")}
+        stored = files(tmp_path)
         release.set()
         told = await ended(gateway, job_id, headers=mine)
-        stored |= {f"{p.name}.after": p.read_bytes() for p in tmp_path.glob("logs.db*")}
+        stored |= {f"{name}, after": data for name, data in files(tmp_path).items()}
         [line] = await gateway.wait_for("request completed", request_type="chat_completion")
 
     assert refused.status_code == 400
@@ -419,7 +442,7 @@ async def test_without_a_store_there_are_no_jobs(upstream: Upstream, tmp_path: P
     assert by_header.json()["error"]["message"] == text
     assert health.status_code == 200
     assert "bifrost_store_up{" not in metrics.text
-    assert not [*tmp_path.glob("logs.db*")]
+    assert files(tmp_path) == {}
 
 
 async def test_a_store_that_is_away_harms_nothing_else_and_comes_back(

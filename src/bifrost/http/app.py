@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, cast
 
 import trio
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from bifrost.http.async_jobs import AsyncJobs
     from bifrost.http.doors import Doors
     from bifrost.http.inference import Inference
+    from bifrost.http.relayed import RelayDoor
     from bifrost.observe.http import HttpMeter
 
 __all__ = ["Front"]
@@ -34,6 +36,8 @@ JSON_TYPE = (b"content-type", b"application/json")
 HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 MAX_TOLD_PATH = 256
+
+_MODELS = re.compile(r"(?:/openai){1,2}(?:/v1)?/models(?:/.*)?", re.DOTALL)
 
 UNLOGGED = frozenset({"/health", "/ready", "/metrics", "_preflight"})
 
@@ -50,6 +54,7 @@ class Front(QuartTrio):
         doors: Doors,
         inference: Inference,
         async_jobs: AsyncJobs,
+        relays: RelayDoor,
         meter: HttpMeter,
         new_id: Callable[[], str],
         log: Callable[[str, dict[str, object]], None],
@@ -59,6 +64,7 @@ class Front(QuartTrio):
         self._doors = doors
         self._inference = inference
         self._async_jobs = async_jobs
+        self._relays = relays
         self._meter = meter
         self._new_id = new_id
         self._log = log
@@ -130,14 +136,17 @@ class Front(QuartTrio):
             await self._preflight(scope, reply)
             return
         route = self._inference.routes.get(path)
-        if route is None:
-            await self._serve_other(scope, receive, reply)
-            return
-        reply.template = path
-        if method == "POST":
+        if route is not None and method == "POST":
+            reply.template = path
             door = self._async_jobs if asks_async(sent) else self._inference
             await door.serve(route, scope, receive, reply)
+        elif path.startswith("/openai/") and not _is_of_models(method, path):
+            if not await self._relays.serve(scope, receive, reply):
+                await self._through_quart(scope, receive, reply)
+        elif route is None:
+            await self._serve_other(scope, receive, reply)
         else:
+            reply.template = path
             reply.always.append((b"allow", b"POST, OPTIONS"))
             await _refuse(reply, MethodNotAllowed(f"Method not allowed: {path}"))
 
@@ -177,6 +186,11 @@ class Front(QuartTrio):
     async def _told_defect(self, defect: Exception) -> Response:
         self._on_defect(defect)
         return await _told(InternalError("internal error"))
+
+
+def _is_of_models(method: str, path: str) -> bool:
+    """Whether it asks for the list of models or one of them, whose name may have slashes."""
+    return method in {"GET", "HEAD"} and _MODELS.fullmatch(path) is not None
 
 
 async def _note_template() -> None:

@@ -34,7 +34,7 @@ def polled_id(sent: Mapping[bytes, bytes]) -> str:
     return sent.get(POLL, b"").strip().decode("latin-1")
 
 
-def refuse_async(headers: HeaderLines, why: str = NOT_FOR_FILES) -> None:
+def refuse_async(headers: HeaderLines, why: str) -> None:
     """For routes without jobs. Raises BadRequest saying ``why`` if ``headers`` (names in lower case) ask for one."""
     if asks_async(dict(reversed(headers))):
         raise BadRequest(why)
