@@ -399,3 +399,26 @@ async def test_a_caller_who_leaves_does_not_stop_what_he_made(
     assert not scope.cancelled_caught
     [line] = await gateway.wait_for("request completed", request_type="file_upload")
     assert line["status"] == 200
+
+
+async def test_files_and_batches_natively_name_their_provider(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    upstream.scripts["GET /v1/files/file-1"] = [plain(file_object("file-1"))]
+    upstream.scripts["POST /v1/batches"] = [plain({"id": "batch_1", "object": "batch"})]
+
+    async with httpx.AsyncClient(base_url=gateway.url) as client:
+        named = await client.get("/v1/files/file-1?provider=openai")
+        unnamed = await client.get("/v1/files/file-1")
+        made = await client.post("/v1/batches", json={"model": "openai/", "input_file_id": "f"})
+        other = await client.get("/v1/filesystem?provider=openai")
+
+    assert named.json()["id"] == "file-1"
+    assert (unnamed.status_code, unnamed.json()["error"]["message"]) == (
+        400,
+        "provider query parameter is required",
+    )
+    assert made.json()["id"] == "batch_1"
+    assert other.status_code == 404
+    [line] = await gateway.wait_for("request completed", route="/v1/files/{id}", status=200)
+    assert line["provider"] == "openai"

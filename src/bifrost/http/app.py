@@ -140,7 +140,7 @@ class Front(QuartTrio):
             reply.template = path
             door = self._async_jobs if asks_async(sent) else self._inference
             await door.serve(route, scope, receive, reply)
-        elif path.startswith("/openai/") and not _is_of_models(method, path):
+        elif self._relays.may_be_for(path) and not _is_of_models(method, path):
             if not await self._relays.serve(scope, receive, reply):
                 await self._through_quart(scope, receive, reply)
         elif route is None:

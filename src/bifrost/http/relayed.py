@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RelayDoor"]
 
+NATIVE = ("/v1/files", "/v1/batches")
+BELOW_NATIVE = tuple(f"{path}/" for path in NATIVE)
+
 JSON_BYTES = 64 * 1024 * 1024
 """Of a JSON body to be relayed, which is read in full; the gateway's own bound may be lower."""
 
@@ -45,23 +48,31 @@ WITH_FILES = frozenset({"files", "batches", "containers"})
 
 @attrs.define(eq=False)
 class RelayDoor:
-    """Serves what is below ``/openai`` and nobody else's."""
+    """Serves what is below ``/openai`` and nobody else's, and natively files and batches."""
 
     inference: Inference
     listing: Listing
+
+    @staticmethod
+    def may_be_for(path: str) -> bool:
+        """Whether ``path`` is in its realm."""
+        return path.startswith("/openai/") or path in NATIVE or path.startswith(BELOW_NATIVE)
 
     async def serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply) -> bool:
         """Answer one request; ``False`` if it is one that the gateway understands, or means nothing to it."""
         views = self.inference.doors.views
         try:
             path = safe_path(scope["raw_path"])
-            match classify(scope["method"], path, relay_admin=views.client.relay_admin_routes):
+            is_native = path.startswith("/v1/")
+            below = f"/openai{path}" if is_native else path
+            match classify(scope["method"], below, relay_admin=views.client.relay_admin_routes):
                 case Refused() as refused:
                     reply.template = "_refused"
                     await self._refuse(refused, reply, views)
                 case Understood(onward=Relayed() as route) | (Relayed() as route):
-                    reply.template = route.template
-                    await self._relay(route, scope, receive, reply, views)
+                    surface = Surface.NATIVE if is_native else Surface.OPENAI
+                    reply.template = route.template.removeprefix("/openai" if is_native else "")
+                    await self._relay(route, surface, scope, receive, reply, views)
                 case Understood():
                     return False
         except CallerGone:
@@ -78,6 +89,7 @@ class RelayDoor:
     async def _relay(
         self,
         route: Relayed,
+        surface: Surface,
         scope: HTTPScope,
         receive: ASGIReceiveCallable,
         reply: Reply,
@@ -87,7 +99,7 @@ class RelayDoor:
         refuse_async(headers, NOT_FOR_FILES if route.family in WITH_FILES else NOT_HERE)
         kind = body_kind(next((v for n, v in headers if n == b"content-type"), None))
         async with _received(kind, headers, receive, reply, views) as body:
-            call = _call(route, scope, headers, body, reply, views)
+            call = _call(route, surface, scope, headers, body, reply, views)
             if call.relay is not None and self.listing.spans_keys(call):
                 reply.is_accounted = True
                 page = await self.listing.page(call, call.relay)
@@ -140,6 +152,7 @@ async def _received(
 
 def _call(
     route: Relayed,
+    surface: Surface,
     scope: HTTPScope,
     headers: HeaderLines,
     body: _Received,
@@ -158,6 +171,7 @@ def _call(
         forwarding=views.headers.forwarding,
         json=body.json,
         fields=_fields(body.form),
+        names_provider=surface is Surface.NATIVE,
     )
     return Call(
         id=reply.request_id,
@@ -168,8 +182,8 @@ def _call(
         ids=request.ids,
         body_bytes=reply.request_bytes,
         caller=attrs.evolve(caller, extra_headers=request.headers),
-        surface=Surface.OPENAI,
-        route=route.template,
+        surface=surface,
+        route=reply.template,
         received_s=trio.current_time(),
     )
 
