@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -13,7 +12,7 @@ import trio
 from bifrost.errors import GatewayError
 from bifrost.http.body import CallerGone, read_body
 from bifrost.http.doors import Doors
-from bifrost.http.form import reading_form
+from bifrost.http.form import is_form, new_boundary, reading_form
 from bifrost.http.lane import BODY, GONE
 from bifrost.http.relay import Relay
 from bifrost.integrations.base import InferenceRoute, Request, unpack
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call
     from bifrost.schema.payload import Form
 
-__all__ = ["JSON_TYPE", "MIB", "Inference", "new_boundary", "while_there"]
+__all__ = ["JSON_TYPE", "MIB", "Inference", "while_there"]
 
 MIB = 1024 * 1024
 
@@ -176,17 +175,6 @@ class Inference:
         body = error_body(failure.error, call=call, target=failure.target, attempts=attempts)
         lines: HeaderLines = [JSON_TYPE, *error_headers(failure.error)]
         await reply.whole(failure.error.status, lines, body)
-
-
-def is_form(headers: RequestLines) -> bool:
-    """Whether the body says that it is one."""
-    kind = _first(headers, b"content-type") or b""
-    return kind.lower().lstrip().startswith(b"multipart/form-data")
-
-
-def new_boundary() -> bytes:
-    """One that no file can foresee."""
-    return b"bifrost-" + os.urandom(24).hex().encode()
 
 
 def _first(headers: tuple[tuple[bytes, bytes], ...], wanted: bytes) -> bytes | None:

@@ -12,10 +12,11 @@ import trio
 from bifrost.codecs.multipart import encode_form, form_content_type
 from bifrost.errors import GatewayError
 from bifrost.http.body import CallerGone
-from bifrost.http.form import reading_form
-from bifrost.http.inference import JSON_TYPE, MIB, Inference, new_boundary, while_there
+from bifrost.http.form import new_boundary, reading_form
+from bifrost.http.inference import JSON_TYPE, MIB, Inference, while_there
 from bifrost.http.listing import Listing
 from bifrost.http.spool import spooled
+from bifrost.integrations.async_wish import NOT_FOR_FILES, NOT_HERE, refuse_async
 from bifrost.integrations.object_routes import operation_of
 from bifrost.integrations.paths import safe_path
 from bifrost.integrations.relay import BodyKind, RelayRequest, body_kind, relay_request
@@ -41,6 +42,9 @@ BELOW_NATIVE = tuple(f"{path}/" for path in NATIVE)
 
 JSON_BYTES = 64 * 1024 * 1024
 """Of a JSON body to be relayed, which is read in full; the gateway's own bound may be lower."""
+
+WITH_FILES = frozenset({"files", "batches", "containers"})
+"""Families that are refused as jobs by name."""
 
 
 @attrs.define(eq=False)
@@ -93,6 +97,7 @@ class RelayDoor:
         views: Views,
     ) -> None:
         headers: HeaderLines = tuple(scope["headers"])
+        refuse_async(headers, NOT_FOR_FILES if route.family in WITH_FILES else NOT_HERE)
         kind = body_kind(next((v for n, v in headers if n == b"content-type"), None))
         async with _received(kind, headers, receive, reply, views) as body:
             call = _call(route, surface, scope, headers, body, reply, views)
