@@ -41,7 +41,9 @@ from bifrost.http.doors import Doors, Phase, compile_views
 from bifrost.http.health import health_routes
 from bifrost.http.inference import Inference
 from bifrost.http.models import model_routes
+from bifrost.http.responses_socket import ResponsesDoor
 from bifrost.http.server import serve as serve_http
+from bifrost.http.watch import Limits
 from bifrost.integrations import native, openai
 from bifrost.observe.filter import Observer
 from bifrost.observe.http import HttpMeter
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call
 
 __all__ = ["Gateway", "explain", "serve"]
+
+MIB = 1024 * 1024
 
 HURRY_S = 5.0
 """For exchanges to end once they have been told to."""
@@ -267,6 +271,7 @@ class Gateway:
             self._front(),
             settings,
             self._stopping,
+            limits=Limits(message_bytes=self.config.client.max_request_body_size_mb * MIB),
             on_defect=self._note_front_defect,
         )
         async with trio.open_nursery() as nursery:
@@ -281,15 +286,13 @@ class Gateway:
             on_shed=self._metrics.shed,
             on_defect=self._note_front_defect,
         )
-        inference = Inference(
-            routes={route.path: route for route in (*openai.ROUTES, *native.ROUTES)},
-            doors=self._doors,
-            service=chain((observer.around,), self._router.dispatch),
-            new_id=_new_id,
-        )
+        routes = {route.path: route for route in (*openai.ROUTES, *native.ROUTES)}
+        service = chain((observer.around,), self._router.dispatch)
+        inference = Inference(routes=routes, doors=self._doors, service=service, new_id=_new_id)
         front = Front(
             doors=self._doors,
             inference=inference,
+            responses=ResponsesDoor(routes, self._doors, service),
             meter=HttpMeter(self._metrics),
             new_id=_new_id,
             log=lambda level, fields: self.logs.line(level, "request completed", fields),

@@ -78,6 +78,7 @@ async def door(*providers: tuple[ProviderSettings, Answer], **client: Any) -> As
         front = Front(
             doors=doors,
             inference=Inference({}, doors, within.router.dispatch, new_id),
+            responses=ResponsesDoor({}, doors, within.router.dispatch),
             meter=HttpMeter(Metrics.of(config.client, inflight=lambda: 0)),
             new_id=new_id,
             log=lambda level, fields: None,

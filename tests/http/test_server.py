@@ -461,7 +461,7 @@ async def test_http_2_that_is_late_is_cut_off() -> None:
                 [part async for part in parts]
 
 
-async def test_an_upgrade_to_websocket_is_left_to_hypercorn() -> None:
+async def test_a_websocket() -> None:
     talk = WSConnection(ConnectionType.CLIENT)
     events: list[object] = []
     async with serving() as house, await house.connect() as stream:
