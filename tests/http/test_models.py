@@ -19,6 +19,7 @@ from bifrost.http.app import Front
 from bifrost.http.doors import Doors, compile_views
 from bifrost.http.inference import Inference
 from bifrost.http.models import OPENAI_PREFIXES, model_routes
+from bifrost.http.responses_socket import ResponsesDoor
 from bifrost.observe.http import HttpMeter
 from bifrost.observe.prometheus import Metrics
 

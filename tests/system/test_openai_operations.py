@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.system
 
+
 @pytest.mark.parametrize("path", ["/openai", "/openai/v1"])
 async def test_a_plain_response(gateway: Gateway, upstream: Upstream, path: str) -> None:
     upstream.scripts["m"] = [plain(response())]

@@ -154,7 +154,7 @@ async def test_only_openai_s_surface_knows_a_default_provider(
 async def test_tools_and_responses_one_after_another(gateway: Gateway, upstream: Upstream) -> None:
     call = {"type": "function_call", "call_id": "c1", "name": "weather", "arguments": "{}"}
     asking = {**response(), "id": "resp_1", "output": [call]}
-    first = [
+    first: list[dict[str, Any]] = [
         {"type": "response.created", "response": {**asking, "output": []}},
         {"type": "response.output_item.done", "output_index": 0, "item": call},
         {"type": "response.completed", "response": asking},

@@ -156,19 +156,16 @@ class Socket:
         }
 
     async def _accept(self, message: WebsocketAcceptEvent) -> None:
-        if self._answer.is_started:
-            raise BadAnswer("the upgrade is refused already")
-        self._wire = Connection(ConnectionType.SERVER)
         lines = [(b"sec-websocket-accept", generate_accept_token(self._key))]
         if protocol := message.get("subprotocol"):
             lines.append((b"sec-websocket-protocol", protocol.encode("ascii")))
+        lines.extend(message.get("headers", ()))
         site = self._lane.site
-        head = self._answer.switch(
-            [*lines, *message.get("headers", ())], site.lines.at(site.wall_clock())
-        )
+        head = self._answer.switch(lines, site.lines.at(site.wall_clock()))
+        wire = self._wire = Connection(ConnectionType.SERVER)
         await self._lane.write(head)
         if self._ahead:
-            self._feed(self._wire, self._ahead)
+            self._feed(wire, self._ahead)
 
     def _accepted(self) -> Connection:
         if self._wire is None:
