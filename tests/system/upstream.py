@@ -40,6 +40,10 @@ class Received:
     body: bytes
 
     @property
+    def is_json(self) -> bool:
+        return self.body.startswith(b"{")
+
+    @property
     def json(self) -> Any:
         return json.loads(self.body)
 
@@ -73,7 +77,7 @@ class Upstream:
 
     def of(self, model: str) -> list[Received]:
         """The requests that came for ``model``."""
-        return [r for r in self.requests if r.body and r.json.get("model") == model]
+        return [r for r in self.requests if r.is_json and r.json.get("model") == model]
 
     async def _serve(self, conn: trio.SocketStream) -> None:
         self.open_connections += 1
@@ -101,7 +105,9 @@ class Upstream:
                 nursery.cancel_scope.cancel()
 
     def _next(self, received: Received) -> Behaviour:
-        model = received.json.get("model", "") if received.body else received.path
+        model = received.json.get("model", "") if received.is_json else received.path
+        if model not in self.scripts:
+            model = f"{received.method} {received.path.partition('?')[0]}"
         script = self.scripts.get(model) or [plain()]
         return script.pop(0) if len(script) > 1 else script[0]
 

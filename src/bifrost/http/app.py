@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from bifrost.http.doors import Doors
     from bifrost.http.inference import Inference
+    from bifrost.http.relayed import RelayDoor
     from bifrost.http.responses_socket import ResponsesDoor, Talk
     from bifrost.observe.http import HttpMeter
 
@@ -40,6 +42,8 @@ JSON_TYPE = (b"content-type", b"application/json")
 HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 MAX_TOLD_PATH = 256
+
+_MODELS = re.compile(r"(?:/openai){1,2}(?:/v1)?/models(?:/.*)?", re.DOTALL)
 
 UNLOGGED = frozenset({"/health", "/ready", "/metrics", "_preflight"})
 
@@ -56,6 +60,7 @@ class Front(QuartTrio):
         doors: Doors,
         inference: Inference,
         responses: ResponsesDoor,
+        relays: RelayDoor,
         meter: HttpMeter,
         new_id: Callable[[], str],
         log: Callable[[str, dict[str, object]], None],
@@ -65,6 +70,7 @@ class Front(QuartTrio):
         self._doors = doors
         self._inference = inference
         self._responses = responses
+        self._relays = relays
         self._meter = meter
         self._new_id = new_id
         self._log = log
@@ -159,13 +165,16 @@ class Front(QuartTrio):
             await self._preflight(scope, reply)
             return
         route = self._inference.routes.get(path)
-        if route is None:
-            await self._through_quart(scope, receive, reply)
-            return
-        reply.template = path
-        if method == "POST":
+        if route is not None and method == "POST":
+            reply.template = path
             await self._inference.serve(route, scope, receive, reply)
+        elif self._relays.may_be_for(path) and not _is_of_models(method, path):
+            if not await self._relays.serve(scope, receive, reply):
+                await self._through_quart(scope, receive, reply)
+        elif route is None:
+            await self._through_quart(scope, receive, reply)
         else:
+            reply.template = path
             reply.always.append((b"allow", b"POST, OPTIONS"))
             await _refuse(reply, MethodNotAllowed(f"Method not allowed: {path}"))
 
@@ -197,6 +206,11 @@ class Front(QuartTrio):
     async def _told_defect(self, defect: Exception) -> Response:
         self._on_defect(defect)
         return await _told(InternalError("internal error"))
+
+
+def _is_of_models(method: str, path: str) -> bool:
+    """Whether it asks for the list of models or one of them, whose name may have slashes."""
+    return method in {"GET", "HEAD"} and _MODELS.fullmatch(path) is not None
 
 
 async def _note_template() -> None:
