@@ -57,6 +57,8 @@ def test_whatever_else_there_is_goes_on(members: dict[str, Any]) -> None:
         (b'{"a":"\xff"}', None),
         (b"{}", "type"),
         (b'{"type":7}', "type"),
+        (b'{"type":%b}' % (b"[" * 1100 + b"]" * 1100), None),
+        (b'{"type":"\\ud800"}', None),
         (b'{"type":"response.steer"}', "type"),
         (b'{"type":"response.create","background":1}', "background"),
         (b'{"type":"response.create","generate":0}', "generate"),

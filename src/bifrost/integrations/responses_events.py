@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import attrs
 
-from bifrost.codecs.json import InvalidJSON, dumps, join_object, loads, splice, split_object
+from bifrost.codecs.json import InvalidJSON, dumps, join_object, splice, split_object
 from bifrost.errors import BadRequest
 from bifrost.integrations.requirements import ABSENT, Members, small
 
@@ -67,8 +67,5 @@ def marked(text: bytes, stream_id: bytes | None) -> bytes:
 
 
 def _told_type(members: Members) -> str:
-    try:
-        kind = loads(members.get("type", b"null"))
-    except InvalidJSON:
-        kind = None
+    kind = small(members, "type")
     return repr(kind[:MAX_TOLD_TYPE]) if isinstance(kind, str) else "none"
