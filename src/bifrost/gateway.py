@@ -46,7 +46,9 @@ from bifrost.http.job_calls import JobCalls
 from bifrost.http.listing import Listing
 from bifrost.http.models import model_routes
 from bifrost.http.relayed import RelayDoor
+from bifrost.http.responses_socket import ResponsesDoor
 from bifrost.http.server import serve as serve_http
+from bifrost.http.watch import Limits
 from bifrost.integrations import native, openai
 from bifrost.jobs.room import Jobs, JobWatch
 from bifrost.observe.filter import Observer
@@ -68,6 +70,8 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call, Operation
 
 __all__ = ["Gateway", "explain", "serve"]
+
+MIB = 1024 * 1024
 
 HURRY_S = 5.0
 """For exchanges to end once they have been told to."""
@@ -351,6 +355,7 @@ class Gateway:
             self._front(),
             settings,
             self._stopping,
+            limits=Limits(message_bytes=self.config.client.max_request_body_size_mb * MIB),
             on_defect=self._note_front_defect,
         )
         async with trio.open_nursery() as nursery:
@@ -367,6 +372,7 @@ class Gateway:
             doors=self._doors,
             inference=inference,
             async_jobs=AsyncJobs(routes=ROUTES, doors=self._doors, jobs=self._jobs),
+            responses=ResponsesDoor(ROUTES, self._doors, self._service),
             relays=RelayDoor(inference, self._listing(inference.service)),
             meter=HttpMeter(self._metrics),
             new_id=_new_id,

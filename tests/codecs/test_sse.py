@@ -12,6 +12,7 @@ from bifrost.codecs.sse import (
     SSEEvent,
     data_frame,
     event_frame,
+    unframed,
 )
 
 
@@ -123,3 +124,11 @@ def test_frames_are_read_back_as_they_were_written() -> None:
         SSEEvent(None, b"d"),
         SSEEvent(None, b"[DONE]"),
     ]
+
+
+@given(st.lists(st.binary().map(lambda data: b"{" + data.translate(None, b"\r\n\0") + b"}")))
+def test_frames_of_ours_are_unframed(bodies: list[bytes]) -> None:
+    named = b"".join(event_frame("word", body) for body in bodies)
+    plain = COMMENT_PING + b"".join(data_frame(body) for body in bodies) + DONE
+
+    assert unframed(named) == unframed(plain) == bodies

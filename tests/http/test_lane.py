@@ -463,7 +463,10 @@ async def test_another_protocol_is_left_to_who_speaks_it(
     with_client: Callable[..., Client], autojump_clock: trio.testing.MockClock
 ) -> None:
     client = with_client()
-    raw = b"GET / HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nxx"
+    raw = (
+        b"GET / HTTP/1.1\r\nhost: h\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\n"
+        b"http2-settings: x\r\n\r\nxx"
+    )
     await client.says(raw)
     await trio.testing.wait_all_tasks_blocked()
 

@@ -22,6 +22,7 @@ from bifrost.http.inference import Inference
 from bifrost.http.listing import Listing
 from bifrost.http.models import OPENAI_PREFIXES, model_routes
 from bifrost.http.relayed import RelayDoor
+from bifrost.http.responses_socket import ResponsesDoor
 from bifrost.observe.http import HttpMeter
 from bifrost.observe.prometheus import Metrics
 
@@ -82,6 +83,7 @@ async def door(*providers: tuple[ProviderSettings, Answer], **client: Any) -> As
         listing = Listing(within.router.dispatch, lambda *_: (), lambda *_: None)
         front = Front(
             doors=doors,
+            responses=ResponsesDoor({}, doors, within.router.dispatch),
             inference=inference,
             async_jobs=AsyncJobs(routes={}, doors=doors, jobs=None),
             relays=RelayDoor(inference, listing),

@@ -461,24 +461,32 @@ async def test_http_2_that_is_late_is_cut_off() -> None:
                 [part async for part in parts]
 
 
-async def test_an_upgrade_to_websocket_is_left_to_hypercorn() -> None:
+async def test_a_websocket() -> None:
+    async with serving() as house, await house.connect() as stream:
+        await talks(stream)
+
+    assert house.app.scopes[-1]["state"] == {"began": True}
+    assert not house.defects
+
+
+async def talks(stream: trio.abc.Stream) -> None:
+    """Have a word with ``App`` over WebSocket, to a good end."""
     talk = WSConnection(ConnectionType.CLIENT)
     events: list[object] = []
-    async with serving() as house, await house.connect() as stream:
-        await stream.send_all(talk.send(Request("h", "/ws")))
-        with trio.fail_after(PATIENCE_S):
-            while not any(isinstance(each, CloseConnection) for each in events):
-                talk.receive_data(bytes(await stream.receive_some()))
-                for event in talk.events():
-                    events.append(event)
-                    if isinstance(event, AcceptConnection):
-                        await stream.send_all(talk.send(TextMessage("you")))
+    await stream.send_all(talk.send(Request("h", "/ws")))
+    with trio.fail_after(PATIENCE_S):
+        while not any(isinstance(each, CloseConnection) for each in events):
+            talk.receive_data(bytes(await stream.receive_some()))
+            for event in talk.events():
+                events.append(event)
+                if isinstance(event, AcceptConnection):
+                    await stream.send_all(talk.send(TextMessage("you")))
+                if isinstance(event, CloseConnection):
+                    await stream.send_all(talk.send(event.response()))
 
     assert [type(each) for each in events] == [AcceptConnection, TextMessage, CloseConnection]
     assert isinstance(events[1], TextMessage)
     assert events[1].data == "heard you"
-    assert house.app.scopes[-1]["state"] == {"began": True}
-    assert not house.defects
 
 
 async def test_an_upgrade_may_follow_a_request() -> None:
@@ -562,3 +570,16 @@ async def test_over_tls_too_a_cut_is_no_end(papers: Papers) -> None:
         with pytest.raises(trio.BrokenResourceError):
             await hears_all(stream)
         await trio.aclose_forcefully(stream)
+
+
+async def test_a_websocket_over_tls(papers: Papers) -> None:
+    files: dict[str, Any] = {"certfile": papers.certfile, "keyfile": papers.keyfile}
+    async with serving(**files) as house:
+        stream = trio.SSLStream(
+            await house.connect(), papers.context(), server_hostname="127.0.0.1"
+        )
+        async with stream:
+            await talks(stream)
+
+    assert house.app.scopes[-1]["scheme"] == "wss"
+    assert not house.defects

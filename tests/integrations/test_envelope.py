@@ -11,6 +11,7 @@ from bifrost.errors import (
     BadRequest,
     GatewayError,
     InternalError,
+    NetworkError,
     NoUsableKey,
     Overloaded,
     QueueFull,
@@ -18,7 +19,7 @@ from bifrost.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
-from bifrost.integrations.envelope import error_body, error_event, error_headers
+from bifrost.integrations.envelope import error_body, error_event, error_frame, error_headers
 from bifrost.schema.call import Call, Operation, Target
 
 CALL = Call(id="c", operation=Operation.CHAT, stream=True, target=Target("openai", "m"))
@@ -221,3 +222,45 @@ def test_any_error_can_be_told(
 
     assert isinstance(whole["error"]["message"], str)
     assert whole["status_code"] == 502
+
+
+def frame(error: GatewayError, **more: Any) -> Any:
+    return json.loads(error_frame(error, **more))
+
+
+@pytest.mark.parametrize(
+    ("error", "midway", "status", "type_", "code"),
+    [
+        (BadRequest("x"), False, 400, "invalid_request_error", "invalid_request_error"),
+        (InternalError("x"), False, 500, "server_error", "server_error"),
+        (QueueFull("x"), False, 429, "server_error", "queue_full"),
+        (NetworkError("x"), False, 502, "server_error", "server_error"),
+        (NetworkError("x"), True, 502, "server_error", "upstream_connection_error"),
+        (UpstreamTimeout("x"), True, 504, "request_timed_out", "request_timed_out"),
+        (UpstreamError("x", status=401, type="t", code="c"), True, 401, "t", "c"),
+        (BadRequest("x", kind="decided"), False, 400, "decided", "decided"),
+    ],
+)
+def test_a_frame_always_has_type_and_code(
+    error: GatewayError, midway: bool, status: int, type_: str, code: str
+) -> None:
+    told = frame(error, midway=midway)
+
+    assert (told["type"], told["status"]) == ("error", status)
+    assert (told["error"]["type"], told["error"]["code"]) == (type_, code)
+    assert told["error"]["message"] == "x"
+
+
+def test_a_frame_tells_whose_failure_it_was_and_when_to_come_back() -> None:
+    call = Call(id="1", operation=Operation.RESPONSES, stream=True, target=Target("openai", "m"))
+    error = UpstreamError("x", status=429, retry_after_s=2.5, headers=(("x-a", "b"),))
+
+    told = frame(error, call=call, target=Target("groq", "n"), attempts=({"key": "k"},))
+
+    assert told["error"]["headers"] == {"x-a": "b", "retry-after": "3"}
+    assert told["extra_fields"] == {
+        "provider": "groq",
+        "model_requested": "n",
+        "request_type": "responses_stream",
+        "attempts": [{"key": "k"}],
+    }

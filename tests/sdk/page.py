@@ -37,8 +37,8 @@ What becomes of each method of the `openai` Python package when its client has `
 
 Of {total} methods {understood} are understood, {relayed} relayed and {refused} refused. A route that is not here, because it
 is newer than the SDK or another provider's own, is relayed. So is another method on a route that is relayed; one on a route
-that is only understood is refused with 405. WebSocket connections (`client.realtime.connect`, `client.responses.connect`,
-`client.live.connect`) are no HTTP routes and not part of this table.
+that is only understood is refused with 405. WebSocket connections are no HTTP routes and not part of this table:
+`client.responses.connect` is served (`websocket.md`), `client.realtime.connect` and `client.live.connect` are not.
 
 A path is refused with 400 if it could mean something else to somebody on the way: segments of dots or none, encoded
 slashes, backslashes, percent signs, question marks and hashes, semicolons, control characters, anything beyond ASCII; one

@@ -14,8 +14,8 @@ import pytest
 import trio
 
 from system.process import Gateway, openai_provider, running
+from system.responses import response
 from system.sdk import in_thread, sdk
-from system.test_openai_operations import response
 from system.upstream import Behaviour, Received, Upstream, chat_answer, plain, raw, status
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ __all__ = [
     "SSEEvent",
     "data_frame",
     "event_frame",
+    "unframed",
 ]
 
 COMMENT_PING = b": ping\n\n"
@@ -188,3 +189,10 @@ def data_frame(data: bytes) -> bytes:
 def event_frame(event: str, data: bytes) -> bytes:
     """One event with a name. ``event`` is a word of ours and holds no line break."""
     return b"event: %b\n%b" % (event.encode(), data_frame(data))
+
+
+def unframed(frames: bytes) -> list[bytes]:
+    """The data of whole events: what ``data_frame`` and ``event_frame`` were given. Comments and ``[DONE]`` are left out."""
+    decoder = SSEDecoder(max_event_bytes=len(frames))
+    events = (*decoder.feed(frames), *decoder.close())
+    return [event.data for event in events if event.data != b"[DONE]"]

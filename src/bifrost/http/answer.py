@@ -33,6 +33,7 @@ PLAIN = frozenset(
 TOKEN_BYTES = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 NO_BODY = frozenset({204, 304})
+UPGRADE_LINES = b"upgrade: websocket\r\nconnection: Upgrade\r\n"
 UNKNOWN = -1
 CHUNKS_END = b"0\r\n\r\n"
 
@@ -103,6 +104,16 @@ class Answer:
             self._accept_start(message)
             return b""
         raise BadAnswer(f"unexpected message {message['type']}")
+
+    def switch(self, headers: Iterable[tuple[bytes, bytes]], lines: bytes) -> bytes:
+        """The head that hands the connection over to WebSocket, instead of an answer. Raises BadAnswer."""
+        if self._status:
+            raise BadAnswer("the answer has begun already")
+        head = self._encode(101, headers)
+        self._status = 101
+        self.is_started = self.is_ended = True
+        self.persists = False
+        return b"".join((head, b"\r\n", lines, UPGRADE_LINES, b"\r\n"))
 
     def _accept_start(self, message: HTTPResponseStartEvent) -> None:
         status = int(message["status"])

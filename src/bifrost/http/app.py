@@ -1,8 +1,9 @@
-"""The front: inference goes straight to its handler, all else through Quart; what every answer carries is added here."""
+"""The front: inference and WebSocket go to their handlers, all else through Quart; what every answer carries is added here."""
 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import trio
@@ -22,12 +23,20 @@ from bifrost.integrations.headers import request_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+    from hypercorn.typing import (
+        ASGIReceiveCallable,
+        ASGISendCallable,
+        ASGISendEvent,
+        HTTPScope,
+        Scope,
+        WebsocketScope,
+    )
 
     from bifrost.http.async_jobs import AsyncJobs
     from bifrost.http.doors import Doors
     from bifrost.http.inference import Inference
     from bifrost.http.relayed import RelayDoor
+    from bifrost.http.responses_socket import ResponsesDoor, Talk
     from bifrost.observe.http import HttpMeter
 
 __all__ = ["Front"]
@@ -46,7 +55,7 @@ TEMPLATE = "bifrost.template"
 
 
 class Front(QuartTrio):
-    """The ASGI application. Inference never enters Quart."""
+    """The ASGI application. Inference and WebSocket never enter Quart."""
 
     def __init__(
         self,
@@ -54,6 +63,7 @@ class Front(QuartTrio):
         doors: Doors,
         inference: Inference,
         async_jobs: AsyncJobs,
+        responses: ResponsesDoor,
         relays: RelayDoor,
         meter: HttpMeter,
         new_id: Callable[[], str],
@@ -64,6 +74,7 @@ class Front(QuartTrio):
         self._doors = doors
         self._inference = inference
         self._async_jobs = async_jobs
+        self._responses = responses
         self._relays = relays
         self._meter = meter
         self._new_id = new_id
@@ -79,13 +90,15 @@ class Front(QuartTrio):
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
-        """Serve one scope; anything but HTTP is Quart's."""
+        """Serve one scope; the lifespan is Quart's."""
+        if scope["type"] == "websocket":
+            await self._converse(scope, receive, send)
+            return
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
         began_s = trio.current_time()
-        # Of a repeated header the first counts.
-        sent = dict(reversed([*scope["headers"]]))
+        sent = _sent(scope)
         reply = self._reply(scope, send, sent)
         try:
             await self._serve(scope, receive, reply, sent)
@@ -96,13 +109,15 @@ class Front(QuartTrio):
                 await _refuse(reply, InternalError("internal error"))
         finally:
             # Also of a request whose client has gone: it ends by being cancelled.
-            self._account(scope, reply, trio.current_time() - began_s)
+            self._account(scope, scope["method"], reply, trio.current_time() - began_s)
         if reply.is_cut:
             raise CutShort
 
-    def _account(self, scope: HTTPScope, reply: Reply, duration_s: float) -> None:
+    def _account(
+        self, scope: HTTPScope | WebsocketScope, method: str, reply: Reply, duration_s: float
+    ) -> None:
         """Meter the request, and give it its log line if no exchange did."""
-        method, status = scope["method"], 499 if reply.status is None else reply.status
+        status = 499 if reply.status is None else reply.status
         self._meter.observe(
             reply.template, method, status, duration_s, reply.request_bytes, reply.body_bytes
         )
@@ -121,6 +136,32 @@ class Front(QuartTrio):
                 "remote_addr": scope["client"][0] if scope["client"] else "",
             },
         )
+
+    async def _converse(
+        self, scope: WebsocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        """Answer a request to upgrade. It is over, for meter and log, once it is accepted: its responses are calls of their own."""
+        began_s = trio.current_time()
+        reply = self._reply(scope, partial(_refusing, send), _sent(scope))
+        talk: Talk | None = None
+        try:
+            await receive()
+            talk = await self._upgrade(scope, send, reply)
+        except GatewayError as error:
+            await _refuse(reply, error)
+        finally:
+            self._account(scope, "GET", reply, trio.current_time() - began_s)
+        if talk is not None:
+            await talk.run(receive, send)
+
+    async def _upgrade(self, scope: WebsocketScope, send: ASGISendCallable, reply: Reply) -> Talk:
+        """Accept, if there is something to accept. Raises GatewayError."""
+        if self._responses.route(scope["path"]) is not None:
+            reply.template = scope["path"]
+        talk = self._responses.open(scope, reply.request_id)
+        await send({"type": "websocket.accept", "subprotocol": None, "headers": reply.always})
+        reply.status = 101
+        return talk
 
     async def _serve(
         self,
@@ -159,14 +200,17 @@ class Front(QuartTrio):
         await self._through_quart(scope, receive, reply)
 
     def _reply(
-        self, scope: HTTPScope, send: ASGISendCallable, sent: Mapping[bytes, bytes]
+        self,
+        scope: HTTPScope | WebsocketScope,
+        send: ASGISendCallable,
+        sent: Mapping[bytes, bytes],
     ) -> Reply:
         call_id = request_id(sent.get(b"x-request-id"), self._new_id)
         always: HeaderLines = [(b"x-request-id", call_id.encode("latin-1")), *SECURITY_HEADERS]
-        if scope["scheme"] == "https" or sent.get(b"x-forwarded-proto") == b"https":
+        if scope["scheme"] in {"https", "wss"} or sent.get(b"x-forwarded-proto") == b"https":
             always.append(HSTS)
         origin = sent.get(b"origin")
-        if origin is not None and scope["method"] != "OPTIONS":
+        if origin is not None and scope.get("method") != "OPTIONS":
             always.extend(self._doors.views.cors.answer(origin))
         return Reply(send, request_id=call_id, always=always)
 
@@ -186,6 +230,11 @@ class Front(QuartTrio):
     async def _told_defect(self, defect: Exception) -> Response:
         self._on_defect(defect)
         return await _told(InternalError("internal error"))
+
+
+def _sent(scope: HTTPScope | WebsocketScope) -> Mapping[bytes, bytes]:
+    """The request's headers. Of a repeated one the first counts."""
+    return dict(reversed([*scope["headers"]]))
 
 
 def _is_of_models(method: str, path: str) -> bool:
@@ -215,6 +264,11 @@ async def _told_http_error(error: HTTPException) -> Response:
         answer.headers["allow"] = ", ".join(sorted(error.valid_methods or ()))
         return answer
     return await _told(BadRequest(error.name, status=error.code or 400))
+
+
+async def _refusing(send: ASGISendCallable, message: ASGISendEvent) -> None:
+    """Send a part of an ordinary answer in place of an upgrade."""
+    await send(cast("ASGISendEvent", {**message, "type": f"websocket.{message['type']}"}))
 
 
 async def _refuse(reply: Reply, error: GatewayError) -> None:

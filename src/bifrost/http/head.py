@@ -59,6 +59,12 @@ class Head:
     is_foreign: bool = False
     """Not for HTTP/1.1: the preface of HTTP/2, a request to upgrade to it or to websocket."""
 
+    @property
+    def asks_websocket(self) -> bool:
+        return self.is_foreign and any(
+            name == b"upgrade" and value.lower() == b"websocket" for name, value in self.headers
+        )
+
 
 class _Sink:
     """What llhttp calls."""

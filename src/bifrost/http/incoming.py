@@ -98,6 +98,11 @@ class Incoming:
         parts.clear()
         return data
 
+    def take_ahead(self) -> bytes:
+        """What came behind a head that was for another protocol."""
+        data, self._ahead = self._ahead, b""
+        return data
+
     def _begin(self, raw: bytes, end: int) -> Head:
         head = parse_head(raw)
         if head.is_foreign:

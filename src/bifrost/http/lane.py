@@ -1,5 +1,7 @@
 """HTTP/1.1 on one connection: its requests, one after another, to an ASGI application, and the answers back.
 
+A request to upgrade to WebSocket is the last of them (``http.websocket``).
+
 The application runs in the connection's own task, and whoever calls ``receive`` reads the connection himself: no second
 task, no channel between. So a client that leaves is noticed by an application that listens (``http.disconnect``) or that
 sends, and a body is read as fast as it is asked for.
@@ -24,6 +26,7 @@ from bifrost.http.head import Head
 from bifrost.http.incoming import Incoming
 from bifrost.http.reply import CutShort
 from bifrost.http.watch import Limits, Post, Watch
+from bifrost.http.websocket import Socket
 from bifrost.integrations.envelope import error_body, error_headers
 
 if TYPE_CHECKING:
@@ -158,14 +161,21 @@ class Lane:
             with self.post.scope as scope:
                 while (head := await self._next_head()) is not None:
                     if head.is_foreign:
-                        return self.incoming.replay
+                        return await self._switch(head)
                     if not await self._serve(head):
                         return b""
         except BadRequest as refusal:
-            await self._refuse(refusal)
+            await self.refuse(refusal)
             return b""
         if scope.cancel_called and not self.post.is_idle and not self.is_ended:
-            await self._refuse(BadRequest("timed out while reading the request head", status=408))
+            await self.refuse(BadRequest("timed out while reading the request head", status=408))
+        return b""
+
+    async def _switch(self, head: Head) -> bytes:
+        """Serve a WebSocket; give the bytes of anything else."""
+        if not head.asks_websocket:
+            return self.incoming.replay
+        await Socket(self, self._link, head, self.incoming.take_ahead()).serve()
         return b""
 
     async def _next_head(self) -> Head | None:
@@ -218,9 +228,9 @@ class Lane:
     async def _stand_in(self, turn: Turn) -> None:
         """Answer instead of an application that did not."""
         if self.incoming.fault is not None:
-            await self._refuse(self.incoming.fault, turn.head)
+            await self.refuse(self.incoming.fault, turn.head)
         elif not turn.is_left:
-            await self._refuse(InternalError("internal error"), turn.head)
+            await self.refuse(InternalError("internal error"), turn.head)
 
     def _scope(self, head: Head, turn: Turn) -> HTTPScope:
         path = head.path.decode("ascii")
@@ -242,7 +252,7 @@ class Lane:
             "extensions": cast("Any", turn.extensions()) if link.can_tell else {},
         }
 
-    async def _refuse(self, error: GatewayError, head: Head = UNREAD) -> None:
+    async def refuse(self, error: GatewayError, head: Head = UNREAD) -> None:
         """Answer a request that the application does not get to see, or did not answer. The last on this connection."""
         answer = Answer(head)
         body = error_body(error)
@@ -270,7 +280,7 @@ class Lane:
         """Close, so that a client can read the answer although not all of its request was read: RFC 9112, section 9.6."""
         with trio.move_on_after(self.site.limits.linger_s):
             if not self.is_broken and not self.is_ended and self._has_unread():
-                await self._linger()
+                await self.linger()
             with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                 await self._stream.aclose()
         self._link.hang_up(False)
@@ -278,7 +288,8 @@ class Lane:
     def _has_unread(self) -> bool:
         return not self.incoming.ended or self.incoming.ahead_bytes > 0
 
-    async def _linger(self) -> None:
+    async def linger(self) -> None:
+        """End our side, and read over what is still to come of the client's, up to a bound."""
         with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             if isinstance(self._stream, trio.abc.HalfCloseableStream):
                 await self._stream.send_eof()

@@ -1,4 +1,4 @@
-"""Serving the front over sockets: HTTP/1.1 by the lane, all else (HTTP/2, websocket) by hypercorn's own connections.
+"""Serving the front over sockets: HTTP/1.1 and WebSocket by the lane, HTTP/2 by hypercorn's own connections.
 
 Binding, TLS and lifespan are hypercorn's too, and its ``Config`` says how.
 """

@@ -39,6 +39,10 @@ class Limits:
     """Of such a request, how much more is read over."""
     ahead_bytes: int = 64 * 1024
     """Of requests ahead of their turn, how much is read before the end of the connection is no longer looked for."""
+    message_bytes: int = 100 * 1024 * 1024
+    """Of one WebSocket message."""
+    ping_s: float = 30.0
+    """Silence on a WebSocket before its client is asked for a sign of life; and as long again for it to come."""
 
 
 @attrs.define(eq=False)
@@ -63,6 +67,8 @@ class Watch:
     """Who is connected, and for how long he may be silent. Holds one Post a connection, bounded by ``Limits``."""
 
     is_draining: bool = False
+    drained: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set with ``is_draining``, for who waits for it."""
     _posts: set[Post] = attrs.field(factory=set, init=False)
 
     def enter(self, post: Post) -> None:
@@ -76,6 +82,7 @@ class Watch:
     def drain(self) -> None:
         """No request is to follow on any connection: idle ones end now, others with their answer."""
         self.is_draining = True
+        self.drained.set()
         for post in self._posts:
             if post.is_idle:
                 post.scope.cancel()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bifrost.codecs.json import InvalidJSON, dumps, loads
 from bifrost.codecs.sse import data_frame
+from bifrost.errors import ErrorClass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from bifrost.errors import GatewayError
     from bifrost.schema.call import Call, Target
 
-__all__ = ["error_body", "error_event", "error_headers"]
+__all__ = ["error_body", "error_event", "error_frame", "error_headers"]
 
 RETRY_STATUSES = frozenset({429, 503})
 
@@ -62,6 +63,29 @@ def error_event(
 ) -> bytes:
     """The same as the last event of a stream; no ``[DONE]`` comes after it."""
     return data_frame(error_body(error, call=call, target=target, attempts=attempts))
+
+
+def error_frame(
+    error: GatewayError,
+    *,
+    call: Call | None = None,
+    target: Target | None = None,
+    attempts: tuple[dict[str, object], ...] = (),
+    midway: bool = False,
+) -> bytes:
+    """The event ``error`` of Responses over WebSocket. ``midway`` tells that events of the answer have been sent already.
+
+    Type and code are always there: the SDK has no room for an error without.
+    """
+    told = _error(error)
+    is_callers = error.error_class is ErrorClass.CLIENT
+    told["type"] = told["type"] or ("invalid_request_error" if is_callers else "server_error")
+    is_lost = midway and error.error_class is ErrorClass.NETWORK
+    told["code"] = told["code"] or ("upstream_connection_error" if is_lost else told["type"])
+    if lines := error_headers(error):
+        told["headers"] = {n.decode("latin-1"): v.decode("latin-1") for n, v in lines}
+    extra = _without_absent({**_names(call, target), "attempts": list(attempts) or None})
+    return dumps({"type": "error", "status": error.status, "error": told, "extra_fields": extra})
 
 
 def error_headers(error: GatewayError) -> list[tuple[bytes, bytes]]:
