@@ -12,7 +12,7 @@ import random
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -28,13 +28,14 @@ from bifrost.actors.mailbox import ActorDied
 from bifrost.actors.messages import Generation, PoolView
 from bifrost.actors.router import Router
 from bifrost.actors.supervisor import supervise
+from bifrost.actors.tokens import Tokens
 from bifrost.config.diff import applied, diff
 from bifrost.config.faults import ConfigErrors
 from bifrost.config.options import ServeOptions
 from bifrost.config.settings import Config, ProviderSettings
 from bifrost.config.starting import notices, refusals
 from bifrost.config_file import read_config
-from bifrost.errors import ConfigurationMissing
+from bifrost.errors import ConfigurationMissing, GatewayError
 from bifrost.explain import explain
 from bifrost.http.app import Front
 from bifrost.http.doors import Doors, Phase, compile_views
@@ -42,25 +43,33 @@ from bifrost.http.health import health_routes
 from bifrost.http.inference import Inference
 from bifrost.http.models import model_routes
 from bifrost.http.server import serve as serve_http
-from bifrost.integrations import native, openai
+from bifrost.integrations import azure, native, openai
+from bifrost.integrations.finder import Finder
 from bifrost.observe.filter import Observer
 from bifrost.observe.http import HttpMeter
 from bifrost.observe.lines import call_level, call_line
 from bifrost.observe.logs import LEVELS, Logs, Sink
 from bifrost.observe.prometheus import Metrics, custom_labels
+from bifrost.policy.eligibility import base_type
+from bifrost.policy.token_sources import token_sources
 from bifrost.providers.table import build_adapter
 from bifrost.service import chain
-from bifrost.transport.choose import upstream_for
+from bifrost.transport.choose import token_doors, upstream_for
 
 if TYPE_CHECKING:
     from bifrost.config.diff import ConfigDiff
+    from bifrost.policy.token_sources import TokenSource
     from bifrost.record import CallRecord
     from bifrost.schema.call import Call
+    from bifrost.transport.base import Upstream
 
 __all__ = ["Gateway", "explain", "serve"]
 
 HURRY_S = 5.0
 """For exchanges to end once they have been told to."""
+
+FIRST_TOKENS_S = 5.0
+"""For the tokens of Entra at a start; the house is opened without them after that."""
 
 SNAPSHOT_S = 1.0
 """For a pool to show itself to a scrape."""
@@ -88,6 +97,7 @@ class Gateway:
     logs: Logs
     _pools: dict[str, KeyPool] = attrs.field(factory=dict, init=False)
     _scopes: dict[str, trio.CancelScope] = attrs.field(factory=dict, init=False)
+    _tokens: dict[str, Tokens] = attrs.field(factory=dict, init=False)
     _generations: int = attrs.field(default=0, init=False)
     _stopping: trio.Event = attrs.field(factory=trio.Event, init=False)
     _hurried: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -115,6 +125,7 @@ class Gateway:
                 self._start_pool(settings, pools)
             async with trio.open_nursery() as core:
                 await core.start(self._router.run)
+                await self._await_tokens()
                 await core.start(self._signals, pools)
                 url = await core.start(self._serve_http)
                 self._doors.phase = Phase.READY
@@ -141,19 +152,33 @@ class Gateway:
                     {"provider": settings.name, "reason": error.message},
                 )
             return
+        tokens = Tokens(settings.name, rng=self._rng, on_failure=self._note_no_token)
         pool = KeyPool(
             generation,
             drop_excess=self.config.client.drop_excess_requests,
             max_waiting=max(1, self.config.client.max_inflight // 2),
+            on_token_refused=tokens.tell_refused,
         )
+        tokens.push_to(pool.send)
+        tokens.tell_follow(_token_doors(generation))
         scope = trio.CancelScope()
-        nursery.start_soon(self._keep_pool, pool, scope)
+        nursery.start_soon(self._keep_pool, pool, tokens, scope)
         self._pools[settings.name] = pool
+        self._tokens[settings.name] = tokens
         self._scopes[settings.name] = scope
 
-    async def _keep_pool(self, pool: KeyPool, scope: trio.CancelScope) -> None:
+    async def _keep_pool(self, pool: KeyPool, tokens: Tokens, scope: trio.CancelScope) -> None:
         with scope:
-            await supervise(pool, on_crash=self._note_crash)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(partial(supervise, tokens, on_crash=self._note_tokens_crash))
+                await supervise(pool, on_crash=self._note_crash)
+                tokens.tell_stop()
+
+    async def _await_tokens(self) -> None:
+        """Give the tokens of this start some time to come, so that the first callers find keys that can be used."""
+        with trio.move_on_after(FIRST_TOKENS_S):
+            for tokens in tuple(self._tokens.values()):
+                await tokens.wait_settled()
 
     def _generation(self, settings: ProviderSettings) -> Generation:
         """A provider built anew. Raises ConfigurationMissing if it cannot be served."""
@@ -179,6 +204,8 @@ class Gateway:
 
     async def _replace(self, pool: KeyPool, generation: Generation) -> None:
         former = pool.generation
+        if former is not generation:
+            self._tokens[pool.name].tell_follow(_token_doors(generation))
         drop_excess = self.config.client.drop_excess_requests
         await pool.ask_reconfigure(generation, drop_excess=drop_excess)
         if former.upstream is not generation.upstream:
@@ -187,6 +214,7 @@ class Gateway:
     async def _end_pool(self, name: str) -> None:
         """Take a provider out: no new calls at once, its leases run to their end."""
         pool, scope = self._pools.pop(name), self._scopes.pop(name)
+        del self._tokens[name]
         with trio.move_on_after(POOL_DRAIN_S):
             await pool.ask_drain()
         pool.generation.upstream.retire()
@@ -282,7 +310,7 @@ class Gateway:
             on_defect=self._note_front_defect,
         )
         inference = Inference(
-            routes={route.path: route for route in (*openai.ROUTES, *native.ROUTES)},
+            finder=Finder.of((*openai.ROUTES, *native.ROUTES), azure.find_deployment),
             doors=self._doors,
             service=chain((observer.around,), self._router.dispatch),
             new_id=_new_id,
@@ -319,6 +347,15 @@ class Gateway:
 
     def _note_crash(self, name: str, error: Exception, crashes: int) -> None:
         self.logs.error("key pool crashed", provider=name, crashes=crashes, reason=_defect(error))
+
+    def _note_tokens_crash(self, name: str, error: Exception, crashes: int) -> None:
+        self.logs.error("tokens crashed", provider=name, crashes=crashes, reason=_defect(error))
+
+    def _note_no_token(self, name: str, error: GatewayError, wait_s: float) -> None:
+        reason = ": ".join(filter(None, (error.message, error.cause)))
+        self.logs.warning(
+            "token not fetched", provider=name, reason=reason, retry_s=round(wait_s, 1)
+        )
 
     def _note_defect(self, error: BaseException, call: Call) -> None:
         self.logs.error("defect", request_id=call.id, reason=_defect(error))
@@ -378,6 +415,12 @@ def _first(group: BaseExceptionGroup[OSError]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _token_doors(generation: Generation) -> Mapping[TokenSource, Upstream]:
+    settings = generation.settings
+    sources = token_sources(settings.keys, base_type(settings))
+    return token_doors(sources, generation.upstream)
 
 
 def _new_id() -> str:

@@ -19,6 +19,7 @@ from bifrost.http.app import Front
 from bifrost.http.doors import Doors, compile_views
 from bifrost.http.inference import Inference
 from bifrost.http.models import OPENAI_PREFIXES, model_routes
+from bifrost.integrations.finder import Finder
 from bifrost.observe.http import HttpMeter
 from bifrost.observe.prometheus import Metrics
 
@@ -77,7 +78,7 @@ async def door(*providers: tuple[ProviderSettings, Answer], **client: Any) -> As
         discovery = Discovery(within.pools, random.Random(0), lambda: 0.0)
         front = Front(
             doors=doors,
-            inference=Inference({}, doors, within.router.dispatch, new_id),
+            inference=Inference(Finder({}), doors, within.router.dispatch, new_id),
             meter=HttpMeter(Metrics.of(config.client, inflight=lambda: 0)),
             new_id=new_id,
             log=lambda level, fields: None,

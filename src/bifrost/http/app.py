@@ -116,13 +116,13 @@ class Front(QuartTrio):
             reply.template = "_preflight"
             await self._preflight(scope, reply)
             return
-        route = self._inference.routes.get(path)
-        if route is None:
+        found = self._inference.finder.find(path)
+        if found is None:
             await self._through_quart(scope, receive, reply)
             return
-        reply.template = path
+        reply.template = found[0].path
         if method == "POST":
-            await self._inference.serve(route, scope, receive, reply)
+            await self._inference.serve(found, scope, receive, reply)
         else:
             reply.always.append((b"allow", b"POST, OPTIONS"))
             await _refuse(reply, MethodNotAllowed(f"Method not allowed: {path}"))

@@ -51,8 +51,8 @@ class ProviderSpec:
     """Its operations, each with its path. Responses are bridged through chat where they are not among them."""
     plain_only: frozenset[Operation] = frozenset()
     """Operations that it does not stream."""
-    auth: Literal["bearer", "none"] = "bearer"
-    """How the key is sent; one without a value is not sent."""
+    auth: Literal["bearer", "api-key", "none"] = "bearer"
+    """How the key is sent; one without a value is not sent, and a token always is a bearer."""
     may_be_blank: bool = False
     """Whether its keys may have no value."""
     has_key_urls: bool = False

@@ -9,7 +9,9 @@ from types import MappingProxyType
 
 import attrs
 
+from bifrost.config.key_configs import AzureKeySettings
 from bifrost.config.secret import Secret
+from bifrost.config.settings import KeySettings
 from bifrost.schema.payload import Form
 
 __all__ = ["Call", "Caller", "Operation", "RawMembers", "Surface", "Target", "request_type"]
@@ -18,6 +20,10 @@ RawMembers = Mapping[str, bytes]
 """Top-level members of a JSON object in their order, each value as the bytes that came."""
 
 NO_MEMBERS: RawMembers = MappingProxyType({})
+
+
+DIRECT = KeySettings(id="header-provided", name="header-provided")
+"""What a key is called that came with its request."""
 
 
 class Operation(enum.Enum):
@@ -63,6 +69,9 @@ class Caller:
     key_name: str | None = None
     direct_key: Secret | None = None
     """The provider's own key, sent by a caller who may (``allow_direct_keys``)."""
+    azure_key: Secret | None = None
+    """Such a key of an Azure resource, which ``azure`` places; where Azure is the target, in place of ``direct_key``."""
+    azure: AzureKeySettings | None = None
     virtual_key: Secret | None = None
     session_id: str | None = None
     session_ttl_s: float | None = None
@@ -79,6 +88,14 @@ class Caller:
     user_agent: str = ""
     traceparent: str | None = None
     """The trace that the request belongs to, as W3C's header says it; checked, and without what is not of version 00."""
+
+    def own_key(self, provider: str) -> KeySettings | None:
+        """The caller's own key for ``provider``, if one came along."""
+        if provider == "azure":
+            # Without its resource's address a key of Azure is of no use, and clients of Azure always send one.
+            found = self.azure_key
+            return None if found is None else attrs.evolve(DIRECT, value=found, azure=self.azure)
+        return None if self.direct_key is None else attrs.evolve(DIRECT, value=self.direct_key)
 
 
 @attrs.frozen(kw_only=True)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bifrost.config.settings import NetworkSettings
+from bifrost.policy.token_sources import ManagedIdentity
 from bifrost.transport.httpx import HttpxUpstream
 from bifrost.transport.mock import MockUpstream
 from bifrost.transport.pool import connections
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bifrost.config.settings import ProviderSettings
+    from bifrost.policy.token_sources import TokenSource
     from bifrost.transport.base import Upstream
 
-__all__ = ["upstream_for"]
+__all__ = ["token_doors", "upstream_for"]
 
 MOCK = "mock"
 
@@ -29,3 +34,13 @@ def upstream_for(settings: ProviderSettings) -> Upstream:
     if is_proxied or settings.network.enforce_http2:
         return HttpxUpstream(settings)
     return connections(settings.network)
+
+
+def token_doors(sources: Iterable[TokenSource], upstream: Upstream) -> dict[TokenSource, Upstream]:
+    """Where each of ``sources`` is asked: by the provider's own upstream, or past its proxy where it is on this machine."""
+    wanted = tuple(sources)
+    own = any(isinstance(source, ManagedIdentity) for source in wanted)
+    metadata = connections(NetworkSettings()) if own else upstream
+    return {
+        source: metadata if isinstance(source, ManagedIdentity) else upstream for source in wanted
+    }
