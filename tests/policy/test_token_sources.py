@@ -19,14 +19,15 @@ from bifrost.policy.token_sources import (
 
 LOGIN = "https://login.microsoftonline.com"
 SCOPES = ("https://cognitiveservices.azure.com/.default",)
-WHOLE = {"client_id": "c", "client_secret": Secret("s"), "tenant_id": "t"}
+WHOLE: dict[str, Any] = {"client_id": "c", "client_secret": Secret("s"), "tenant_id": "t"}
 PRINCIPAL = Principal(
     authority_host=LOGIN, tenant_id="t", client_id="c", client_secret=Secret("s"), scopes=SCOPES
 )
+BLANK = Secret("")
 UNSET = Secret("", reference="env.NOT")
 
 
-def key(value: Secret = Secret(""), **azure: Any) -> KeySettings:
+def key(value: Secret = BLANK, **azure: Any) -> KeySettings:
     settings = AzureKeySettings(endpoint="https://x.example", **azure)
     return KeySettings(id="k", name="k", value=value, azure=settings)
 

@@ -24,11 +24,12 @@ from bifrost.schema.payload import Field, Form
 from providers.sent import sent_json
 
 Op = Operation
+VALUE = Secret("sk-azure")
 FORM: Form = (Field("model", b"x"), Field("prompt", b"p"))
 FORMS = {Op.TRANSCRIPTION, Op.TRANSLATION, Op.IMAGE_EDIT}
 
 
-def key(value: Secret = Secret("sk-azure"), **azure: Any) -> KeySettings:
+def key(value: Secret = VALUE, **azure: Any) -> KeySettings:
     settings = {"endpoint": "https://my.openai.azure.com", **azure}
     return KeySettings(id="k", name="k", value=value, azure=AzureKeySettings(**settings))
 
