@@ -43,6 +43,14 @@ class Received:
     def json(self) -> Any:
         return json.loads(self.body)
 
+    @property
+    def subject(self) -> str:
+        """What it is about: the model that its JSON names, else its path without the query."""
+        kind = self.header("content-type") or ""
+        if self.body and not kind.startswith(("multipart/", "application/x-www-form")):
+            return str(self.json.get("model", ""))
+        return self.path.partition("?")[0]
+
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers if key == name), None)
 
@@ -73,7 +81,7 @@ class Upstream:
 
     def of(self, model: str) -> list[Received]:
         """The requests that came for ``model``."""
-        return [r for r in self.requests if r.body and r.json.get("model") == model]
+        return [r for r in self.requests if r.body and r.subject == model]
 
     async def _serve(self, conn: trio.SocketStream) -> None:
         self.open_connections += 1
@@ -101,8 +109,7 @@ class Upstream:
                 nursery.cancel_scope.cancel()
 
     def _next(self, received: Received) -> Behaviour:
-        model = received.json.get("model", "") if received.body else received.path
-        script = self.scripts.get(model) or [plain()]
+        script = self.scripts.get(received.subject) or [plain()]
         return script.pop(0) if len(script) > 1 else script[0]
 
 

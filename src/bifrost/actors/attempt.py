@@ -72,10 +72,10 @@ class Attempt:
     async def run(self) -> None:
         """Do it, to the last event. Raises GatewayError."""
         generation, call = self.granted.generation, self.hop.call
-        request = generation.adapter.encode(call, self.hop.target, self._key)
         self.sent_s = trio.current_time()
         limits = _limits(generation.settings.network, call, self.sent_s)
         try:
+            request = generation.adapter.encode(call, self.hop.target, self._key)
             async with generation.upstream.open(request, limits) as answer:
                 try:
                     await self._read(answer, request)

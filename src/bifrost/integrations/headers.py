@@ -235,13 +235,13 @@ class _Reading:
     def caller(self, remote_addr: str) -> Caller:
         if self.extra:
             check_size(self.extra)
-        features = self.features
+        features, azure = self.features, self._azure()
         return Caller(
             key_id=self._handle(b"api-key-id"),
             key_name=self._handle(b"api-key"),
             direct_key=self._direct_key(CREDENTIALS),
-            azure_key=self._azure_key(),
-            azure=self._azure(),
+            azure_key=None if azure is None else self._azure_key(),
+            azure=azure,
             virtual_key=self._virtual_key(),
             session_id=self._handle(b"session-id"),
             session_ttl_s=_ttl(features.get(b"session-ttl")),
@@ -270,8 +270,6 @@ class _Reading:
 
     def _azure_key(self) -> Secret | None:
         """The key of a resource that the caller names; as a token, if it is one."""
-        if b"azure-endpoint" not in self.features:
-            return None
         key = self._direct_key(AZURE_CREDENTIALS)
         return Token(key.reveal()) if key and _TOKEN.fullmatch(key.reveal()) else key
 

@@ -52,11 +52,15 @@ def tls_context(settings: NetworkSettings, *, more_ca_pem: str = "") -> ssl.SSLC
     return context
 
 
-def dial_with(context: ssl.SSLContext) -> Dial:
-    """Dials for real: happy eyeballs over all addresses of a name, TLS for ``https``."""
+def dial_with(context: ssl.SSLContext, *, admits: Callable[[str], bool] | None = None) -> Dial:
+    """Dials for real: happy eyeballs over all addresses of a name, TLS for ``https``.
+
+    Origins that are ``public_only`` are reached at addresses that ``admits`` (``is_public``) says yes to.
+    """
+    may_connect = admits or is_public
 
     async def dial(origin: Origin) -> Line:
-        tcp = await _connect(origin)
+        tcp = await _connect(origin, may_connect)
         if origin.scheme != "https":
             return Line(QuickStream(tcp), tcp.socket.close, tcp.socket.is_readable)
         try:
@@ -75,27 +79,28 @@ def _has_input(tls: trio.SSLStream[trio.SocketStream]) -> bool:
     return bool(tls._incoming.pending or tls.pending())  # noqa: SLF001
 
 
-async def _connect(origin: Origin) -> trio.SocketStream:
+async def _connect(origin: Origin, may_connect: Callable[[str], bool]) -> trio.SocketStream:
     try:
-        stream = await (_connect_in_public if origin.public_only else _connect_anywhere)(origin)
+        if origin.public_only:
+            stream = await _connect_in_public(origin, may_connect)
+        else:
+            stream = await trio.open_tcp_stream(origin.host, origin.port)
     except (OSError, UnicodeError) as error:
         raise unconnected(f"{origin.host}:{origin.port}: {_first_words(error)}") from error
     _keep_alive(stream)
     return stream
 
 
-async def _connect_anywhere(origin: Origin) -> trio.SocketStream:
-    return await trio.open_tcp_stream(origin.host, origin.port)
-
-
-async def _connect_in_public(origin: Origin) -> trio.SocketStream:
+async def _connect_in_public(
+    origin: Origin, may_connect: Callable[[str], bool]
+) -> trio.SocketStream:
     """To a host that a caller named. Its name is resolved once, and what is connected to is what was looked at.
 
     Raises BadRequest if one of its addresses is not public: loopback, link-local, private, or of no use at all.
     """
     found = await trio.socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
     addresses = dict.fromkeys(str(address[0]) for *_, address in found)
-    if not all(map(is_public, addresses)):
+    if not all(map(may_connect, addresses)):
         raise not_public()
     *others, last = addresses
     for address in others:
