@@ -25,7 +25,7 @@ from bifrost.actors.discovery import Discovery
 from bifrost.actors.hop import Means
 from bifrost.actors.key_pool import KeyPool
 from bifrost.actors.mailbox import ActorDied
-from bifrost.actors.messages import Generation, PoolView
+from bifrost.actors.messages import Generation, Need, PoolView
 from bifrost.actors.router import Router
 from bifrost.actors.supervisor import supervise
 from bifrost.actors.tokens import Tokens
@@ -41,7 +41,9 @@ from bifrost.http.app import Front
 from bifrost.http.doors import Doors, Phase, compile_views
 from bifrost.http.health import health_routes
 from bifrost.http.inference import Inference
+from bifrost.http.listing import Listing
 from bifrost.http.models import model_routes
+from bifrost.http.relayed import RelayDoor
 from bifrost.http.server import serve as serve_http
 from bifrost.integrations import azure, native, openai
 from bifrost.integrations.finder import Finder
@@ -50,7 +52,7 @@ from bifrost.observe.http import HttpMeter
 from bifrost.observe.lines import call_level, call_line
 from bifrost.observe.logs import LEVELS, Logs, Sink
 from bifrost.observe.prometheus import Metrics, custom_labels
-from bifrost.policy.eligibility import base_type
+from bifrost.policy.eligibility import base_type, eligible
 from bifrost.policy.token_sources import token_sources
 from bifrost.providers.table import build_adapter
 from bifrost.service import chain
@@ -60,7 +62,8 @@ if TYPE_CHECKING:
     from bifrost.config.diff import ConfigDiff
     from bifrost.policy.token_sources import TokenSource
     from bifrost.record import CallRecord
-    from bifrost.schema.call import Call
+    from bifrost.schema.call import Call, Operation
+    from bifrost.service import Service
     from bifrost.transport.base import Upstream
 
 __all__ = ["Gateway", "explain", "serve"]
@@ -318,6 +321,7 @@ class Gateway:
         front = Front(
             doors=self._doors,
             inference=inference,
+            relays=RelayDoor(inference, self._listing(inference.service)),
             meter=HttpMeter(self._metrics),
             new_id=_new_id,
             log=lambda level, fields: self.logs.line(level, "request completed", fields),
@@ -326,6 +330,19 @@ class Gateway:
         front.register_blueprint(health_routes(self._doors, self._render_metrics))
         front.register_blueprint(model_routes(self._doors, discovery, _new_id))
         return front
+
+    def _listing(self, service: Service) -> Listing:
+        def keys_of(provider: str, operation: Operation) -> tuple[str, ...]:
+            pool = self._pools.get(provider)
+            if pool is None:
+                return ()
+            wish = Need(model="", operation=operation)
+            return tuple(key.id for key in eligible(pool.generation.settings, wish).keys)
+
+        def owner_of(name: str, provider: str) -> str | None:
+            return self._router.objects.owners.owner((name,), provider, trio.current_time())
+
+        return Listing(service, keys_of, owner_of)
 
     def _readers(self) -> tuple[Callable[[CallRecord], None], ...]:
         return (self._metrics.record, self._log_call)

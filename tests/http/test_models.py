@@ -18,7 +18,9 @@ from bifrost.config.settings import ClientSettings, Config, ProviderSettings
 from bifrost.http.app import Front
 from bifrost.http.doors import Doors, compile_views
 from bifrost.http.inference import Inference
+from bifrost.http.listing import Listing
 from bifrost.http.models import OPENAI_PREFIXES, model_routes
+from bifrost.http.relayed import RelayDoor
 from bifrost.integrations.finder import Finder
 from bifrost.observe.http import HttpMeter
 from bifrost.observe.prometheus import Metrics
@@ -76,9 +78,12 @@ async def door(*providers: tuple[ProviderSettings, Answer], **client: Any) -> As
 
     async with house(*providers) as within:
         discovery = Discovery(within.pools, random.Random(0), lambda: 0.0)
+        inference = Inference(Finder({}), doors, within.router.dispatch, new_id)
+        listing = Listing(within.router.dispatch, lambda *_: (), lambda *_: None)
         front = Front(
             doors=doors,
-            inference=Inference(Finder({}), doors, within.router.dispatch, new_id),
+            inference=inference,
+            relays=RelayDoor(inference, listing),
             meter=HttpMeter(Metrics.of(config.client, inflight=lambda: 0)),
             new_id=new_id,
             log=lambda level, fields: None,

@@ -19,7 +19,7 @@ from bifrost.errors import (
 )
 from bifrost.providers.base import Origin, UpstreamRequest
 from bifrost.providers.table import build_adapter
-from bifrost.schema.call import Call, Caller, Operation, Target
+from bifrost.schema.call import Call, Caller, Operation, Relay, Target
 from bifrost.schema.payload import Field, Form
 from providers.sent import sent_json
 
@@ -214,6 +214,33 @@ def test_addresses_that_are_none_are_found_when_the_provider_is_built(base_url: 
 
     with pytest.raises(ConfigurationMissing, match="provider azure: a URL must"):
         build_adapter(ProviderSettings(name="azure", keys=(one,), network=network))
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "target"),
+    [
+        ("/v1/files", "", "/openai/files?api-version=2024-10-21"),
+        ("/v1/files/f%20x/content", "", "/openai/files/f%20x/content?api-version=2024-10-21"),
+        ("/v1/batches", "limit=2&api-version=1&after=x", "/openai/batches?api-version=2024-10-21&limit=2&after=x"),
+        ("/v1/fine_tuning/jobs", "", "/openai/fine_tuning/jobs?api-version=2024-10-21"),
+        ("/v1/videos/v/content", "variant=x", "/openai/v1/videos/v/content?api-version=preview&variant=x"),
+        ("/v1/responses/r", "api-version=2024", "/openai/v1/responses/r?api-version=preview"),
+        ("/v1/vector_stores", "", "/openai/v1/vector_stores?api-version=preview"),
+    ],
+)  # fmt: skip
+def test_what_is_relayed_has_its_address(path: str, query: str, target: str) -> None:
+    asked = Call(
+        id="1",
+        operation=Op.RELAY,
+        stream=False,
+        target=Target("azure", ""),
+        relay=Relay(method="GET", path=path, query=query),
+    )
+
+    request = encode(asked, model="")
+
+    assert request.target.decode() == target
+    assert (request.method, dict(request.headers)[b"api-key"]) == (b"GET", b"sk-azure")
 
 
 def callers(endpoint: str = "https://his.openai.azure.com", **more: Any) -> KeySettings:

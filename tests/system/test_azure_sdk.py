@@ -29,7 +29,7 @@ KEY = "azure-canary-aaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 OWN = "azure-canary-bbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 SECRET = "entra~canary~cccccccccccccccccccccc"
 TOKEN = "eyJhbGciOiJub25lIn0.eyJhdWQiOiJjYW5hcnkifQ.canary"
-LOGIN = "/tenant-1/oauth2/v2.0/token"
+LOGIN = "POST /tenant-1/oauth2/v2.0/token"
 VERSION = "2025-09-01"
 MESSAGES: list[Any] = [{"role": "user", "content": "Say hello"}]
 FORMS = pytest.mark.parametrize("path", ["", "/openai"], ids=["single", "doubled"])
@@ -185,7 +185,7 @@ async def test_images(gateway: Gateway, upstream: Upstream) -> None:
 @FORMS
 async def test_transcriptions(gateway: Gateway, upstream: Upstream, path: str) -> None:
     where = "/openai/deployments/my-sound/audio/transcriptions"
-    upstream.scripts[where] = [plain({"text": "hello"})]
+    upstream.scripts[f"POST {where}"] = [plain({"text": "hello"})]
 
     answer = await in_thread(
         sdk(gateway, path).audio.transcriptions.create,
@@ -201,7 +201,7 @@ async def test_transcriptions(gateway: Gateway, upstream: Upstream, path: str) -
 
 
 async def test_a_client_of_one_deployment(gateway: Gateway, upstream: Upstream) -> None:
-    upstream.scripts["/openai/models"] = [plain({"object": "list", "data": [{"id": "gpt-4o"}]})]
+    upstream.scripts["GET /openai/models"] = [plain({"object": "list", "data": [{"id": "gpt-4o"}]})]
     client = sdk(gateway, azure_deployment="gpt-4o")
 
     answer = await in_thread(client.chat.completions.create, model="whatever", messages=MESSAGES)
@@ -240,6 +240,47 @@ async def test_async_client(gateway: Gateway, upstream: Upstream) -> None:
 
     assert answer.choices[0].message.content == "Hello"
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Hello"
+
+
+async def test_files_and_batches(gateway: Gateway, upstream: Upstream) -> None:
+    file = {"id": "file-1", "object": "file", "bytes": 2, "created_at": 1, "filename": "a.jsonl"}
+    batch = {"id": "batch_1", "object": "batch", "status": "validating", "input_file_id": "file-1"}
+    upstream.scripts |= {
+        "POST /openai/files": [plain({**file, "purpose": "batch", "status": "processed"})],
+        "POST /openai/batches": [plain(batch)],
+    }
+    client = sdk(gateway)
+
+    made = await in_thread(client.files.create, file=("a.jsonl", b"{}"), purpose="batch")
+    begun = await in_thread(
+        client.batches.create,
+        input_file_id="file-1",
+        endpoint="/v1/chat/completions",
+        completion_window="24h",
+    )
+
+    assert (made.id, begun.id) == ("file-1", "batch_1")
+    assert [r.path for r in upstream.requests] == [
+        f"/openai/files?api-version={VERSION}",
+        f"/openai/batches?api-version={VERSION}",
+    ]
+    assert {r.header("api-key") for r in upstream.requests} == {KEY}
+
+
+async def test_files_with_a_key_of_ones_own(gateway: Gateway, upstream: Upstream) -> None:
+    upstream.scripts["GET /openai/files"] = [plain({"object": "list", "data": []})]
+    client = sdk(
+        gateway,
+        api_key=OWN,
+        api_version="2025-02-02",
+        default_headers={"x-bf-azure-endpoint": upstream.url},
+    )
+
+    assert (await in_thread(client.files.list)).data == []
+
+    [received] = upstream.requests
+    assert received.path == "/openai/files?api-version=2025-02-02"
+    assert received.header("api-key") == OWN
 
 
 @pytest.mark.parametrize(
@@ -372,7 +413,7 @@ async def test_a_login_that_refuses_is_logged_and_served_when_it_does_not(
 
 async def test_a_reload_brings_another_principal(upstream: Upstream, tmp_path: Path) -> None:
     upstream.scripts[LOGIN] = [granted("one")]
-    upstream.scripts["/tenant-2/oauth2/v2.0/token"] = [granted("two")]
+    upstream.scripts["POST /tenant-2/oauth2/v2.0/token"] = [granted("two")]
     azure = entra_provider(upstream.url)
     async with running(config(upstream, azure), tmp_path) as gateway:
         azure["keys"][0]["azure_key_config"]["tenant_id"] = "tenant-2"
@@ -398,7 +439,7 @@ async def test_a_reload_brings_another_principal(upstream: Upstream, tmp_path: P
 async def test_the_node_client(node: str, gateway: Gateway, upstream: Upstream, path: str) -> None:
     upstream.scripts |= {
         "plain": [plain(), stream(), plain()],
-        "/openai/deployments/my-sound/audio/transcriptions": [plain({"text": "hello"})],
+        "POST /openai/deployments/my-sound/audio/transcriptions": [plain({"text": "hello"})],
         "my-gpt": [plain(response())],
     }
     with trio.fail_after(60):

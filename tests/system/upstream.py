@@ -40,16 +40,12 @@ class Received:
     body: bytes
 
     @property
-    def json(self) -> Any:
-        return json.loads(self.body)
+    def is_json(self) -> bool:
+        return self.body.startswith(b"{")
 
     @property
-    def subject(self) -> str:
-        """What it is about: the model that its JSON names, else its path without the query."""
-        kind = self.header("content-type") or ""
-        if self.body and not kind.startswith(("multipart/", "application/x-www-form")):
-            return str(self.json.get("model", ""))
-        return self.path.partition("?")[0]
+    def json(self) -> Any:
+        return json.loads(self.body)
 
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers if key == name), None)
@@ -81,7 +77,7 @@ class Upstream:
 
     def of(self, model: str) -> list[Received]:
         """The requests that came for ``model``."""
-        return [r for r in self.requests if r.body and r.subject == model]
+        return [r for r in self.requests if r.is_json and r.json.get("model") == model]
 
     async def _serve(self, conn: trio.SocketStream) -> None:
         self.open_connections += 1
@@ -109,7 +105,10 @@ class Upstream:
                 nursery.cancel_scope.cancel()
 
     def _next(self, received: Received) -> Behaviour:
-        script = self.scripts.get(received.subject) or [plain()]
+        model = received.json.get("model", "") if received.is_json else received.path
+        if model not in self.scripts:
+            model = f"{received.method} {received.path.partition('?')[0]}"
+        script = self.scripts.get(model) or [plain()]
         return script.pop(0) if len(script) > 1 else script[0]
 
 

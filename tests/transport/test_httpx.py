@@ -295,11 +295,11 @@ async def test_request_that_cannot_be_written_is_refused() -> None:
 
 async def test_a_callers_host_is_not_asked_past_what_can_be_checked() -> None:
     upstream = HttpxUpstream(settings_for())
-    try:
-        with pytest.raises(BadRequest, match="its address cannot be checked"):
-            await ask(upstream, attrs.evolve(ORIGIN, public_only=True))
-    finally:
-        await retire(upstream)
+
+    with pytest.raises(BadRequest, match="its address cannot be checked"):
+        await ask(upstream, attrs.evolve(ORIGIN, public_only=True))
+
+    await retire(upstream)
 
 
 async def test_answer_left_early_leaves_nothing_behind() -> None:

@@ -11,6 +11,7 @@ import trio
 from bifrost.actors.exchange import LiveExchange, LiveHop
 from bifrost.actors.key_pool import Lease
 from bifrost.actors.messages import AttemptOutcome, Granted
+from bifrost.actors.objects import Sighting
 from bifrost.dialects.base import AnswerFacts, Progress
 from bifrost.errors import ErrorClass, GatewayError, UpstreamError
 from bifrost.providers.answer_headers import caller_headers
@@ -45,6 +46,7 @@ class Attempt:
     hedge: bool = False
     wall: Callable[[], float]
     send_extra_fields: bool
+    sighting: Sighting | None = None
     status: int | None = None
     rate: RateHint | None = None
     usage: Usage | None = None
@@ -95,6 +97,8 @@ class Attempt:
         if not 200 <= answer.status < 300:
             raise await self._refusal(answer)
         call = self.hop.call
+        if self.sighting is not None:
+            self.sighting.begins(content_type(answer.headers))
         if adapter.answers_in_bytes(call.operation, content_type(answer.headers)):
             await self._relay_bytes(answer)
         elif call.stream:
@@ -125,15 +129,31 @@ class Attempt:
         self.usage = plain.usage
         if plain.error is not None:
             raise plain.error
+        self._sight(body)
+        self._sight(b"")
         await self._hand_on(Progress(plain.body, 1), answer)
 
     async def _relay_bytes(self, answer: UpstreamAnswer) -> None:
         """Block by block. The first is there before anything goes out, so that another try may still be made."""
         data = await answer.receive()
         self._bytes_of = answer.headers
+        self._sight(data)
         await self._hand_on(Progress(data, 1), answer)
-        while data := await answer.receive():
-            await self._hand_on(Progress(data), answer)
+        while data:
+            data = await answer.receive()
+            self._sight(data)
+            if data:
+                await self._hand_on(Progress(data), answer)
+
+    def _sight(self, data: bytes) -> None:
+        """Let the passing answer be looked at; no data is its end."""
+        if self.sighting is None:
+            return
+        now_s = trio.current_time()
+        if data:
+            self.sighting.passes(data, now_s)
+        else:
+            self.sighting.ends(now_s)
 
     async def _relay_stream(self, answer: UpstreamAnswer, facts: AnswerFacts) -> None:
         if _is_json(answer.headers):
@@ -143,6 +163,8 @@ class Attempt:
             while True:
                 data = await answer.receive()
                 now_s = trio.current_time()
+                if self.sighting is not None:
+                    self.sighting.passes(data, now_s)
                 progress = decoder.feed(data, now_s) if data else decoder.close(now_s)
                 if progress.data:
                     await self._hand_on(progress, answer)

@@ -14,6 +14,7 @@ from bifrost.actors.attempt import Attempt
 from bifrost.actors.exchange import LiveHop
 from bifrost.actors.key_pool import KeyPool, Lease
 from bifrost.actors.messages import Need, Refusal, Refused
+from bifrost.actors.objects import Objects
 from bifrost.config.settings import ClientSettings
 from bifrost.errors import (
     ConfigurationMissing,
@@ -68,6 +69,7 @@ class HopRunner:
     """Runs hops. Holds the retry budget of each provider."""
 
     means: Means
+    objects: Objects = attrs.field(factory=Objects, init=False)
     _budgets: dict[str, RetryBudget] = attrs.field(factory=dict, init=False)
 
     async def run(self, hop: LiveHop) -> GatewayError | None:
@@ -80,7 +82,8 @@ class HopRunner:
         return await self._tries(hop, pool)
 
     async def _tries(self, hop: LiveHop, pool: KeyPool) -> GatewayError | None:
-        need = _need(hop)
+        owner = self.objects.owner(hop.call, hop.target, trio.current_time())
+        need = _need(hop, owner)
         history, asking, told = History(), _Asking(), None
         budget = self._budget(pool.generation.settings)
         budget.request(trio.current_time())
@@ -94,7 +97,7 @@ class HopRunner:
                 told = tried.error
             if hop.live.committed:
                 return told
-            decision = self._verdict(tried, tried.error, history, hop, pool)
+            decision = self._verdict(tried, tried.error, history, hop, pool, owner)
             if not isinstance(decision, Retry):
                 return told
             if decision.costs and not budget.take(trio.current_time()):
@@ -103,13 +106,19 @@ class HopRunner:
             await self._back_off(hop, decision.after_s)
 
     def _verdict(
-        self, tried: Tried, error: GatewayError, history: History, hop: LiveHop, pool: KeyPool
+        self,
+        tried: Tried,
+        error: GatewayError,
+        history: History,
+        hop: LiveHop,
+        pool: KeyPool,
+        owner: str | None,
     ) -> Retry | Over:
         settings = pool.generation.settings
         return verdict(
             error,
             history,
-            _rules(settings, hop),
+            _rules(settings, hop, owner),
             key_id=tried.key_id,
             untried_left=tried.untried_left,
             patience_s=_patience_s(settings, hop),
@@ -141,7 +150,7 @@ class HopRunner:
         budget: RetryBudget,
     ) -> Tried:
         hedge_ms = pool.generation.settings.hedge_after_ms
-        if hedge_ms is None or history.tried or _is_sticky(hop):
+        if hedge_ms is None or history.tried or _is_sticky(hop) or hop.call.creates:
             return await self._try(_Trial(hop, pool, need, history, asking))
         return await self._race(_Trial(hop, pool, need, history, asking), hedge_ms / 1000.0, budget)
 
@@ -209,6 +218,7 @@ class HopRunner:
             hedge=trial.is_hedge,
             wall=self.means.wall,
             send_extra_fields=self.means.client.send_extra_fields,
+            sighting=self.objects.sighting(trial.hop.call, trial.hop.target, lease.granted.key_id),
         )
 
 
@@ -304,14 +314,16 @@ def _note(trial: _Trial, attempt: Attempt, error_class: ErrorClass | None) -> No
         live.usage = attempt.usage
 
 
-def _rules(settings: ProviderSettings, hop: LiveHop) -> RetryRules:
+def _rules(settings: ProviderSettings, hop: LiveHop, owner: str | None) -> RetryRules:
     network = settings.network
     return RetryRules(
         max_retries=network.max_retries,
         backoff=Backoff(network.retry_backoff_initial, network.retry_backoff_max),
         retry_on_timeout=settings.retry_on_timeout,
         retry_after_cap_s=settings.retry_after_cap,
-        sticky=settings.key_retry_policy == "sticky" or _is_sticky(hop),
+        sticky=settings.key_retry_policy == "sticky" or owner is not None or _is_sticky(hop),
+        creates=hop.call.creates,
+        searches=hop.call.relay is not None and bool(hop.call.ids),
     )
 
 
@@ -329,7 +341,7 @@ def _patience_s(settings: ProviderSettings, hop: LiveHop) -> float:
     return left_s
 
 
-def _need(hop: LiveHop) -> Need:
+def _need(hop: LiveHop, owner: str | None) -> Need:
     """What the hop wants of a pool. Pins, session and the caller's own key hold for the primary alone."""
     call, caller, is_primary = hop.call, hop.call.caller, hop.index == 0
     same_provider = hop.target.provider == call.target.provider
@@ -342,6 +354,7 @@ def _need(hop: LiveHop) -> Need:
         include_only=hop.include_only,
         session=_session(caller.session_id, hop.target.model) if is_primary else None,
         session_ttl_s=caller.session_ttl_s or 3600.0,
+        owner=owner,
         direct=same_provider and caller.own_key(hop.target.provider) is not None,
     )
 

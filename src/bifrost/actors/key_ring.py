@@ -192,7 +192,12 @@ class KeyRing:
     def _sticky(
         self, offer: Offer, need: Need, avoid: frozenset[str], now_s: float
     ) -> KeyState | None:
-        """The session's key, if it can be lent. Passed over while it rests; forgotten if it is gone or failed."""
+        """The owner's or the session's key, if it can be lent. Passed over while it rests; forgotten if gone or failed."""
+        if need.owner is not None and len(offer.all) > 1:
+            owner = next((key for key in offer.all if key.id == need.owner), None)
+            if owner is not None and owner.id not in avoid:
+                is_closed = self.closed_until(owner, need, now_s) > now_s
+                return None if is_closed else owner
         if need.session is None or len(offer.all) < 2:
             return None
         bound = self.sessions.key_of(need.session, now_s)

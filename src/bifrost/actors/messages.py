@@ -72,6 +72,8 @@ class Need:
     session: str | None = None
     """Hash of session and model; ``None`` for no stickiness. Only hop 0 sets it."""
     session_ttl_s: float = 3600.0
+    owner: str | None = None
+    """The key that has what is asked for: taken before others, if it can be lent."""
     direct: bool = False
     """The caller brings its own key: a slot is wanted, no key."""
 

@@ -35,6 +35,8 @@ from bifrost.service import (
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from bifrost.actors.objects import Objects
+
 
 __all__ = ["Router"]
 
@@ -62,6 +64,11 @@ class Router:
     def __attrs_post_init__(self) -> None:
         self._runner = HopRunner(self.means)
         self._around_hop = chain_hops(self.hop_filters, self._innermost)
+
+    @property
+    def objects(self) -> Objects:
+        """Which key has which of a provider's objects."""
+        return self._runner.objects
 
     @property
     def inflight(self) -> int:

@@ -26,7 +26,7 @@ from bifrost.schema.call import Call, Operation
 if TYPE_CHECKING:
     from bifrost.dialects.openai_edit import Encoded
 
-__all__ = ["BRIDGED_RESPONSES", "CODERS", "Coder"]
+__all__ = ["BRIDGED_RESPONSES", "CODERS", "OBJECTS", "Coder"]
 
 
 class Encode(Protocol):
@@ -105,3 +105,18 @@ CODERS: Mapping[Operation, Coder] = MappingProxyType(
         Operation.IMAGE_VARIATION: Coder(encode=encode_form_call, plain=_holding("data")),
     }
 )
+
+OBJECTS: Mapping[Operation, Coder] = MappingProxyType(
+    {
+        Operation.FILE_UPLOAD: Coder(plain=_holding("id")),
+        Operation.FILE_LIST: Coder(plain=_holding("data")),
+        Operation.FILE_RETRIEVE: Coder(plain=_holding("id")),
+        Operation.FILE_DELETE: Coder(plain=_holding("id")),
+        Operation.FILE_CONTENT: Coder(plain=_holding("id"), may_be_bytes=True),
+        Operation.BATCH_CREATE: Coder(plain=_holding("id")),
+        Operation.BATCH_LIST: Coder(plain=_holding("data")),
+        Operation.BATCH_RETRIEVE: Coder(plain=_holding("id")),
+        Operation.BATCH_CANCEL: Coder(plain=_holding("id")),
+    }
+)
+"""Files and batches: relayed there, read on the way back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, cast
 
 import trio
@@ -13,6 +14,7 @@ from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 from bifrost.errors import BadRequest, GatewayError, InternalError, MethodNotAllowed, RouteNotFound
 from bifrost.http.cors import SECURITY_HEADERS
 from bifrost.http.reply import CutShort, HeaderLines, Reply
+from bifrost.integrations.azure import PREFIXES as DEPLOYMENTS
 from bifrost.integrations.envelope import error_body, error_headers
 from bifrost.integrations.headers import request_id
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from bifrost.http.doors import Doors
     from bifrost.http.inference import Inference
+    from bifrost.http.relayed import RelayDoor
     from bifrost.observe.http import HttpMeter
 
 __all__ = ["Front"]
@@ -31,6 +34,8 @@ JSON_TYPE = (b"content-type", b"application/json")
 HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 MAX_TOLD_PATH = 256
+
+_MODELS = re.compile(r"(?:/openai){1,2}(?:/v1)?/models(?:/.*)?", re.DOTALL)
 
 UNLOGGED = frozenset({"/health", "/ready", "/metrics", "_preflight"})
 
@@ -46,6 +51,7 @@ class Front(QuartTrio):
         *,
         doors: Doors,
         inference: Inference,
+        relays: RelayDoor,
         meter: HttpMeter,
         new_id: Callable[[], str],
         log: Callable[[str, dict[str, object]], None],
@@ -54,6 +60,7 @@ class Front(QuartTrio):
         super().__init__("bifrost", static_folder=None)
         self._doors = doors
         self._inference = inference
+        self._relays = relays
         self._meter = meter
         self._new_id = new_id
         self._log = log
@@ -117,13 +124,16 @@ class Front(QuartTrio):
             await self._preflight(scope, reply)
             return
         found = self._inference.finder.find(path)
-        if found is None:
-            await self._through_quart(scope, receive, reply)
-            return
-        reply.template = found[0].path
-        if method == "POST":
+        if found is not None and method == "POST":
+            reply.template = found[0].path
             await self._inference.serve(found, scope, receive, reply)
+        elif _may_be_relayed(method, path):
+            if not await self._relays.serve(scope, receive, reply):
+                await self._through_quart(scope, receive, reply)
+        elif found is None:
+            await self._through_quart(scope, receive, reply)
         else:
+            reply.template = found[0].path
             reply.always.append((b"allow", b"POST, OPTIONS"))
             await _refuse(reply, MethodNotAllowed(f"Method not allowed: {path}"))
 
@@ -155,6 +165,17 @@ class Front(QuartTrio):
     async def _told_defect(self, defect: Exception) -> Response:
         self._on_defect(defect)
         return await _told(InternalError("internal error"))
+
+
+def _may_be_relayed(method: str, path: str) -> bool:
+    """Whether it is part of the OpenAI API; paths of deployments are Azure's, and always the gateway's own to answer."""
+    is_ours = _is_of_models(method, path) or path.startswith(DEPLOYMENTS)
+    return path.startswith("/openai/") and not is_ours
+
+
+def _is_of_models(method: str, path: str) -> bool:
+    """Whether it asks for the list of models or one of them, whose name may have slashes."""
+    return method in {"GET", "HEAD"} and _MODELS.fullmatch(path) is not None
 
 
 async def _note_template() -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call
     from bifrost.schema.payload import Form
 
-__all__ = ["Inference"]
+__all__ = ["JSON_TYPE", "MIB", "Inference", "new_boundary"]
 
 MIB = 1024 * 1024
 
@@ -64,9 +64,9 @@ class Inference:
         except CallerGone:
             return
         except GatewayError as error:
-            await self._refuse(reply, Failed(error), None, views)
+            await self.refuse(reply, Failed(error), None, views)
             return
-        await self._watched(call, scope, receive, reply, views)
+        await self.answer(call, scope, receive, reply, views)
 
     async def _serve_form(
         self,
@@ -92,7 +92,7 @@ class Inference:
         ) as form:
             request = self._request(found, headers, scope, reply, form=form)
             call = self._parsed(request, views)
-            await self._watched(call, scope, receive, reply, views)
+            await self.answer(call, scope, receive, reply, views)
 
     async def _body(
         self,
@@ -134,7 +134,7 @@ class Inference:
             headers=headers,
             body=body,
             form=form,
-            boundary=b"" if form is None else _new_boundary(),
+            boundary=b"" if form is None else new_boundary(),
             body_bytes=reply.request_bytes,
             remote_addr=peer[0] if peer else "",
             received_s=trio.current_time(),
@@ -143,10 +143,14 @@ class Inference:
     def _parsed(self, request: Request, views: Views) -> Call:
         return request.route.parse(request, views.catalog, views.headers)
 
-    async def _watched(
+    async def answer(
         self, call: Call, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply, views: Views
     ) -> None:
-        """Serve ``call`` for as long as its caller is there."""
+        """Serve ``call`` for as long as its caller is there; to its end, if something is made by it."""
+        if call.creates and not call.stream:
+            with trio.CancelScope(shield=True):
+                await self._exchange(call, reply, views)
+            return
         gone: Any = scope["extensions"].get(GONE)
         if gone is not None:
             with gone():
@@ -165,7 +169,7 @@ class Inference:
         except GatewayError as error:
             failure = Failed(error)
         if failure is not None:
-            await self._refuse(reply, failure, call, views)
+            await self.refuse(reply, failure, call, views)
 
     async def _relay(
         self, exchange: Exchange, call: Call, reply: Reply, views: Views
@@ -176,7 +180,7 @@ class Inference:
         relay = Relay(exchange, reply, views.client.sse_keepalive_s, told)
         return await (relay.stream() if call.stream else relay.plain())
 
-    async def _refuse(self, reply: Reply, failure: Failed, call: Call | None, views: Views) -> None:
+    async def refuse(self, reply: Reply, failure: Failed, call: Call | None, views: Views) -> None:
         attempts = failure.attempts if views.client.include_attempts else ()
         body = error_body(failure.error, call=call, target=failure.target, attempts=attempts)
         lines: HeaderLines = [JSON_TYPE, *error_headers(failure.error)]
@@ -189,7 +193,7 @@ def is_form(headers: RequestLines) -> bool:
     return kind.lower().lstrip().startswith(b"multipart/form-data")
 
 
-def _new_boundary() -> bytes:
+def new_boundary() -> bytes:
     """One that no file can foresee."""
     return b"bifrost-" + os.urandom(24).hex().encode()
 

@@ -23,6 +23,7 @@ __all__ = [
     "Request",
     "caller_of",
     "unpack",
+    "versioned",
 ]
 
 
@@ -84,10 +85,14 @@ class Request:
 
 def caller_of(request: Request, rules: HeaderRules) -> Caller:
     """Who asks: what the headers say and, of a caller's own key of Azure, the query. Raises BadRequest."""
-    caller = rules.read(request.headers, request.remote_addr)
+    return versioned(rules.read(request.headers, request.remote_addr), request.query)
+
+
+def versioned(caller: Caller, query: str) -> Caller:
+    """``caller`` with the version of Azure's API that goes with a key of its own. Raises BadRequest."""
     if caller.azure is None:
         return caller
-    version = _query(request.query).get("api-version")
+    version = _query(query).get("api-version")
     return attrs.evolve(caller, azure=attrs.evolve(caller.azure, api_version=version))
 
 

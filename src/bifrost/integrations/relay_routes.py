@@ -48,6 +48,9 @@ UNDERSTOOD: Final = frozenset({
 })  # fmt: skip
 """Method and shape of what has a handler of its own."""
 
+OBJECTS: Final = frozenset({"files", "batches"})
+"""Families of ``UNDERSTOOD`` that live with the provider."""
+
 RELAYED: Final = frozenset({
     "agents", "agents/{id}", "agents/automations", "agents/automations/{id}", "agents/automations/{id}/invocations",
     "agents/automations/{id}/invocations/{id}", "agents/automations/{id}/pause", "agents/automations/{id}/resume",
@@ -127,13 +130,6 @@ and not what begins a path of a version, of a doubled prefix, or of a deployment
 
 
 @attrs.frozen
-class Understood:
-    """There is a handler for it."""
-
-    template: str
-
-
-@attrs.frozen
 class Relayed:
     """It goes on to the provider as it came."""
 
@@ -145,6 +141,15 @@ class Relayed:
     """The upstream's: ``/v1/…``, in the one spelling of ``safe_path``."""
     ids: tuple[str, ...] = ()
     """Names of objects in the path, decoded, from left to right."""
+
+
+@attrs.frozen
+class Understood:
+    """There is a handler for it."""
+
+    template: str
+    onward: Relayed | None = None
+    """How it goes on, where the provider has to answer and the gateway only knows what is said."""
 
 
 @attrs.frozen
@@ -247,7 +252,8 @@ def _is_admin(segments: Shape) -> bool:
 def _ordinary(method: str, path: str, segments: Shape) -> Understood | Relayed | Refused:
     understood = _UNDERSTOOD[method].find(segments)
     if understood is not None:
-        return Understood(_template(understood))
+        onward = _relayed(segments, understood) if segments[0] in OBJECTS else None
+        return Understood(_template(understood), onward)
     shape = _RELAYED.find(segments)
     others = () if shape else tuple(m for m in METHODS if _UNDERSTOOD[m].find(segments))
     if others:

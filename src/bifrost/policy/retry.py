@@ -11,7 +11,7 @@ from typing import Literal
 
 import attrs
 
-from bifrost.errors import ErrorClass, GatewayError
+from bifrost.errors import ErrorClass, GatewayError, NetworkError
 
 __all__ = [
     "Backoff",
@@ -57,6 +57,10 @@ class RetryRules:
     retry_after_cap_s: float
     sticky: bool
     """Retries stay on the first key: ``key_retry_policy: sticky``, a pinned key or a direct one."""
+    creates: bool = False
+    """What may have been done must not be done again: only what certainly was not is repeated."""
+    searches: bool = False
+    """Some key has the object that is asked for, nobody knows which: one after the other is tried."""
 
 
 @attrs.frozen(kw_only=True)
@@ -101,12 +105,10 @@ def verdict(
     the hop has not tried. ``patience_s`` is the longest wait worth while: what is left to the deadline, or less
     where a fallback stands ready.
     """
-    if (
-        key_id is not None
-        and error.error_class in ROTATING
-        and not rules.sticky
-        and untried_left > 0
-    ):
+    rotates = error.error_class in ROTATING or (
+        rules.searches and error.error_class is ErrorClass.NOT_FOUND
+    )
+    if key_id is not None and rotates and not rules.sticky and untried_left > 0:
         return Retry(after_s=0.0, costs=False, avoid=history.tried | {key_id})
     if history.retries >= rules.max_retries or not _may_repeat(
         error, rules, refused=key_id is None
@@ -116,6 +118,8 @@ def verdict(
 
 
 def _may_repeat(error: GatewayError, rules: RetryRules, *, refused: bool) -> bool:
+    if rules.creates and not refused and not _is_undone(error):
+        return False
     match error.error_class:
         case ErrorClass.NETWORK | ErrorClass.RATE_LIMIT:
             return True
@@ -130,6 +134,13 @@ def _may_repeat(error: GatewayError, rules: RetryRules, *, refused: bool) -> boo
             )
         case _:
             return False
+
+
+def _is_undone(error: GatewayError) -> bool:
+    """Whether the request certainly had no effect: it was not sent, or turned away at the door."""
+    if isinstance(error, NetworkError):
+        return not error.sent
+    return error.error_class is ErrorClass.RATE_LIMIT
 
 
 def _after_wait(

@@ -25,6 +25,10 @@ class Addresses(Protocol):
         """Where the request type ``asked`` for ``model`` goes with ``key``. Raises ConfigurationMissing."""
         ...
 
+    def below(self, path: str, query: str, key: KeySettings) -> Address:
+        """Where a relayed request goes: ``path`` begins with ``/v1/``; both are encoded. Raises ConfigurationMissing."""
+        ...
+
 
 @attrs.frozen
 class FixedAddresses:
@@ -32,13 +36,24 @@ class FixedAddresses:
 
     provider: str
     known: Mapping[tuple[str | None, str], Address]
+    bases: Mapping[str | None, Place]
+    """By a key's own URL."""
 
     def of(self, asked: str, key: KeySettings, model: str) -> Address:  # noqa: ARG002  others go by it
         own = self.known.get((key.url, asked)) if key.url else None
         address = own or self.known.get((None, asked))
         if address is None:
-            raise ConfigurationMissing(f"base_url is required for provider: {self.provider}")
+            raise self._missing()
         return address
+
+    def below(self, path: str, query: str, key: KeySettings) -> Address:
+        base = self.bases.get(key.url) or self.bases.get(None)
+        if base is None:
+            raise self._missing()
+        return address_of(base.at(path).asking(query))
+
+    def _missing(self) -> ConfigurationMissing:
+        return ConfigurationMissing(f"base_url is required for provider: {self.provider}")
 
 
 def fixed_addresses(spec: ProviderSpec, settings: ProviderSettings) -> FixedAddresses:
@@ -50,14 +65,15 @@ def fixed_addresses(spec: ProviderSpec, settings: ProviderSettings) -> FixedAddr
     if not urls:
         raise ConfigurationMissing(f"base_url is required for provider: {settings.name}")
     try:
+        bases = {whose: place_of(url) for whose, url in urls.items()}
         known = {
-            (whose, asked): address_of(_join(place_of(url), path))
-            for whose, url in urls.items()
+            (whose, asked): address_of(_join(base, path))
+            for whose, base in bases.items()
             for asked, path in _paths(spec, settings).items()
         }
     except ValueError as error:
         raise ConfigurationMissing(f"provider {settings.name}: {error}") from None
-    return FixedAddresses(settings.name, known)
+    return FixedAddresses(settings.name, known, bases)
 
 
 def _join(base: Place, path: str) -> Place:

@@ -52,7 +52,11 @@ AZURE = ProviderSpec(
     plain_only=frozenset({Operation.TRANSCRIPTION, Operation.TRANSLATION}),
     auth="api-key",
     may_be_blank=True,
+    relays=True,
 )
+
+CLASSIC = frozenset({"assistants", "batches", "files", "fine_tuning", "threads"})
+"""Families of relayed requests that go where the deployments are; the others are part of the newer API, below ``/openai/v1``."""
 
 _NAME = re.compile(r"(?!\.+$)[A-Za-z0-9_.-]{1,128}")
 """What Azure lets a deployment be called, and a path hold in one way only."""
@@ -76,11 +80,17 @@ class AzureAddresses:
             path = path.replace(DEPLOYMENT, quote(_deployment(model), safe=""))
         else:
             _refuse_claude(model)
-        place = self._place(key).at(f"{path}?{urlencode({'api-version': _version(asked, key)})}")
-        try:
-            return address_of(place)
-        except ValueError as error:
-            raise _no_address(key, str(error)) from None
+        version = urlencode({"api-version": _version(asked, key)})
+        return _address(self._place(key).at(f"{path}?{version}"), key)
+
+    def below(self, path: str, query: str, key: KeySettings) -> Address:
+        """Raises as ``of``. The version is the key's, whatever the query says."""
+        is_classic = path.split("/")[2] in CLASSIC
+        version = _version("", key) if is_classic else V1_VERSION
+        others = (pair for pair in query.split("&") if not pair.startswith("api-version="))
+        asked = "&".join(filter(None, (urlencode({"api-version": version}), *others)))
+        place = self._place(key).at(f"/openai{path.removeprefix('/v1') if is_classic else path}")
+        return _address(place.asking(asked), key)
 
     def _place(self, key: KeySettings) -> Place:
         if self.base is not None:
@@ -92,6 +102,13 @@ class AzureAddresses:
             )
         known = None if key.azure.is_callers else self.places.get(key.azure.endpoint)
         return known or _place_of(key, key.azure.endpoint)
+
+
+def _address(place: Place, key: KeySettings) -> Address:
+    try:
+        return address_of(place)
+    except ValueError as error:
+        raise _no_address(key, str(error)) from None
 
 
 def _resource(url: str) -> Place:

@@ -12,7 +12,7 @@ from bifrost.codecs import json
 from bifrost.config.secret import Token
 from bifrost.config.settings import ProviderSettings
 from bifrost.dialects.openai_edit import Encoded
-from bifrost.dialects.openai_operations import BRIDGED_RESPONSES, CODERS, Coder
+from bifrost.dialects.openai_operations import BRIDGED_RESPONSES, CODERS, OBJECTS, Coder
 from bifrost.errors import ConfigurationMissing, GatewayError, UnsupportedOperation, UpstreamError
 from bifrost.providers.addresses import Addresses, fixed_addresses
 from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
@@ -25,9 +25,14 @@ from bifrost.schema.call import Operation, request_type
 if TYPE_CHECKING:
     from bifrost.config.settings import KeySettings
     from bifrost.dialects.base import AnswerFacts, StreamDecoder
-    from bifrost.schema.call import Call, Target
+    from bifrost.schema.call import Call, Relay, Target
 
 __all__ = ["OpenAICompatible", "openai_compatible"]
+
+RELAYED = frozenset({Operation.RELAY, *OBJECTS})
+
+AS_IT_COMES = frozenset({Operation.RELAY, Operation.FILE_CONTENT})
+"""Whatever the answer is, it is the caller's: a file may well be JSON."""
 
 NO_BODY = Encoded(b"", content_type=None)
 
@@ -63,6 +68,8 @@ class OpenAICompatible:
     def _has(self, operation: Operation, *, stream: bool) -> bool:
         if operation is Operation.LIST_MODELS:
             return operation in self.spec.paths
+        if operation in RELAYED:
+            return self.spec.relays
         coder = self._coders.get(operation)
         if coder is None:
             return False
@@ -75,6 +82,8 @@ class OpenAICompatible:
             raise UnsupportedOperation(text)
         if call.operation is Operation.LIST_MODELS:
             return self._request(b"GET", call.request_type, call, key, target.model, NO_BODY)
+        if call.relay is not None:
+            return self._relay(call, call.relay, key)
         coder = self._coders[call.operation]
         deployment = key.deployments.get(target.model)
         sent = coder.encode(
@@ -106,6 +115,20 @@ class OpenAICompatible:
             body=sent.body if sent.payload is None else sent.payload,
         )
 
+    def _relay(self, call: Call, relay: Relay, key: KeySettings) -> UpstreamRequest:
+        address = self._addresses.below(relay.path, relay.query, key)
+        plan = self._plans[Accept.EVENTS if call.stream else Accept.ANYTHING]
+        headers = plan.lines(
+            address.host, call.caller.extra_headers, self._credential(key), relay.content_type
+        )
+        return UpstreamRequest(
+            method=relay.method.encode("ascii"),
+            origin=address.origin,
+            target=address.target,
+            headers=headers,
+            body=relay.body,
+        )
+
     def _accept(self, call: Call) -> Accept:
         if call.stream:
             return Accept.EVENTS
@@ -127,10 +150,14 @@ class OpenAICompatible:
             ) from None
 
     def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
-        return self._coders[facts.operation].plain(body, facts)
+        coder = OBJECTS.get(facts.operation) or self._coders[facts.operation]
+        return coder.plain(body, facts)
 
     def answers_in_bytes(self, operation: Operation, content_type: bytes) -> bool:
-        if not self._coders[operation].may_be_bytes:
+        if operation in AS_IT_COMES:
+            return True
+        coder = OBJECTS.get(operation) or self._coders[operation]
+        if not coder.may_be_bytes:
             return False
         return not content_type.lower().startswith((b"application/json", b"text/event-stream"))
 

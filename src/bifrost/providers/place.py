@@ -35,6 +35,10 @@ class Place:
         both = "&".join(filter(None, (self.query, query)))
         return attrs.evolve(self, path=self.path + quote(path, safe=SAFE), query=both)
 
+    def asking(self, query: str) -> Place:
+        """This place with ``query``, which is encoded, behind its own."""
+        return attrs.evolve(self, query="&".join(filter(None, (self.query, query))))
+
 
 @attrs.frozen
 class Address:

@@ -49,6 +49,8 @@ class ProviderSpec:
     """``None``: it is where the operator says, nowhere else."""
     paths: Mapping[Operation, str]
     """Its operations, each with its path. Responses are bridged through chat where they are not among them."""
+    relays: bool = False
+    """Whether requests that only the provider understands are passed on to it; files and batches are among them."""
     plain_only: frozenset[Operation] = frozenset()
     """Operations that it does not stream."""
     auth: Literal["bearer", "api-key", "none"] = "bearer"

@@ -82,7 +82,9 @@ EVERYTHING_OF_OPENAI: Mapping[Operation, str] = MappingProxyType(
 )
 
 ROWS = (
-    ProviderSpec(name="openai", base_url="https://api.openai.com", paths=EVERYTHING_OF_OPENAI),
+    ProviderSpec(
+        name="openai", base_url="https://api.openai.com", paths=EVERYTHING_OF_OPENAI, relays=True
+    ),
     ProviderSpec(
         name="mock",
         base_url="http://mock.invalid",

@@ -12,9 +12,18 @@ import attrs
 from bifrost.config.key_configs import AzureKeySettings
 from bifrost.config.secret import Secret
 from bifrost.config.settings import KeySettings
-from bifrost.schema.payload import Form
+from bifrost.schema.payload import Form, Payload
 
-__all__ = ["Call", "Caller", "Operation", "RawMembers", "Surface", "Target", "request_type"]
+__all__ = [
+    "Call",
+    "Caller",
+    "Operation",
+    "RawMembers",
+    "Relay",
+    "Surface",
+    "Target",
+    "request_type",
+]
 
 RawMembers = Mapping[str, bytes]
 """Top-level members of a JSON object in their order, each value as the bytes that came."""
@@ -43,6 +52,16 @@ class Operation(enum.Enum):
     IMAGE = "image_generation"
     IMAGE_EDIT = "image_edit"
     IMAGE_VARIATION = "image_variation"
+    FILE_UPLOAD = "file_upload"
+    FILE_LIST = "file_list"
+    FILE_RETRIEVE = "file_retrieve"
+    FILE_DELETE = "file_delete"
+    FILE_CONTENT = "file_content"
+    BATCH_CREATE = "batch_create"
+    BATCH_LIST = "batch_list"
+    BATCH_RETRIEVE = "batch_retrieve"
+    BATCH_CANCEL = "batch_cancel"
+    RELAY = "passthrough"
 
 
 class Surface(enum.Enum):
@@ -99,6 +118,20 @@ class Caller:
 
 
 @attrs.frozen(kw_only=True)
+class Relay:
+    """A request that goes on as it came: what of it is not in the call's other members.
+
+    ``path`` and ``query`` are encoded; the path begins with ``/v1/`` and is safe to be appended to a base.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    content_type: bytes | None = None
+    body: bytes | Payload = attrs.field(default=b"", repr=False)
+
+
+@attrs.frozen(kw_only=True)
 class Call:
     """One request. Frozen: a filter that changes it makes another.
 
@@ -117,6 +150,10 @@ class Call:
     """The body instead of ``members``, where it came as ``multipart/form-data``; without what the gateway consumed."""
     boundary: bytes = b""
     """What parts of a form are to be kept apart by on their way upstream: random, for files must not foresee it."""
+    relay: Relay | None = None
+    """The request itself, where it is for the provider to understand."""
+    ids: tuple[str, ...] = ()
+    """Objects of the provider's that the request names, the most telling first: only the key that made them knows them."""
     body_bytes: int = 0
     caller: Caller = attrs.field(factory=Caller)
     surface: Surface = Surface.OPENAI
@@ -134,6 +171,11 @@ class Call:
         """Names the virtual key without telling it: the SHA-256 of its value, empty if there is none."""
         key = self.caller.virtual_key
         return hashlib.sha256(key.reveal().encode()).hexdigest() if key else ""
+
+    @property
+    def creates(self) -> bool:
+        """Whether doing it twice could make something twice."""
+        return self.relay is not None and self.relay.method not in {"GET", "HEAD"}
 
     @property
     def request_type(self) -> str:

@@ -1,0 +1,208 @@
+"""What goes on to the provider as it came: the rest of the OpenAI API, files and batches among it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import attrs
+import trio
+
+from bifrost.codecs.multipart import encode_form, form_content_type
+from bifrost.errors import GatewayError
+from bifrost.http.body import CallerGone
+from bifrost.http.form import reading_form
+from bifrost.http.inference import JSON_TYPE, MIB, Inference, new_boundary
+from bifrost.http.listing import Listing
+from bifrost.http.spool import spooled
+from bifrost.integrations.base import versioned
+from bifrost.integrations.object_routes import operation_of
+from bifrost.integrations.paths import safe_path
+from bifrost.integrations.relay import BodyKind, RelayRequest, body_kind, relay_request
+from bifrost.integrations.relay_routes import Refused, Relayed, Understood, classify
+from bifrost.schema.call import Call, Relay, Surface
+from bifrost.schema.payload import Field, File, Form, Payload
+from bifrost.service import Failed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from hypercorn.typing import ASGIReceiveCallable, HTTPScope
+
+    from bifrost.http.doors import Views
+    from bifrost.http.reply import Reply
+    from bifrost.integrations.headers import HeaderLines
+    from bifrost.integrations.relay import Changes
+
+__all__ = ["RelayDoor"]
+
+JSON_BYTES = 64 * 1024 * 1024
+"""Of a JSON body to be relayed, which is read in full; the gateway's own bound may be lower."""
+
+
+@attrs.define(eq=False)
+class RelayDoor:
+    """Serves what is below ``/openai`` and nobody else's."""
+
+    inference: Inference
+    listing: Listing
+
+    async def serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply) -> bool:
+        """Answer one request; ``False`` if it is one that the gateway understands, or means nothing to it."""
+        views = self.inference.doors.views
+        try:
+            path = safe_path(scope["raw_path"])
+            match classify(scope["method"], path, relay_admin=views.client.relay_admin_routes):
+                case Refused() as refused:
+                    reply.template = "_refused"
+                    await self._refuse(refused, reply, views)
+                case Understood(onward=Relayed() as route) | (Relayed() as route):
+                    reply.template = route.template
+                    await self._relay(route, scope, receive, reply, views)
+                case Understood():
+                    return False
+        except CallerGone:
+            pass
+        except GatewayError as error:
+            await self.inference.refuse(reply, Failed(error), None, views)
+        return True
+
+    async def _refuse(self, refused: Refused, reply: Reply, views: Views) -> None:
+        if refused.allow:
+            reply.always.append((b"allow", ", ".join(refused.allow).encode("ascii")))
+        await self.inference.refuse(reply, Failed(refused.error()), None, views)
+
+    async def _relay(
+        self,
+        route: Relayed,
+        scope: HTTPScope,
+        receive: ASGIReceiveCallable,
+        reply: Reply,
+        views: Views,
+    ) -> None:
+        headers: HeaderLines = tuple(scope["headers"])
+        kind = body_kind(next((v for n, v in headers if n == b"content-type"), None))
+        async with _received(kind, headers, receive, reply, views) as body:
+            call = _call(route, scope, headers, body, reply, views)
+            if call.relay is not None and self.listing.spans_keys(call):
+                reply.is_accounted = True
+                page = await self.listing.page(call, call.relay)
+                await reply.whole(200, [JSON_TYPE], page)
+            else:
+                await self.inference.answer(call, scope, receive, reply, views)
+
+
+@attrs.frozen(kw_only=True)
+class _Received:
+    """A body, as far as its kind lets it be read."""
+
+    json: bytes = attrs.field(default=b"", repr=False)
+    form: Form | None = None
+    payload: Payload | None = None
+
+
+@asynccontextmanager
+async def _received(
+    kind: BodyKind,
+    headers: HeaderLines,
+    receive: ASGIReceiveCallable,
+    reply: Reply,
+    views: Views,
+) -> AsyncIterator[_Received]:
+    """The body, which is there until this is left. Raises as ``spooled`` does."""
+
+    def tell_size(size: int) -> None:
+        reply.request_bytes = size
+
+    client = views.client
+    max_bytes = client.max_request_body_size_mb * MIB
+    timeout_s = client.body_timeout_s
+    if kind is BodyKind.FORM:
+        async with reading_form(
+            receive, headers, max_bytes=max_bytes, timeout_s=timeout_s, tell_size=tell_size
+        ) as form:
+            yield _Received(form=form)
+        return
+    if kind is BodyKind.JSON:
+        max_bytes = min(max_bytes, JSON_BYTES)
+    async with spooled(
+        receive, headers, max_bytes=max_bytes, timeout_s=timeout_s, tell_size=tell_size
+    ) as payload:
+        if kind is BodyKind.JSON:
+            yield _Received(json=b"".join([block async for block in payload.blocks()]))
+        else:
+            yield _Received(payload=payload)
+
+
+def _call(
+    route: Relayed,
+    scope: HTTPScope,
+    headers: HeaderLines,
+    body: _Received,
+    reply: Reply,
+    views: Views,
+) -> Call:
+    peer = scope["client"]
+    said = views.headers.read(headers, peer[0] if peer else "")
+    caller = versioned(said, scope["query_string"].decode("latin-1"))
+    request = relay_request(
+        route,
+        scope["method"],
+        scope["query_string"],
+        headers,
+        caller=caller,
+        catalog=views.catalog,
+        forwarding=views.headers.forwarding,
+        json=body.json,
+        fields=_fields(body.form),
+    )
+    return Call(
+        id=reply.request_id,
+        operation=operation_of(scope["method"], route.template),
+        stream=request.stream,
+        target=request.target,
+        relay=_onward(request, body),
+        ids=request.ids,
+        body_bytes=reply.request_bytes,
+        caller=attrs.evolve(caller, extra_headers=request.headers),
+        surface=Surface.OPENAI,
+        route=route.template,
+        received_s=trio.current_time(),
+    )
+
+
+def _fields(form: Form | None) -> tuple[tuple[str, bytes], ...]:
+    return tuple((part.name, part.value) for part in form or () if isinstance(part, Field))
+
+
+def _onward(request: RelayRequest, body: _Received) -> Relay:
+    onward = Relay(
+        method=request.method,
+        path=request.route.path,
+        query=request.query,
+        content_type=request.content_type,
+        body=request.json,
+    )
+    if body.form is not None:
+        boundary = new_boundary()
+        form = _changed(body.form, request.form_changes)
+        return attrs.evolve(
+            onward,
+            content_type=form_content_type(boundary),
+            body=encode_form(form, boundary),
+        )
+    if body.payload is not None and body.payload.size:
+        return attrs.evolve(onward, body=body.payload)
+    return onward
+
+
+def _changed(form: Form, changes: Changes) -> Form:
+    if not changes:
+        return form
+    parts: list[Field | File] = []
+    for part in form:
+        if part.name not in changes or isinstance(part, File):
+            parts.append(part)
+        elif (value := changes[part.name]) is not None:
+            parts.append(attrs.evolve(part, value=value))
+    return tuple(parts)
