@@ -56,7 +56,7 @@ from bifrost.policy.eligibility import base_type, eligible
 from bifrost.policy.token_sources import token_sources
 from bifrost.providers.table import build_adapter
 from bifrost.service import chain
-from bifrost.transport.choose import token_doors, upstream_for
+from bifrost.transport.choose import TokenDoors, upstream_for
 
 if TYPE_CHECKING:
     from bifrost.config.diff import ConfigDiff
@@ -101,6 +101,7 @@ class Gateway:
     _pools: dict[str, KeyPool] = attrs.field(factory=dict, init=False)
     _scopes: dict[str, trio.CancelScope] = attrs.field(factory=dict, init=False)
     _tokens: dict[str, Tokens] = attrs.field(factory=dict, init=False)
+    _token_doors: TokenDoors = attrs.field(factory=TokenDoors, init=False)
     _generations: int = attrs.field(default=0, init=False)
     _stopping: trio.Event = attrs.field(factory=trio.Event, init=False)
     _hurried: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -128,8 +129,8 @@ class Gateway:
                 self._start_pool(settings, pools)
             async with trio.open_nursery() as core:
                 await core.start(self._router.run)
-                await self._await_tokens()
                 await core.start(self._signals, pools)
+                await self._await_tokens()
                 url = await core.start(self._serve_http)
                 self._doors.phase = Phase.READY
                 self.logs.info("listening", url=url)
@@ -140,6 +141,7 @@ class Gateway:
             pools.cancel_scope.cancel()
         for pool in self._pools.values():
             pool.generation.upstream.retire()
+        self._token_doors.retire()
         self.logs.info("stopped")
 
     # Pools
@@ -163,7 +165,7 @@ class Gateway:
             on_token_refused=tokens.tell_refused,
         )
         tokens.push_to(pool.send)
-        tokens.tell_follow(_token_doors(generation))
+        tokens.tell_follow(self._doors_of(generation))
         scope = trio.CancelScope()
         nursery.start_soon(self._keep_pool, pool, tokens, scope)
         self._pools[settings.name] = pool
@@ -176,6 +178,11 @@ class Gateway:
                 nursery.start_soon(partial(supervise, tokens, on_crash=self._note_tokens_crash))
                 await supervise(pool, on_crash=self._note_crash)
                 tokens.tell_stop()
+
+    def _doors_of(self, generation: Generation) -> Mapping[TokenSource, Upstream]:
+        settings = generation.settings
+        sources = token_sources(settings.keys, base_type(settings))
+        return self._token_doors.of(sources, generation.upstream)
 
     async def _await_tokens(self) -> None:
         """Give the tokens of this start some time to come, so that the first callers find keys that can be used."""
@@ -208,7 +215,7 @@ class Gateway:
     async def _replace(self, pool: KeyPool, generation: Generation) -> None:
         former = pool.generation
         if former is not generation:
-            self._tokens[pool.name].tell_follow(_token_doors(generation))
+            self._tokens[pool.name].tell_follow(self._doors_of(generation))
         drop_excess = self.config.client.drop_excess_requests
         await pool.ask_reconfigure(generation, drop_excess=drop_excess)
         if former.upstream is not generation.upstream:
@@ -432,12 +439,6 @@ def _first(group: BaseExceptionGroup[OSError]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _token_doors(generation: Generation) -> Mapping[TokenSource, Upstream]:
-    settings = generation.settings
-    sources = token_sources(settings.keys, base_type(settings))
-    return token_doors(sources, generation.upstream)
 
 
 def _new_id() -> str:

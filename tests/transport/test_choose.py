@@ -11,7 +11,7 @@ from bifrost.config.settings import (
 )
 from bifrost.errors import ConfigurationMissing
 from bifrost.policy.token_sources import ManagedIdentity, Principal
-from bifrost.transport.choose import token_doors, upstream_for
+from bifrost.transport.choose import TokenDoors, upstream_for
 from bifrost.transport.httpx import HttpxUpstream
 from bifrost.transport.mock import MockUpstream
 from bifrost.transport.pool import Connections
@@ -65,9 +65,12 @@ def test_tokens_are_asked_for_past_the_proxy_on_this_machine_only() -> None:
     )
     machine = ManagedIdentity(client_id=None, scopes=("s",))
 
-    doors = token_doors((principal, machine), upstream)
+    doors = TokenDoors()
+    doors.retire()
 
-    assert doors[principal] is upstream
-    assert isinstance(doors[machine], Connections)
-    assert token_doors((principal,), upstream) == {principal: upstream}
-    assert token_doors((), upstream) == {}
+    found = doors.of((principal, machine), upstream)
+
+    assert found[principal] is upstream
+    assert isinstance(found[machine], Connections)
+    assert doors.of((machine,), upstream) == {machine: found[machine]}
+    doors.retire()

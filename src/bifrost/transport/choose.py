@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
 from bifrost.config.settings import NetworkSettings
 from bifrost.policy.token_sources import ManagedIdentity
 from bifrost.transport.httpx import HttpxUpstream
 from bifrost.transport.mock import MockUpstream
-from bifrost.transport.pool import connections
+from bifrost.transport.pool import Connections, connections
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from bifrost.policy.token_sources import TokenSource
     from bifrost.transport.base import Upstream
 
-__all__ = ["token_doors", "upstream_for"]
+__all__ = ["TokenDoors", "upstream_for"]
 
 MOCK = "mock"
 
@@ -36,11 +38,25 @@ def upstream_for(settings: ProviderSettings) -> Upstream:
     return connections(settings.network)
 
 
-def token_doors(sources: Iterable[TokenSource], upstream: Upstream) -> dict[TokenSource, Upstream]:
-    """Where each of ``sources`` is asked: by the provider's own upstream, or past its proxy where it is on this machine."""
-    wanted = tuple(sources)
-    own = any(isinstance(source, ManagedIdentity) for source in wanted)
-    metadata = connections(NetworkSettings()) if own else upstream
-    return {
-        source: metadata if isinstance(source, ManagedIdentity) else upstream for source in wanted
-    }
+@attrs.define(eq=False)
+class TokenDoors:
+    """Where tokens are asked for: by the provider's own upstream, or past its proxy where that is on this machine."""
+
+    _machine: Connections | None = attrs.field(default=None, init=False)
+
+    def of(self, sources: Iterable[TokenSource], upstream: Upstream) -> dict[TokenSource, Upstream]:
+        """The door of each of ``sources``. Reads certificates once, for the first that is on this machine."""
+        return {
+            source: self._here() if isinstance(source, ManagedIdentity) else upstream
+            for source in sources
+        }
+
+    def _here(self) -> Connections:
+        if self._machine is None:
+            self._machine = connections(NetworkSettings())
+        return self._machine
+
+    def retire(self) -> None:
+        """Close what is kept here; the providers' upstreams are not this one's."""
+        if self._machine is not None:
+            self._machine.retire()
