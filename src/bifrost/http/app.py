@@ -17,6 +17,7 @@ from bifrost.http.async_jobs import PREFIX as ASYNC_PREFIX
 from bifrost.http.cors import SECURITY_HEADERS
 from bifrost.http.reply import CutShort, HeaderLines, Reply
 from bifrost.integrations.async_wish import asks_async
+from bifrost.integrations.azure import PREFIXES as DEPLOYMENTS
 from bifrost.integrations.envelope import error_body, error_headers
 from bifrost.integrations.headers import request_id
 
@@ -176,18 +177,18 @@ class Front(QuartTrio):
             reply.template = "_preflight"
             await self._preflight(scope, reply)
             return
-        route = self._inference.routes.get(path)
-        if route is not None and method == "POST":
-            reply.template = path
+        found = self._inference.finder.find(path)
+        if found is not None and method == "POST":
+            reply.template = found[0].path
             door = self._async_jobs if asks_async(sent) else self._inference
-            await door.serve(route, scope, receive, reply)
-        elif self._relays.may_be_for(path) and not _is_of_models(method, path):
+            await door.serve(found, scope, receive, reply)
+        elif self._relays.may_be_for(path) and not _is_our_own(method, path):
             if not await self._relays.serve(scope, receive, reply):
                 await self._through_quart(scope, receive, reply)
-        elif route is None:
+        elif found is None:
             await self._serve_other(scope, receive, reply)
         else:
-            reply.template = path
+            reply.template = found[0].path
             reply.always.append((b"allow", b"POST, OPTIONS"))
             await _refuse(reply, MethodNotAllowed(f"Method not allowed: {path}"))
 
@@ -235,6 +236,11 @@ class Front(QuartTrio):
 def _sent(scope: HTTPScope | WebsocketScope) -> Mapping[bytes, bytes]:
     """The request's headers. Of a repeated one the first counts."""
     return dict(reversed([*scope["headers"]]))
+
+
+def _is_our_own(method: str, path: str) -> bool:
+    """Whether the gateway itself answers for it: models, and the paths of Azure's deployments."""
+    return _is_of_models(method, path) or path.startswith(DEPLOYMENTS)
 
 
 def _is_of_models(method: str, path: str) -> bool:

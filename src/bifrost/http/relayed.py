@@ -17,6 +17,7 @@ from bifrost.http.inference import JSON_TYPE, MIB, Inference, while_there
 from bifrost.http.listing import Listing
 from bifrost.http.spool import spooled
 from bifrost.integrations.async_wish import NOT_FOR_FILES, NOT_HERE, refuse_async
+from bifrost.integrations.base import versioned
 from bifrost.integrations.object_routes import operation_of
 from bifrost.integrations.paths import safe_path
 from bifrost.integrations.relay import BodyKind, RelayRequest, body_kind, relay_request
@@ -163,7 +164,8 @@ def _call(
     views: Views,
 ) -> Call:
     peer = scope["client"]
-    caller = views.headers.read(headers, peer[0] if peer else "")
+    said = views.headers.read(headers, peer[0] if peer else "")
+    caller = versioned(said, scope["query_string"].decode("latin-1"))
     request = relay_request(
         route,
         scope["method"],

@@ -143,7 +143,7 @@ def relay_request(
         method=method,
         query=_without_provider(text),
         target=target,
-        headers=_headers(headers, caller, forwarding),
+        headers=_headers(headers, caller, forwarding, target.provider),
         content_type=_first(headers, b"content-type"),
         json=_changed_json(json, members, changes),
         form_changes={} if members else changes,
@@ -259,12 +259,12 @@ def _changed_json(json: bytes, members: RawMembers, changes: Changes) -> bytes:
 
 
 def _headers(
-    headers: HeaderLines, caller: Caller, forwarding: Forwarding
+    headers: HeaderLines, caller: Caller, forwarding: Forwarding, provider: str
 ) -> tuple[tuple[str, str], ...]:
     """The caller's lines for the upstream. What was asked for by prefix outranks what merely came along."""
     asked = {name for name, _ in caller.extra_headers}
     kept_back = _nominated(headers) | asked
-    if caller.direct_key is None:
+    if caller.own_key(provider) is None:
         kept_back |= OF_AN_ACCOUNT
     lines = [_line(name, value) for name, value in headers if _is_relayed(name, forwarding)]
     told = [line for line in lines if line[0] not in kept_back]

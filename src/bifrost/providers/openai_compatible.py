@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import attrs
 
 from bifrost.codecs import json
+from bifrost.config.secret import Token
 from bifrost.config.settings import ProviderSettings
 from bifrost.dialects.openai_edit import Encoded
 from bifrost.dialects.openai_operations import BRIDGED_RESPONSES, CODERS, OBJECTS, Coder
@@ -139,6 +140,8 @@ class OpenAICompatible:
         if not value or self.spec.auth == "none":
             return None
         try:
+            if self.spec.auth == "api-key" and not isinstance(key.value, Token):
+                return header_line("api-key", value)
             return header_line("authorization", f"Bearer {value}")
         except ValueError:
             # Not chained: the codec's own error would hold the key.
