@@ -10,84 +10,23 @@ import httpx
 import openai
 import pytest
 
+from system.answers import (
+    USAGE,
+    completion,
+    embedding,
+    named,
+    picture_events,
+    pictures,
+    response,
+    response_events,
+)
 from system.sdk import in_thread, sdk
-from system.upstream import Behaviour, Upstream, plain, raw, status, stream
+from system.upstream import Upstream, plain, raw, status, stream
 
 if TYPE_CHECKING:
     from system.process import Gateway
 
 pytestmark = pytest.mark.system
-
-USAGE: dict[str, Any] = {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}
-
-
-def response(text: str = "Hello", state: str = "completed") -> dict[str, Any]:
-    """A response as OpenAI sends it."""
-    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-    message = {
-        "id": "msg_1",
-        "type": "message",
-        "role": "assistant",
-        "status": "completed",
-        "content": [part],
-    }
-    return {
-        "id": "resp_1",
-        "object": "response",
-        "created_at": 1_790_000_000,
-        "status": state,
-        "error": None,
-        "incomplete_details": None,
-        "instructions": None,
-        "metadata": {},
-        "model": "m",
-        "output": [message],
-        "parallel_tool_calls": True,
-        "temperature": 1.0,
-        "tool_choice": "auto",
-        "tools": [],
-        "top_p": 1.0,
-        "usage": {
-            **USAGE,
-            "input_tokens_details": {"cached_tokens": 1},
-            "output_tokens_details": {"reasoning_tokens": 1},
-        },
-    }
-
-
-def response_events(text: str = "Hello") -> list[dict[str, Any]]:
-    """The same, streamed."""
-    item: dict[str, Any] = {"id": "msg_1", "type": "message", "role": "assistant"}
-    begun: dict[str, Any] = {**response(), "status": "in_progress", "output": [], "usage": None}
-    where = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
-    events: list[dict[str, Any]] = [
-        {"type": "response.created", "response": begun},
-        {
-            "type": "response.output_item.added",
-            "output_index": 0,
-            "item": {**item, "status": "in_progress", "content": []},
-        },
-        {
-            "type": "response.content_part.added",
-            **where,
-            "part": {"type": "output_text", "text": "", "annotations": []},
-        },
-        *(
-            {"type": "response.output_text.delta", **where, "delta": letter, "logprobs": []}
-            for letter in text
-        ),
-        {"type": "response.output_text.done", **where, "text": text, "logprobs": []},
-        {"type": "response.output_item.done", "output_index": 0, "item": response()["output"][0]},
-        {"type": "response.completed", "response": response(text)},
-    ]
-    return [{**event, "sequence_number": n} for n, event in enumerate(events)]
-
-
-def named(events: list[dict[str, Any]]) -> Behaviour:
-    """An answer of named events, ended as HTTP ends it."""
-    frames = "".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" for e in events).encode()
-    head = b"HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\n"
-    return raw(head + b"content-length: %d\r\n\r\n" % len(frames) + frames)
 
 
 @pytest.mark.parametrize("path", ["/openai", "/openai/v1"])
@@ -175,24 +114,9 @@ async def test_input_tokens(gateway: Gateway, upstream: Upstream) -> None:
 
 
 async def test_completions(gateway: Gateway, upstream: Upstream) -> None:
-    whole: dict[str, Any] = {
-        "id": "cmpl-1",
-        "object": "text_completion",
-        "created": 1,
-        "model": "m",
-        "choices": [{"index": 0, "text": "Hello", "finish_reason": "stop", "logprobs": None}],
-        "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
-    }
-    parts = [
-        {
-            **whole,
-            "choices": [{**whole["choices"][0], "text": t, "finish_reason": f}],
-            "usage": None,
-        }
-        for t, f in (("Hel", None), ("lo", "stop"))
-    ]
-    closing = {**whole, "choices": []}
-    upstream.scripts["m"] = [plain(whole), stream([*parts, closing])]
+    parts = [{**completion(*part), "usage": None} for part in (("Hel", None), ("lo", "stop"))]
+    closing = {**completion(), "choices": []}
+    upstream.scripts["m"] = [plain(completion()), stream([*parts, closing])]
     create = sdk(gateway).completions.create
 
     plainly = await in_thread(create, model="m", prompt=["Say"])
@@ -212,11 +136,7 @@ async def test_completions(gateway: Gateway, upstream: Upstream) -> None:
 )
 async def test_embeddings(gateway: Gateway, upstream: Upstream, asked: Any) -> None:
     vector = base64.b64encode(bytes.fromhex("0000803f00000040")).decode()
-    item = {"object": "embedding", "index": 0, "embedding": vector}
-    usage = {"prompt_tokens": 4, "total_tokens": 4}
-    upstream.scripts["m"] = [
-        plain({"object": "list", "data": [item], "model": "m", "usage": usage})
-    ]
+    upstream.scripts["m"] = [plain(embedding(vector))]
 
     # The SDK asks for base64 of its own accord, and decodes it.
     answer = await in_thread(sdk(gateway).embeddings.create, model="m", input=asked)
@@ -284,21 +204,8 @@ async def test_speech_as_events(gateway: Gateway, upstream: Upstream) -> None:
 
 
 async def test_images(gateway: Gateway, upstream: Upstream) -> None:
-    usage = {**USAGE, "input_tokens_details": {"image_tokens": 0, "text_tokens": 5}}
-    whole: dict[str, Any] = {"created": 1, "data": [{"b64_json": "aGk="}], "usage": usage}
-    more = {
-        "b64_json": "aGk=",
-        "background": "auto",
-        "created_at": 1,
-        "output_format": "png",
-        "quality": "high",
-        "size": "1024x1024",
-    }
-    events: list[dict[str, Any]] = [
-        {"type": "image_generation.partial_image", "partial_image_index": 0, **more},
-        {"type": "image_generation.completed", "usage": usage, **more},
-    ]
-    upstream.scripts["gpt-image-1"] = [plain(whole), named(events)]
+    events = picture_events()
+    upstream.scripts["gpt-image-1"] = [plain(pictures()), named(events)]
     generate = sdk(gateway).images.generate
 
     plainly = await in_thread(generate, model="gpt-image-1", prompt="a cat")
