@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bench.gateways import KINDS, PATHS, Gateway, Route, direct
 from bench.measures import MEASURES, Book, Running
 from bench.upstream import Upstream, locations
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 AT = Upstream(8001, 8002)
 
