@@ -17,7 +17,7 @@ from system.answers import (
     response_events,
     transcript_events,
 )
-from system.upstream import Behaviour, plain, status, stream
+from system.upstream import Behaviour, plain, status, stream, stream_chunks
 
 if TYPE_CHECKING:
     import openai
@@ -43,6 +43,7 @@ class Asked:
     expected: object
     events: tuple[dict[str, Any], ...] = ()
     """Of its stream, if it has one."""
+    provider: str = "frail"
     has_names: bool = False
     """Whether its events have names of their own, and no ``[DONE]`` comes behind them."""
 
@@ -78,6 +79,7 @@ OPERATIONS: tuple[Asked, ...] = (
         read=lambda answer: answer.choices[0].message.content,
         good=plain,
         expected="Hello",
+        events=tuple(stream_chunks()),
     ),
     Asked(
         name="text",
@@ -97,6 +99,16 @@ OPERATIONS: tuple[Asked, ...] = (
         expected="Hello",
         events=tuple(response_events()),
         has_names=True,
+    ),
+    Asked(
+        name="bridged",
+        path="/v1/chat/completions",
+        provider="groq",
+        ask=lambda client, **more: client.responses.create(input="Hi", **more),
+        read=_response_text,
+        good=plain,
+        expected="Hello",
+        events=tuple(stream_chunks()),
     ),
     Asked(
         name="embedding",
@@ -170,7 +182,7 @@ OPERATIONS: tuple[Asked, ...] = (
 )
 
 STREAMS = tuple(asked for asked in OPERATIONS if asked.events)
-"""Those that stream; chat has tests of its own."""
+"""Those that stream."""
 
 
 def streamed(asked: Asked, events: Iterable[dict[str, Any]] | None = None) -> Behaviour:
