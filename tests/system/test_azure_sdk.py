@@ -11,8 +11,8 @@ import openai
 import pytest
 import trio
 
+from system.answers import named, response, response_events
 from system.process import Gateway, openai_provider, running
-from system.responses import named, response, response_events
 from system.sdk import OPENED, in_thread
 from system.test_node_sdk import FOLDER, node
 from system.upstream import Upstream, chat_answer, plain, status, stream, stream_chunks

@@ -17,7 +17,7 @@ from bifrost.errors import ErrorClass, GatewayError, UpstreamError
 from bifrost.providers.answer_headers import caller_headers
 from bifrost.providers.base import Headers, RateHint, UpstreamRequest
 from bifrost.record import AttemptRecord, Usage
-from bifrost.schema.call import DIRECT, Call, Surface
+from bifrost.schema.call import DIRECT, Call, Operation, Surface
 from bifrost.service import Began, Chunk
 from bifrost.transport.base import Limits, UpstreamAnswer
 
@@ -136,6 +136,8 @@ class Attempt:
     async def _relay_bytes(self, answer: UpstreamAnswer) -> None:
         """Block by block. The first is there before anything goes out, so that another try may still be made."""
         data = await answer.receive()
+        if not data and self.hop.call.operation is Operation.SPEECH:
+            raise UpstreamError("empty response received from provider")
         self._bytes_of = answer.headers
         self._sight(data)
         await self._hand_on(Progress(data, 1), answer)

@@ -28,12 +28,21 @@ from bifrost.integrations.headers import HeaderLines
 from bifrost.integrations.object_ids import request_ids
 from bifrost.integrations.relay_routes import Relayed
 from bifrost.schema.call import RawMembers, Target
+from bifrost.schema.payload import Field, File, Form
 
 if TYPE_CHECKING:
     from bifrost.integrations.forwarding import Forwarding
     from bifrost.schema.call import Caller
 
-__all__ = ["MAX_QUERY", "BodyKind", "Changes", "RelayRequest", "body_kind", "relay_request"]
+__all__ = [
+    "MAX_QUERY",
+    "BodyKind",
+    "Changes",
+    "RelayRequest",
+    "body_kind",
+    "changed_form",
+    "relay_request",
+]
 
 MAX_QUERY: Final = 16 * 1024
 """Bytes."""
@@ -150,6 +159,19 @@ def relay_request(
         ids=request_ids(route.ids, query=text, json=json, fields=fields),
         stream=said.stream(),
     )
+
+
+def changed_form(form: Form, changes: Changes) -> Form:
+    """``form`` with its fields as ``changes`` want them; files stay, whatever they are called."""
+    if not changes:
+        return form
+    parts: list[Field | File] = []
+    for part in form:
+        if part.name not in changes or isinstance(part, File):
+            parts.append(part)
+        elif (value := changes[part.name]) is not None:
+            parts.append(attrs.evolve(part, value=value))
+    return tuple(parts)
 
 
 def _query(query: bytes) -> str:

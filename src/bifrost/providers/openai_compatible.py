@@ -34,6 +34,9 @@ RELAYED = frozenset({Operation.RELAY, *OBJECTS})
 AS_IT_COMES = frozenset({Operation.RELAY, Operation.FILE_CONTENT})
 """Whatever the answer is, it is the caller's: a file may well be JSON."""
 
+READ_KINDS = (b"application/json", b"text/event-stream", b"text/html")
+"""Answers that are read even where sound or subtitles may come: a page is no answer at all, and is told to be none."""
+
 NO_BODY = Encoded(b"", content_type=None)
 
 MAX_MODELS = 100_000
@@ -159,7 +162,7 @@ class OpenAICompatible:
         coder = OBJECTS.get(operation) or self._coders[operation]
         if not coder.may_be_bytes:
             return False
-        return not content_type.lower().startswith((b"application/json", b"text/event-stream"))
+        return not content_type.lower().startswith(READ_KINDS)
 
     def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:
         if self.spec.ends_without_done:
