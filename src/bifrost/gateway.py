@@ -42,6 +42,7 @@ from bifrost.http.health import health_routes
 from bifrost.http.inference import Inference
 from bifrost.http.listing import Listing
 from bifrost.http.models import model_routes
+from bifrost.http.openapi import openapi_routes
 from bifrost.http.relayed import RelayDoor
 from bifrost.http.server import serve as serve_http
 from bifrost.integrations import native, openai
@@ -302,6 +303,7 @@ class Gateway:
         )
         front.register_blueprint(health_routes(self._doors, self._render_metrics))
         front.register_blueprint(model_routes(self._doors, discovery, _new_id))
+        front.register_blueprint(openapi_routes(front, inference.routes.values()))
         return front
 
     def _listing(self, service: Service) -> Listing:

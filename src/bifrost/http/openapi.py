@@ -1,0 +1,69 @@
+"""``GET /openapi.json``: the gateway's routes, described from the tables and handlers that serve them."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING, TypeVar
+
+from quart import Blueprint, Response
+
+from bifrost import __version__
+from bifrost.codecs.json import dumps
+from bifrost.integrations.openapi import About, Endpoint, document, object_endpoints, of_route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from quart import Quart
+
+    from bifrost.integrations.base import InferenceRoute
+
+__all__ = ["described", "openapi_routes", "quart_endpoints"]
+
+View = TypeVar("View", bound="Callable[..., object]")
+
+PATH = "/openapi.json"
+
+MARK = "__about__"
+
+IMPLIED = frozenset({"HEAD", "OPTIONS"})
+"""Methods that every route of Quart's has besides its own."""
+
+_ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>")
+
+
+def described(about: About) -> Callable[[View], View]:
+    """Marks a view with what the description says of it. Each that a blueprint registers has to be marked."""
+
+    def mark(view: View) -> View:
+        setattr(view, MARK, about)
+        return view
+
+    return mark
+
+
+def quart_endpoints(app: Quart) -> Iterator[Endpoint]:
+    """Each method of each of ``app``'s own routes."""
+    for rule in app.url_map.iter_rules():
+        about = getattr(app.view_functions[rule.endpoint], MARK)
+        path = _ARGUMENT.sub(r"{\1}", rule.rule)
+        for method in sorted((rule.methods or set()) - IMPLIED):
+            yield Endpoint(method, path, about)
+
+
+def openapi_routes(app: Quart, routes: Iterable[InferenceRoute]) -> Blueprint:
+    """The blueprint. It tells of ``routes``, and of what ``app`` has by the time somebody asks first."""
+    blueprint = Blueprint("openapi", __name__)
+
+    @functools.cache
+    def written() -> bytes:
+        endpoints = (*map(of_route, routes), *object_endpoints(), *quart_endpoints(app))
+        return dumps(document(endpoints, __version__))
+
+    @blueprint.get(PATH)
+    @described(About(summary="This description", tag="operations", is_open=True))
+    async def openapi() -> Response:
+        return Response(written(), content_type="application/json")
+
+    return blueprint
