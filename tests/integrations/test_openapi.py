@@ -14,8 +14,8 @@ from bifrost.config.settings import ClientSettings, Config, KeySettings, Provide
 from bifrost.dialects.base import AnswerFacts
 from bifrost.dialects.openai_operations import CODERS, OBJECTS
 from bifrost.errors import BadRequest
-from bifrost.integrations import headers, openai
-from bifrost.integrations.base import InferenceRoute, Request
+from bifrost.integrations import headers, native, openai
+from bifrost.integrations.base import Request
 from bifrost.integrations.envelope import error_body
 from bifrost.integrations.headers import HeaderRules
 from bifrost.integrations.json_body import DEFAULT_MODELS
@@ -63,11 +63,9 @@ def needed(said: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def asked(operation: Operation, **more: Any) -> Call:
-    route: InferenceRoute = ROUTES[operation]
-    request = Request(
-        id="c", route=route, headers=(), remote_addr="", received_s=0.0, **{"body": b"", **more}
-    )
-    return route.parse(request, SERVED, RULES)
+    said = {"route": ROUTES[operation], "body": b"", **more}
+    request = Request(id="c", headers=(), remote_addr="", received_s=0.0, **said)
+    return request.route.parse(request, SERVED, RULES)
 
 
 def as_json(operation: Operation, members: dict[str, Any]) -> Call:
@@ -148,10 +146,16 @@ def test_a_stream_can_be_asked_for_where_it_is_described(operation: Operation) -
                 assert ask(operation, body | {"stream": word}).stream
 
 
-def test_only_moderation_does_without_a_model() -> None:
+def test_only_moderation_does_without_a_model_and_only_where_openai_is_meant() -> None:
     without = {op for op in JSON_OPERATIONS if "model" not in schema(op, JSON)["required"]}
+    native_route = next(r for r in native.ROUTES if r.operation is Operation.MODERATION)
+    [name] = of_route(native_route).about.bodies.values()
+    native_schema: dict[str, Any] = SCHEMAS[name]
 
     assert without == set(DEFAULT_MODELS)
+    assert native_schema["required"] == ["model", "input"]
+    with pytest.raises(BadRequest):
+        asked(Operation.MODERATION, route=native_route, body=b'{"input":"x"}')
 
 
 @pytest.mark.parametrize("operation", SHAPES)

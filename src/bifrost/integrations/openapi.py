@@ -81,6 +81,7 @@ class Endpoint:
 
 
 ONLY_TRUE: Schema = {"type": "string", "enum": ["true"]}
+PATH_ID: Schema = {"type": "string", "pattern": r"^[A-Za-z0-9_-][A-Za-z0-9._~-]*$"}
 HANDLE: Schema = {"type": "string", "maxLength": 256}
 
 HEADERS: Final = {
@@ -161,11 +162,11 @@ ERROR_STATUSES: Final = (
 
 def of_route(route: InferenceRoute) -> Endpoint:
     """An inference route's endpoint."""
-    shape = SHAPES[route.operation]
+    shape, default = SHAPES[route.operation], route.integration.default_provider
     about = About(
         summary=shape.summary,
         tag=route.integration.name,
-        bodies=shape.bodies,
+        bodies=shape.bodies if default else shape.full_bodies,
         answers=shape.answers,
         headers=OF_CALLS,
         statuses=ERROR_STATUSES,
@@ -229,7 +230,7 @@ def document(endpoints: Iterable[Endpoint], version: str) -> Schema:
 
 
 def _in_path(name: str) -> Schema:
-    schema: Schema = {"type": "string", "minLength": 1}
+    schema: Schema = PATH_ID if name == "id" else {"type": "string", "minLength": 1}
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 

@@ -79,6 +79,8 @@ class Shape:
 
     summary: str
     bodies: Mapping[str, str] = attrs.field(factory=dict)
+    full_bodies: Mapping[str, str] = attrs.field(factory=dict)
+    """Those where the provider has to be named, and so the model."""
     answers: Mapping[str, str] = attrs.field(factory=dict)
 
 
@@ -400,6 +402,9 @@ SUMMARIES: Mapping[Operation, str] = {
     Operation.BATCH_CANCEL: "Cancel a batch",
 }
 
+FULL_MODERATION = "moderation_native_request"
+"""The only body that may do without a model where OpenAI is meant."""
+
 _SUFFIXES = {JSON: "request", FORM: "form"}
 
 
@@ -410,10 +415,12 @@ def _shape(operation: Operation) -> Shape:
         answers[EVENTS] = "events"
     if coder.may_be_bytes:
         answers[ANY_BYTES] = "bytes"
-    bodies = OF_REQUESTS.get(operation, {})
+    requests = OF_REQUESTS.get(operation, {})
+    bodies = {kind: f"{operation.value}_{_SUFFIXES[kind]}" for kind in requests}
     return Shape(
         summary=SUMMARIES[operation],
-        bodies={kind: f"{operation.value}_{_SUFFIXES[kind]}" for kind in bodies},
+        bodies=bodies,
+        full_bodies={JSON: FULL_MODERATION} if operation is Operation.MODERATION else bodies,
         answers=answers,
     )
 
@@ -424,9 +431,10 @@ def _named() -> Iterator[tuple[str, Schema]]:
             yield f"{operation.value}_{_SUFFIXES[kind]}", schema
     for operation, schema in OF_ANSWERS.items():
         yield f"{operation.value}_answer", schema
+    yield FULL_MODERATION, _body({"model": MODEL, "input": NOT_EMPTY}, {})
     yield "extra_fields", EXTRA_FIELDS
     yield "error", ERROR
-    yield "events", {"type": "string", "description": "Events, each with JSON in its data."}
+    yield "events", {"description": "Events, each with JSON in its data."}
     yield "bytes", {"description": "What the provider sent, with its content type."}
     yield "model", MODEL_ENTRY
     yield "models", _answer("data", {"type": "array", "items": ref("model")}, object=TEXT)
