@@ -46,6 +46,7 @@ from bifrost.http.inference import Inference
 from bifrost.http.job_calls import JobCalls
 from bifrost.http.listing import Listing
 from bifrost.http.models import model_routes
+from bifrost.http.openapi import openapi_routes
 from bifrost.http.relayed import RelayDoor
 from bifrost.http.responses_socket import ResponsesDoor
 from bifrost.http.server import serve as serve_http
@@ -88,6 +89,9 @@ SNAPSHOT_S = 1.0
 """For a pool, or the store, to show itself to a scrape."""
 
 FINDER = Finder.of((*openai.ROUTES, *native.ROUTES), azure.find_deployment)
+
+DESCRIBED = (*openai.ROUTES, *native.ROUTES, *azure.ROUTES.values())
+"""Every inference route."""
 
 BACKLOG = 4096
 """Connections that may wait to be accepted, as far as the kernel's own bound lets them.
@@ -415,6 +419,7 @@ class Gateway:
         )
         front.register_blueprint(health_routes(self._doors, self._render_metrics, self._stores()))
         front.register_blueprint(model_routes(self._doors, discovery, _new_id))
+        front.register_blueprint(openapi_routes(front, DESCRIBED, has_jobs=self._jobs is not None))
         return front
 
     def _listing(self, service: Service) -> Listing:
