@@ -9,10 +9,12 @@ import pytest
 
 from bifrost.config.settings import ClientSettings
 from bifrost.errors import ErrorClass
+from bifrost.integrations import native
 from bifrost.observe.lines import call_line
 from bifrost.observe.prometheus import KEY_STATES, Metrics
 from bifrost.providers.table import BUILT, UNBUILT
 from bifrost.record import CallRecord, Outcome, Usage
+from bifrost.schema.call import Operation
 from bifrost.transport.mock import _CHECKS
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +28,7 @@ EVERYTHING = CallRecord(
     status=502,
     error_class=ErrorClass.NETWORK,
     error_code="c",
+    traceparent=f"00-{'a' * 32}-{'b' * 16}-01",
     error_message="m",
     provider="p",
     model="m",
@@ -93,6 +96,30 @@ def test_every_provider_is_described() -> None:
     assert set(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == set(BUILT)
     assert dict(re.findall(r"^\| `([\w-]+)` \| `(http[^`]+)` \|", table, re.MULTILINE)) == {
         name: address for name, address in addresses.items() if address
+    }
+
+
+def test_every_operation_of_every_provider_is_described() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    table = page.partition("| Provider | Besides |")[2].partition("\n\n")[0]
+    told = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE))
+    common = {Operation.CHAT, Operation.LIST_MODELS}
+
+    assert set(told) == set(BUILT)
+    for name, row in BUILT.items():
+        if name == "openai":
+            continue
+        has = {operation.value for operation in set(row.paths) - common} | {"responses"}
+        assert set(re.findall(r"`(\w+)`", told[name])) == has, name
+        assert ("by chat" in told[name]) is (Operation.RESPONSES not in row.paths)
+
+
+def test_every_path_of_an_operation_is_described() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| `(/[\w/]+)` \|", page, re.MULTILINE))
+
+    assert rows == {
+        route.operation.value: route.path.removeprefix("/v1") for route in native.ROUTES
     }
 
 

@@ -107,6 +107,8 @@ class CallRecord:
     virtual_key_id: str = ""
     remote_addr: str = ""
     user_agent: str = ""
+    traceparent: str | None = None
+    """The caller's trace, in W3C's words."""
     prom_labels: Mapping[str, str] = attrs.field(factory=lambda: MappingProxyType({}))
     log_metadata: Mapping[str, str] = attrs.field(factory=lambda: MappingProxyType({}))
 

@@ -38,6 +38,24 @@ async def test_a_length_that_is_no_number_is_left_to_the_body() -> None:
     assert await read(messages(b"abc"), b"x") == b"abc"
 
 
+async def test_a_body_that_is_at_hand_needs_no_waiting() -> None:
+    receive = messages(then="silent")
+
+    assert (
+        await read_body(receive, None, max_bytes=3, timeout_s=1, at_hand=lambda: b"abc") == b"abc"
+    )
+    with pytest.raises(BodyTooLarge):
+        await read_body(receive, None, max_bytes=2, timeout_s=1, at_hand=lambda: b"abc")
+
+
+async def test_a_body_that_is_not_at_hand_is_waited_for() -> None:
+    body = await read_body(
+        messages(b"ab", b"c"), None, max_bytes=3, timeout_s=1, at_hand=lambda: None
+    )
+
+    assert body == b"abc"
+
+
 async def test_a_caller_that_hangs_up_is_gone() -> None:
     with pytest.raises(CallerGone):
         await read(messages(b"ab", then="gone"))

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bifrost.http.answer import BadAnswer, ServerLines
-from bifrost.http.lane import GONE, Lane, Site, Unfinished
+from bifrost.http.lane import BODY, GONE, Lane, Site, Unfinished
 from bifrost.http.link import Link
 from bifrost.http.watch import ROUND_S, Limits
 
@@ -800,6 +800,59 @@ async def test_an_application_may_have_itself_told_that_its_client_has_gone(
     assert 10 <= ended[0] <= 10 + 2 * ROUND_S
     assert not client.defects
     assert await client.hears_all() == b""
+
+
+async def test_an_application_may_have_itself_cancelled_when_its_client_has_gone(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    has_gone = False
+    ended: list[float] = []
+
+    async def work(scope: Any, receive: Any, send: Any) -> None:
+        with scope["extensions"][GONE]():
+            try:
+                await trio.sleep(1000)
+            finally:
+                ended.append(trio.current_time())
+        await say(send, b"never reached")
+
+    client = connect(nursery, work, has_ended=lambda: has_gone)
+    await client.says(GET)
+    await trio.sleep(10)
+
+    has_gone = True
+    await trio.sleep(5)
+
+    assert len(ended) == 1
+    assert 10 <= ended[0] <= 10 + 2 * ROUND_S
+    assert not client.defects
+    assert await client.hears_all() == b""
+
+
+async def test_a_body_that_came_with_its_head_is_at_hand(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def look(scope: Any, receive: Any, send: Any) -> None:
+        at_hand = scope["extensions"][BODY]
+        await say(send, repr((at_hand(), at_hand())).encode())
+
+    client = connect(nursery, look, has_ended=lambda: False)
+    await client.says(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc")
+
+    await client.hears(b"(b'abc', None)")
+
+
+async def test_a_body_that_is_still_to_come_is_received(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def look(scope: Any, receive: Any, send: Any) -> None:
+        at_hand = scope["extensions"][BODY]()
+        await say(send, repr((at_hand, (await receive())["body"])).encode())
+
+    client = connect(nursery, look, has_ended=lambda: False)
+    await client.says(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nab")
+
+    await client.hears(b"(None, b'ab')")
 
 
 async def test_nobody_is_told_of_it_once_the_work_is_done(

@@ -74,6 +74,10 @@ def test_a_plain_line_says_this_and_no_more() -> None:
         ({"virtual_key_id": "v"}, {"virtual_key_id": "v"}),
         ({"remote_addr": "::1"}, {"remote_addr": "::1"}),
         ({"user_agent": "curl"}, {"user_agent": "curl"}),
+        (
+            {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"},
+            {"trace_id": "a" * 32, "parent_span_id": "b" * 16},
+        ),
         ({"log_metadata": {"team": "a"}}, {"metadata": {"team": "a"}}),
         (
             {"usage": Usage(prompt_tokens=3, completion_tokens=0, total_tokens=3)},

@@ -399,3 +399,41 @@ async def test_a_caller_who_leaves_does_not_stop_what_he_made(
     assert not scope.cancelled_caught
     [line] = await gateway.wait_for("request completed", request_type="file_upload")
     assert line["status"] == 200
+
+
+async def test_files_and_batches_natively_name_their_provider(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    upstream.scripts["GET /v1/files/file-1"] = [plain(file_object("file-1"))]
+    upstream.scripts["POST /v1/batches"] = [plain({"id": "batch_1", "object": "batch"})]
+
+    async with httpx.AsyncClient(base_url=gateway.url) as client:
+        named = await client.get("/v1/files/file-1?provider=openai")
+        unnamed = await client.get("/v1/files/file-1")
+        made = await client.post("/v1/batches", json={"model": "openai/", "input_file_id": "f"})
+        other = await client.get("/v1/filesystem?provider=openai")
+
+    assert named.json()["id"] == "file-1"
+    assert (unnamed.status_code, unnamed.json()["error"]["message"]) == (
+        400,
+        "provider query parameter is required",
+    )
+    assert made.json()["id"] == "batch_1"
+    assert other.status_code == 404
+    [line] = await gateway.wait_for("request completed", route="/v1/files/{id}", status=200)
+    assert line["provider"] == "openai"
+
+
+async def test_a_response_goes_on_with_the_key_that_has_the_one_before(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    answers = [{"id": f"resp_{n}", "object": "response", "output": []} for n in range(1, 9)]
+    upstream.scripts["m"] = [plain(answer) for answer in answers]
+    async with httpx.AsyncClient(base_url=gateway.url) as client:
+        before = None
+        for _ in answers:
+            asked = {"model": "m", "input": "x", "previous_response_id": before}
+            before = (await client.post("/openai/v1/responses", json=asked)).json()["id"]
+
+    assert before == "resp_8"
+    assert len({r.header("authorization") for r in upstream.requests}) == 1

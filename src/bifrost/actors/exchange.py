@@ -167,6 +167,7 @@ class LiveExchange:
             virtual_key_id=call.virtual_key_id,
             remote_addr=call.caller.remote_addr,
             user_agent=call.caller.user_agent,
+            traceparent=call.caller.traceparent,
             prom_labels=call.caller.prom_labels,
             log_metadata=call.caller.log_metadata,
         )

@@ -72,11 +72,10 @@ def _first_count(one: object, other: object) -> int | None:
 
 
 def _count(value: object) -> int | None:
-    if isinstance(value, float) and value.is_integer():
+    if type(value) is float and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT:
-        return value
-    return None
+    # Not isinstance: true and false are no counts.
+    return value if type(value) is int and 0 <= value <= MAX_COUNT else None
 
 
 @attrs.define(eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
@@ -11,10 +12,11 @@ import trio
 from bifrost.codecs.multipart import encode_form, form_content_type
 from bifrost.errors import GatewayError
 from bifrost.http.body import CallerGone
-from bifrost.http.form import reading_form
-from bifrost.http.inference import JSON_TYPE, MIB, Inference, new_boundary
+from bifrost.http.form import new_boundary, reading_form
+from bifrost.http.inference import JSON_TYPE, MIB, Inference, while_there
 from bifrost.http.listing import Listing
 from bifrost.http.spool import spooled
+from bifrost.integrations.async_wish import NOT_FOR_FILES, NOT_HERE, refuse_async
 from bifrost.integrations.object_routes import operation_of
 from bifrost.integrations.paths import safe_path
 from bifrost.integrations.relay import BodyKind, RelayRequest, body_kind, relay_request
@@ -35,29 +37,43 @@ if TYPE_CHECKING:
 
 __all__ = ["RelayDoor"]
 
+NATIVE = ("/v1/files", "/v1/batches")
+BELOW_NATIVE = tuple(f"{path}/" for path in NATIVE)
+
 JSON_BYTES = 64 * 1024 * 1024
 """Of a JSON body to be relayed, which is read in full; the gateway's own bound may be lower."""
+
+WITH_FILES = frozenset({"files", "batches", "containers"})
+"""Families that are refused as jobs by name."""
 
 
 @attrs.define(eq=False)
 class RelayDoor:
-    """Serves what is below ``/openai`` and nobody else's."""
+    """Serves what is below ``/openai`` and nobody else's, and natively files and batches."""
 
     inference: Inference
     listing: Listing
+
+    @staticmethod
+    def may_be_for(path: str) -> bool:
+        """Whether ``path`` is in its realm."""
+        return path.startswith("/openai/") or path in NATIVE or path.startswith(BELOW_NATIVE)
 
     async def serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply) -> bool:
         """Answer one request; ``False`` if it is one that the gateway understands, or means nothing to it."""
         views = self.inference.doors.views
         try:
             path = safe_path(scope["raw_path"])
-            match classify(scope["method"], path, relay_admin=views.client.relay_admin_routes):
+            is_native = path.startswith("/v1/")
+            below = f"/openai{path}" if is_native else path
+            match classify(scope["method"], below, relay_admin=views.client.relay_admin_routes):
                 case Refused() as refused:
                     reply.template = "_refused"
                     await self._refuse(refused, reply, views)
                 case Understood(onward=Relayed() as route) | (Relayed() as route):
-                    reply.template = route.template
-                    await self._relay(route, scope, receive, reply, views)
+                    surface = Surface.NATIVE if is_native else Surface.OPENAI
+                    reply.template = route.template.removeprefix("/openai" if is_native else "")
+                    await self._relay(route, surface, scope, receive, reply, views)
                 case Understood():
                     return False
         except CallerGone:
@@ -74,21 +90,25 @@ class RelayDoor:
     async def _relay(
         self,
         route: Relayed,
+        surface: Surface,
         scope: HTTPScope,
         receive: ASGIReceiveCallable,
         reply: Reply,
         views: Views,
     ) -> None:
         headers: HeaderLines = tuple(scope["headers"])
+        refuse_async(headers, NOT_FOR_FILES if route.family in WITH_FILES else NOT_HERE)
         kind = body_kind(next((v for n, v in headers if n == b"content-type"), None))
         async with _received(kind, headers, receive, reply, views) as body:
-            call = _call(route, scope, headers, body, reply, views)
+            call = _call(route, surface, scope, headers, body, reply, views)
             if call.relay is not None and self.listing.spans_keys(call):
-                reply.is_accounted = True
-                page = await self.listing.page(call, call.relay)
-                await reply.whole(200, [JSON_TYPE], page)
+                await while_there(scope, receive, partial(self._list, call, call.relay, reply))
             else:
                 await self.inference.answer(call, scope, receive, reply, views)
+
+    async def _list(self, call: Call, relay: Relay, reply: Reply) -> None:
+        reply.is_accounted = True
+        await reply.whole(200, [JSON_TYPE], await self.listing.page(call, relay))
 
 
 @attrs.frozen(kw_only=True)
@@ -135,6 +155,7 @@ async def _received(
 
 def _call(
     route: Relayed,
+    surface: Surface,
     scope: HTTPScope,
     headers: HeaderLines,
     body: _Received,
@@ -153,6 +174,7 @@ def _call(
         forwarding=views.headers.forwarding,
         json=body.json,
         fields=_fields(body.form),
+        names_provider=surface is Surface.NATIVE,
     )
     return Call(
         id=reply.request_id,
@@ -163,8 +185,8 @@ def _call(
         ids=request.ids,
         body_bytes=reply.request_bytes,
         caller=attrs.evolve(caller, extra_headers=request.headers),
-        surface=Surface.OPENAI,
-        route=route.template,
+        surface=surface,
+        route=reply.template,
         received_s=trio.current_time(),
     )
 

@@ -124,18 +124,20 @@ def relay_request(
     forwarding: Forwarding,
     json: bytes = b"",
     fields: tuple[tuple[str, bytes], ...] = (),
+    names_provider: bool = False,
 ) -> RelayRequest:
     """What to send for a request to ``route``.
 
     ``query`` is as it came, without question mark; ``headers`` have their names in lower case; ``json`` is the body if it
-    is JSON, unpacked; ``fields`` are the fields of a form without its files.
+    is JSON, unpacked; ``fields`` are the fields of a form without its files. With ``names_provider`` there is no default:
+    the request has to say which provider it is for.
     Raises BadRequest if the query, a header, the provider or the model is not what it should be. A JSON body that is
     none is left for the upstream to refuse.
     """
     text = _query(query)
     members = _members(json)
     said = _Said(text, headers, members, fields, catalog)
-    target, changes = _target(said, caller)
+    target, changes = _target(said, "" if names_provider else _default(caller))
     return RelayRequest(
         route=route,
         method=method,
@@ -225,7 +227,11 @@ def _text(raw: bytes) -> str:
     return str(loads(raw)) if raw.startswith(b'"') else ""
 
 
-def _target(said: _Said, caller: Caller) -> tuple[Target, Changes]:
+def _default(caller: Caller) -> str:
+    return "azure" if "AzureOpenAI" in caller.user_agent else "openai"
+
+
+def _target(said: _Said, default: str) -> tuple[Target, Changes]:
     """Who is to serve it, and what must change in the body for that."""
     changes: dict[str, bytes | None] = {}
     by_body = said.body_provider()
@@ -234,9 +240,10 @@ def _target(said: _Said, caller: Caller) -> tuple[Target, Changes]:
     model = said.word("model")
     if len(model) > MAX_MODEL:
         raise BadRequest(f"model must have at most {MAX_MODEL} characters", param="model")
-    default = "azure" if "AzureOpenAI" in caller.user_agent else "openai"
     meant = said.catalog.parse(model, "")
     provider = said.asked_provider() or by_body or meant.provider or default
+    if not provider:
+        raise BadRequest("provider query parameter is required", param="provider")
     # Another provider's name in front is part of the model's (OpenRouter's are spelt so).
     if meant.model and meant.provider == provider:
         changes["model"] = dumps_str(meant.model) if said.members else meant.model.encode()

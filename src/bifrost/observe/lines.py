@@ -11,6 +11,9 @@ __all__ = ["call_level", "call_line"]
 
 MAX_TEXT = 2048
 
+NO_TRACE = "---"
+"""As ``traceparent`` would say that there is none."""
+
 
 def call_level(record: CallRecord) -> str:
     """``error`` for 500 and above, ``warning`` for 400 and above, else ``info``."""
@@ -46,7 +49,10 @@ def call_line(record: CallRecord) -> dict[str, object]:
 def _said(record: CallRecord) -> dict[str, object]:
     """What is worth a field only when there is something to say."""
     usage = record.usage
+    _, trace_id, span_id, _ = (record.traceparent or NO_TRACE).split("-")
     maybe: dict[str, object] = {
+        "trace_id": trace_id or None,
+        "parent_span_id": span_id or None,
         "error_class": record.error_class.value if record.error_class else None,
         "error_code": record.error_code,
         "error": None if record.error_message is None else _short(record.error_message),
@@ -83,7 +89,8 @@ def _attempt(attempt: AttemptRecord) -> dict[str, object]:
 
 
 def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)
+    # Not round(…, 3), which goes by way of text.
+    return round(seconds * 1_000_000) / 1000
 
 
 def _short(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -54,15 +55,23 @@ def dial_with(context: ssl.SSLContext) -> Dial:
     async def dial(origin: Origin) -> Line:
         tcp = await _connect(origin)
         if origin.scheme != "https":
-            return Line(QuickStream(tcp), tcp.socket.close, tcp.socket.is_readable)
+            return Line(QuickStream(tcp), tcp.socket.close, _look_out(tcp))
         try:
             tls = await _secure(tcp, origin, context)
         except BaseException:
             tcp.socket.close()
             raise
-        return Line(tls, tcp.socket.close, lambda: tcp.socket.is_readable() or _has_input(tls))
+        is_readable = _look_out(tcp)
+        return Line(tls, tcp.socket.close, lambda: is_readable() or _has_input(tls))
 
     return dial
+
+
+def _look_out(tcp: trio.SocketStream) -> Callable[[], bool]:
+    """Tells whether there is input, or an end, on ``tcp``. Asked before each exchange, so its poll is made once."""
+    poll = select.poll()
+    poll.register(tcp.socket.fileno(), select.POLLIN)
+    return lambda: bool(poll.poll(0))
 
 
 def _has_input(tls: trio.SSLStream[trio.SocketStream]) -> bool:
