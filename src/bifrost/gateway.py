@@ -406,10 +406,11 @@ class Gateway:
         inference = Inference(
             finder=FINDER, doors=self._doors, service=self._service, new_id=_new_id
         )
+        async_jobs = AsyncJobs(finder=FINDER, doors=self._doors, jobs=self._jobs)
         front = Front(
             doors=self._doors,
             inference=inference,
-            async_jobs=AsyncJobs(finder=FINDER, doors=self._doors, jobs=self._jobs),
+            async_jobs=async_jobs,
             responses=ResponsesDoor(FINDER, self._doors, self._service),
             relays=RelayDoor(inference, self._listing(inference.service)),
             meter=HttpMeter(self._metrics),
@@ -419,7 +420,7 @@ class Gateway:
         )
         front.register_blueprint(health_routes(self._doors, self._render_metrics, self._stores()))
         front.register_blueprint(model_routes(self._doors, discovery, _new_id))
-        front.register_blueprint(openapi_routes(front, DESCRIBED, has_jobs=self._jobs is not None))
+        front.register_blueprint(openapi_routes(front, DESCRIBED, async_jobs))
         return front
 
     def _listing(self, service: Service) -> Listing:

@@ -15,10 +15,12 @@ from bifrost import __version__
 from bifrost.config.options import ServeOptions
 from bifrost.config.settings import Config
 from bifrost.gateway import FINDER, Gateway
-from bifrost.http.async_jobs import OPERATIONS, PREFIX
+from bifrost.http.async_jobs import OPERATIONS, AsyncJobs
+from bifrost.http.doors import Doors, compile_views
 from bifrost.http.openapi import IMPLIED, described, openapi_routes, quart_endpoints
 from bifrost.integrations import azure
 from bifrost.integrations.base import InferenceRoute
+from bifrost.integrations.finder import Finder
 from bifrost.integrations.openapi import About
 from bifrost.integrations.relay_routes import OBJECTS, PREFIXES, UNDERSTOOD
 from bifrost.observe.logs import LEVELS, Logs, Sink
@@ -30,15 +32,22 @@ if TYPE_CHECKING:
     from bifrost.http.app import Front
 
 
+NO_JOBS = AsyncJobs(finder=Finder({}), doors=Doors(compile_views(Config())), jobs=None)
+
+
 @pytest.fixture
 def front(tmp_path: Path) -> Front:
     """The whole gateway's, as it is composed."""
+    return composed(Config(), tmp_path)
+
+
+def composed(config: Config, folder: Path) -> Front:
 
     def never() -> Config:
         raise AssertionError
 
-    options = ServeOptions(app_dir=tmp_path, host="127.0.0.1", port=0)
-    return Gateway(Config(), options, never, Logs(LEVELS["error"], "json", Sink()))._front()
+    options = ServeOptions(app_dir=folder, host="127.0.0.1", port=0)
+    return Gateway(config, options, never, Logs(LEVELS["error"], "json", Sink()))._front()
 
 
 async def told(front: QuartTrio) -> dict[str, Any]:
@@ -52,14 +61,14 @@ def served(front: Front) -> set[tuple[str, str]]:
     """Methods and templates, from everything that answers a request."""
     found = {("POST", path) for path in FINDER.exact}
     found |= {("POST", route.path) for route in azure.ROUTES.values()}
-    for name in OPERATIONS if front._async_jobs.jobs else ():
-        found |= {("POST", PREFIX + name), ("GET", f"{PREFIX}{name}/{{id}}")}
     for rule in front.url_map.iter_rules():
         path = re.sub(r"<(?:path:)?(\w+)>", r"{\1}", rule.rule)
         found |= {(method, path) for method in (rule.methods or set()) - IMPLIED}
     for method, shape in UNDERSTOOD:
         if shape.split("/")[0] in OBJECTS:
-            found |= {(method, prefix + shape) for prefix in PREFIXES}
+            found |= {(method, prefix + shape) for prefix in ("/v1/", *PREFIXES)}
+    for name in OPERATIONS if front._async_jobs.jobs else ():
+        found |= {("POST", f"/v1/async/{name}"), ("GET", f"/v1/async/{name}/{{id}}")}
     return found
 
 
@@ -74,6 +83,12 @@ async def test_it_tells_of_every_route_and_of_no_other(front: Front) -> None:
     }
     assert operations == served(front)
     assert ("GET", "/openapi.json") in operations
+
+
+async def test_without_a_store_it_tells_of_no_jobs(tmp_path: Path) -> None:
+    document = await told(composed(Config(logs_store=None), tmp_path))
+
+    assert [path for path in document["paths"] if "/async/" in path] == []
 
 
 async def test_it_is_sound(front: Front) -> None:
@@ -120,7 +135,7 @@ async def test_it_is_made_once_when_it_is_first_asked_for() -> None:
             asked.append(1)
             return iter(())
 
-    app.register_blueprint(openapi_routes(app, Routes()))
+    app.register_blueprint(openapi_routes(app, Routes(), NO_JOBS))
     assert asked == []
 
     first, again = await told(app), await told(app)

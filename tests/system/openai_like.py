@@ -39,6 +39,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "/v1/images/edits": PICTURES,
     "/v1/images/variations": PICTURES,
     "/v1/models": {"object": "list", "data": [{"id": "m", "object": "model"}]},
+    "/openai/models": {"object": "list", "data": [{"id": "m", "object": "model"}]},
     "/v1/files": FILE,
     "/v1/batches": BATCH,
 }
@@ -52,6 +53,8 @@ LAST_EVENTS: dict[str, dict[str, Any]] = {
     "/v1/images/edits": {"type": "image_edit.completed", "b64_json": "aGk="},
 }
 
+STREAMED = {"/v1/chat/completions", "/v1/completions", *LAST_EVENTS}
+
 
 class OpenAILike(Upstream):
     """Plain, or as events where those are asked for."""
@@ -64,7 +67,7 @@ class OpenAILike(Upstream):
             return plain(DOCUMENT)
         if path.endswith("/content"):
             return status(200, b"x", {"content-type": "application/octet-stream"})
-        if _asks_stream(received):
+        if path in STREAMED and _asks_stream(received):
             return _stream(path)
         if path == "/v1/audio/speech":
             return status(200, b"\xff\xfb", {"content-type": "audio/mpeg"})
@@ -77,7 +80,7 @@ def _stream(path: str) -> Behaviour:
     if path == "/v1/completions":
         choice = {"index": 0, "text": "Hello", "finish_reason": "stop"}
         return stream([{"id": "cmpl-1", "object": "text_completion", "choices": [choice]}])
-    last = LAST_EVENTS.get(path, {"type": "done"})
+    last = LAST_EVENTS[path]
     frame = f"event: {last['type']}\ndata: {json.dumps(last)}\n\n".encode()
     head = b"HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n"
     return raw(head % len(frame) + frame, close=False)

@@ -16,6 +16,9 @@ SERVED = {
     "x-bf-list-models-provider": "openai",
 }
 
+NAMING = ("/v1/files", "/v1/batches")
+"""Where there is no provider by default."""
+
 
 @schemathesis.hook
 def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], **kwargs: Any) -> None:
@@ -26,9 +29,19 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], **kwa
         headers["x-bf-api-key"] = f"{provider}-0"
     for named in (headers, case.query or {}):
         named.update({name: SERVED[name] for name in SERVED if _is_word(named.get(name))})
+    headers.pop("x-bf-azure-endpoint", None)
+    parts: Any = case.path_parameters or {}
+    if "path" in parts:
+        parts["path"] = f"{provider}/m"
+    if case.path.startswith(NAMING):
+        case.query = {**(case.query or {}), "provider": "openai"}
     body: Any = case.body
     if isinstance(body, dict) and _is_word(body.get("model")):
         body["model"] = f"{provider}/m"
+    # A job is no stream, and the description can say that in words only.
+    if isinstance(body, dict) and (case.path.startswith("/v1/async") or "x-bf-async" in headers):
+        body.pop("stream", None)
+        body.pop("stream_format", None)
 
 
 def _provider(path: str) -> str:

@@ -71,6 +71,16 @@ async def test_every_operation_keeps_to_its_description(
         "providers": {
             "mock": {"keys": [{"name": "mock-0"}]},
             "openai": openai_provider(upstream.url, prefix="openai", **behaved),
+            "azure": {
+                "keys": [
+                    {
+                        "name": "azure-0",
+                        "value": "az-key",
+                        "azure_key_config": {"endpoint": upstream.url},
+                    }
+                ],
+                **behaved,
+            },
             # The one here that can rank.
             "vllm": {
                 "keys": [

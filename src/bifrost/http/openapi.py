@@ -12,15 +12,22 @@ from quart import Blueprint, Response
 
 from bifrost import __version__
 from bifrost.codecs.json import dumps
-from bifrost.http.async_jobs import NATIVE, OPERATIONS, PREFIX
+from bifrost.integrations.openapi import (
+    OF_CALLS,
+    About,
+    Endpoint,
+    document,
+    object_endpoints,
+    of_route,
+)
 from bifrost.integrations.openapi_shapes import JSON
-from bifrost.integrations.openapi import About, Endpoint, document, object_endpoints, of_route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from quart import Quart
 
+    from bifrost.http.async_jobs import AsyncJobs
     from bifrost.integrations.base import InferenceRoute
 
 __all__ = ["described", "job_endpoints", "openapi_routes", "quart_endpoints"]
@@ -56,42 +63,39 @@ def quart_endpoints(app: Quart) -> Iterator[Endpoint]:
             yield Endpoint(method, path, about)
 
 
-def job_endpoints(routes: Iterable[InferenceRoute]) -> Iterator[Endpoint]:
-    """Handing in and asking for a job, for each of ``routes`` that has such."""
-    for route in routes:
-        name = route.path.removeprefix(NATIVE)
-        if name not in OPERATIONS or not route.path.startswith(NATIVE):
-            continue
-        call = of_route(route).about
-        about = attrs.evolve(call, tag="jobs", answers={JSON: "object"})
-        yield Endpoint(
-            "POST",
-            PREFIX + name,
-            attrs.evolve(about, summary=f"{call.summary}, as a job", status=HTTPStatus.ACCEPTED),
+def job_endpoints(jobs: AsyncJobs) -> Iterator[Endpoint]:
+    """Where jobs are handed in and asked for, if there are any."""
+    for path, route in jobs.by_path().items():
+        of_call = of_route(route).about
+        what = f"{of_call.summary}, as a job"
+        submitted = attrs.evolve(
+            of_call,
+            summary=f"{what}; streams are refused",
+            tag="jobs",
+            status=HTTPStatus.ACCEPTED,
+            answers={JSON: "job"},
+            headers=(*OF_CALLS, "x-bf-async-job-result-ttl"),
         )
-        yield Endpoint(
-            "GET",
-            f"{PREFIX}{name}/{{id}}",
-            attrs.evolve(
-                about,
-                summary=f"{call.summary}: a job's state, or its end",
-                bodies={},
-                other_answers={HTTPStatus.ACCEPTED: "object"},
-                statuses=tuple(sorted({*about.statuses, "404"})),
-            ),
+        polled = About(
+            summary=f"What became of it: {what}",
+            tag="jobs",
+            answers={JSON: "job"},
+            other_answers={HTTPStatus.ACCEPTED: "job"},
+            headers=("x-request-id",),
+            statuses=("400", "404", "500"),
         )
+        yield Endpoint("POST", path, submitted)
+        yield Endpoint("GET", f"{path}/{{id}}", polled)
 
 
-def openapi_routes(app: Quart, routes: Iterable[InferenceRoute], *, has_jobs: bool) -> Blueprint:
-    """The blueprint. It tells of ``routes``, and of what ``app`` has by the time somebody asks first."""
+def openapi_routes(app: Quart, routes: Iterable[InferenceRoute], jobs: AsyncJobs) -> Blueprint:
+    """The blueprint. It tells of ``routes``, of ``jobs``, and of what ``app`` has by the time somebody asks first."""
     blueprint = Blueprint("openapi", __name__)
-    known = tuple(routes)
 
     @functools.cache
     def written() -> bytes:
-        jobs = job_endpoints(known) if has_jobs else ()
-        endpoints = (*map(of_route, known), *jobs, *object_endpoints(), *quart_endpoints(app))
-        return dumps(document(endpoints, __version__))
+        of_calls = (*map(of_route, routes), *object_endpoints(), *job_endpoints(jobs))
+        return dumps(document((*of_calls, *quart_endpoints(app)), __version__))
 
     @blueprint.get(PATH)
     @described(About(summary="This description", tag="operations", is_open=True))

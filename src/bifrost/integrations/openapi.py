@@ -16,7 +16,7 @@ import attrs
 
 from bifrost.errors import GatewayError
 from bifrost.integrations.object_routes import OPERATIONS
-from bifrost.integrations.openapi_shapes import JSON, SCHEMAS, SHAPES, TEXT, Schema, ref
+from bifrost.integrations.openapi_shapes import JSON, SCHEMAS, SHAPES, TEXT, WHOLE, Schema, ref
 from bifrost.integrations.relay_routes import PREFIXES
 from bifrost.schema.call import Operation
 
@@ -29,6 +29,7 @@ __all__ = [
     "ERROR_STATUSES",
     "HEADERS",
     "OF_CALLS",
+    "OF_JOBS",
     "About",
     "Endpoint",
     "Parameter",
@@ -102,6 +103,13 @@ HEADERS: Final = {
         Parameter("x-model-provider", "To whom a request goes that is relayed."),
         Parameter("x-bf-model-provider", "Whose models are listed; `all` is the default."),
         Parameter("x-bf-list-models-provider", "The same."),
+        Parameter(
+            "x-bf-azure-endpoint",
+            "The address of the Azure resource that the caller's own key is of.",
+        ),
+        Parameter("x-bf-async", "Hand the request in as a job.", ONLY_TRUE),
+        Parameter("x-bf-async-id", "Ask for this job; the body is not looked at."),
+        Parameter("x-bf-async-job-result-ttl", "Seconds for which a job's result is kept.", WHOLE),
     )
 }
 """Headers that requests are read for; ``docs/headers.md`` tells of them at length."""
@@ -117,8 +125,12 @@ OF_CALLS: Final = (
     "x-bf-send-back-raw-response",
     "x-bf-passthrough-extra-params",
     "x-bf-strict",
+    "x-bf-azure-endpoint",
 )
 """Those that every call is read for."""
+
+OF_JOBS: Final = ("x-bf-async", "x-bf-async-id", "x-bf-async-job-result-ttl")
+"""Those that an inference route is read for besides."""
 
 SCHEMES: Final[Mapping[str, Schema]] = {
     "virtual_key": {"type": "apiKey", "in": "header", "name": "x-bf-vk"},
@@ -129,7 +141,12 @@ SCHEMES: Final[Mapping[str, Schema]] = {
 }
 """Where a key may be; none is needed."""
 
-PROVIDER = Parameter("provider", "To whom it goes; `openai` by default.")
+NATIVE = "/v1/"
+
+PROVIDER = Parameter(
+    "provider",
+    "To whom it goes: `openai` by default; below `/v1` it has to be named, here or by `x-model-provider`.",
+)
 PAGING = (
     Parameter("after", "Go on behind this one."),
     Parameter("limit", "How many.", {"type": "integer"}),
@@ -168,18 +185,18 @@ def of_route(route: InferenceRoute) -> Endpoint:
         tag=route.integration.name,
         bodies=shape.bodies if default else shape.full_bodies,
         answers=shape.answers,
-        headers=OF_CALLS,
+        headers=(*OF_CALLS, *OF_JOBS),
         statuses=ERROR_STATUSES,
     )
     return Endpoint("POST", route.path, about)
 
 
 def object_endpoints() -> tuple[Endpoint, ...]:
-    """Those of files and batches, below each prefix."""
+    """Those of files and batches, natively and below each prefix."""
     canonical = "/openai/v1/"
     return tuple(
         Endpoint(method, prefix + template.removeprefix(canonical), _of_object(operation))
-        for prefix in PREFIXES
+        for prefix in (NATIVE, *PREFIXES)
         for (method, template), operation in OPERATIONS.items()
     )
 

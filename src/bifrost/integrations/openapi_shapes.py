@@ -16,6 +16,7 @@ from bifrost.catalog import MAX_MODEL
 from bifrost.dialects.openai_operations import CODERS, OBJECTS
 from bifrost.integrations.requirements import MAX_DOCUMENTS
 from bifrost.schema.call import Operation
+from bifrost.schema.job import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -257,6 +258,19 @@ MODEL_ENTRY: Schema = {
     "additionalProperties": True,
 }
 
+JOB: Schema = {
+    "type": "object",
+    "required": ["id", "status", "created_at"],
+    "properties": {
+        "id": TEXT,
+        "status": {"type": "string", "enum": [state.value for state in JobState]},
+        **_all({"type": "string", "format": "date-time"}, "created_at completed_at expires_at"),
+        "status_code": {"type": "integer", "description": "What the call was answered with."},
+        "result": {"description": "What the synchronous route would have answered."},
+        "error": ref("error"),
+    },
+}
+
 _USAGE: Mapping[str, Schema] = {"usage": ANYTHING, "model": ANYTHING}
 _CHOICES = _answer("choices", LIST, id=ANYTHING, object=ANYTHING, created=ANYTHING, **_USAGE)
 _OBJECT = _answer("id", ANYTHING, object=ANYTHING)
@@ -359,7 +373,9 @@ OF_ANSWERS: Mapping[Operation, Schema] = {
     Operation.EMBEDDING: _answer("data", LIST, object=ANYTHING, **_USAGE),
     Operation.RERANK: _answer("results", LIST, **_USAGE),
     Operation.MODERATION: _answer("results", LIST, **_USAGE),
-    Operation.SPEECH: _answer("audio", ANYTHING, **_USAGE),
+    Operation.SPEECH: _answer("audio", ANYTHING, **_USAGE)
+    # The other is a job's that has no result yet: its route answers bytes.
+    | {"required": [], "anyOf": [{"required": ["audio"]}, {"required": ["id", "status"]}]},
     Operation.TRANSCRIPTION: _answer("text", ANYTHING, **_USAGE),
     Operation.TRANSLATION: _answer("text", ANYTHING, **_USAGE),
     Operation.IMAGE: _answer("data", LIST, created=ANYTHING, **_USAGE),
@@ -438,6 +454,7 @@ def _named() -> Iterator[tuple[str, Schema]]:
     yield "bytes", {"description": "What the provider sent, with its content type."}
     yield "model", MODEL_ENTRY
     yield "models", _answer("data", {"type": "array", "items": ref("model")}, object=TEXT)
+    yield "job", JOB
     yield "text", TEXT
     yield "object", {"type": "object", "additionalProperties": True}
 
