@@ -46,6 +46,7 @@ from bifrost.http.inference import Inference
 from bifrost.http.job_calls import JobCalls
 from bifrost.http.listing import Listing
 from bifrost.http.models import model_routes
+from bifrost.http.openapi import openapi_routes
 from bifrost.http.relayed import RelayDoor
 from bifrost.http.responses_socket import ResponsesDoor
 from bifrost.http.server import serve as serve_http
@@ -88,6 +89,9 @@ SNAPSHOT_S = 1.0
 """For a pool, or the store, to show itself to a scrape."""
 
 FINDER = Finder.of((*openai.ROUTES, *native.ROUTES), azure.find_deployment)
+
+DESCRIBED = (*openai.ROUTES, *native.ROUTES, *azure.ROUTES.values())
+"""Every inference route."""
 
 BACKLOG = 4096
 """Connections that may wait to be accepted, as far as the kernel's own bound lets them.
@@ -402,10 +406,11 @@ class Gateway:
         inference = Inference(
             finder=FINDER, doors=self._doors, service=self._service, new_id=_new_id
         )
+        async_jobs = AsyncJobs(finder=FINDER, doors=self._doors, jobs=self._jobs)
         front = Front(
             doors=self._doors,
             inference=inference,
-            async_jobs=AsyncJobs(finder=FINDER, doors=self._doors, jobs=self._jobs),
+            async_jobs=async_jobs,
             responses=ResponsesDoor(FINDER, self._doors, self._service),
             relays=RelayDoor(inference, self._listing(inference.service)),
             meter=HttpMeter(self._metrics),
@@ -415,6 +420,7 @@ class Gateway:
         )
         front.register_blueprint(health_routes(self._doors, self._render_metrics, self._stores()))
         front.register_blueprint(model_routes(self._doors, discovery, _new_id))
+        front.register_blueprint(openapi_routes(front, DESCRIBED, async_jobs))
         return front
 
     def _listing(self, service: Service) -> Listing:

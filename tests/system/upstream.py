@@ -148,7 +148,10 @@ async def _read_request(conn: trio.SocketStream, rest: bytes) -> tuple[Received 
     headers = [(n.lower(), v.strip()) for n, v in (line.split(":", 1) for line in lines[1:])]
     length = int(dict(headers).get("content-length", "0"))
     while len(rest) < length:
-        rest += await conn.receive_some()
+        data = await conn.receive_some()
+        if not data:
+            return None, b""
+        rest += data
     return Received(method, path, headers, bytes(rest[:length])), bytes(rest[length:])
 
 

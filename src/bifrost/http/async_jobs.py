@@ -29,6 +29,7 @@ from bifrost.schema.job import JobRequest, result_ttl_s
 from bifrost.schema.payload import Field
 
 if TYPE_CHECKING:
+    from bifrost.integrations.base import InferenceRoute
     from bifrost.schema.call import Call
     from bifrost.schema.job import Job
 
@@ -110,6 +111,13 @@ class AsyncJobs:
         except GatewayError as error:
             await _refuse(reply, error)
         return True
+
+    def by_path(self) -> dict[str, InferenceRoute]:
+        """Paths that ``serve_path`` takes jobs at, with the routes whose calls these are; none without a store."""
+        if self.jobs is None:
+            return {}
+        found = {PREFIX + name: self.finder.find(NATIVE + name) for name in OPERATIONS}
+        return {path: of_call[0] for path, of_call in found.items() if of_call is not None}
 
     async def _by_path(self, asked: _Asked, jobs: Jobs, name: str, job_id: str) -> None:
         allowed = "GET" if job_id else "POST"

@@ -10,6 +10,8 @@ import trio
 from quart import Blueprint, Response, request
 
 from bifrost.errors import InternalError
+from bifrost.http.openapi import described
+from bifrost.integrations.openapi import About
 
 if TYPE_CHECKING:
     from bifrost.http.doors import Doors
@@ -30,6 +32,28 @@ class StoreHealth:
     """Asks it; whether it answers."""
 
 
+HEALTH = About(
+    summary="Whether the gateway and its stores live",
+    tag="operations",
+    statuses=("503",),
+    is_open=True,
+)
+
+READY = About(
+    summary="Whether it takes requests",
+    tag="operations",
+    other_answers={503: "object"},
+    is_open=True,
+)
+
+METRICS = About(
+    summary="Figures for Prometheus",
+    tag="operations",
+    answers={"text/plain": "text", "application/openmetrics-text": "text"},
+    is_open=True,
+)
+
+
 def health_routes(
     doors: Doors,
     render_metrics: Callable[[str], Awaitable[tuple[bytes, str]]],
@@ -39,6 +63,7 @@ def health_routes(
     routes = Blueprint("health", __name__)
 
     @routes.get("/health")
+    @described(HEALTH)
     async def health() -> dict[str, object]:
         if doors.views.client.disable_db_pings_in_health:
             return {"status": "ok", "components": {"db_pings": "disabled"}}
@@ -47,6 +72,7 @@ def health_routes(
         return {"status": "ok", "components": {"db_pings": "ok"}}
 
     @routes.get("/ready")
+    @described(READY)
     async def ready() -> tuple[dict[str, object], int]:
         told: dict[str, object] = {"status": doors.phase.value}
         # A store that is away is no reason to send calls elsewhere: they are served without it.
@@ -55,6 +81,7 @@ def health_routes(
         return told, 200 if doors.is_ready else 503
 
     @routes.get("/metrics")
+    @described(METRICS)
     async def metrics() -> Response:
         body, content_type = await render_metrics(request.headers.get("accept", ""))
         return Response(body, content_type=content_type)

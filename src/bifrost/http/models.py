@@ -9,8 +9,11 @@ from quart import Blueprint, Response, request
 
 from bifrost.codecs.json import dumps
 from bifrost.errors import BadRequest, ErrorClass, GatewayError, NoUsableKey
+from bifrost.http.openapi import described
 from bifrost.integrations import models as lists
 from bifrost.integrations.azure import PREFIXES
+from bifrost.integrations.openapi import ERROR_STATUSES, OF_CALLS, About, Parameter
+from bifrost.integrations.openapi_shapes import JSON
 from bifrost.schema.call import Call, Operation, Surface, Target
 
 if TYPE_CHECKING:
@@ -25,6 +28,23 @@ OPENAI_PREFIXES = ("/openai/v1", "/openai", "/openai/openai", "/openai/openai/v1
 CHOICE_HEADERS = ("x-bf-model-provider", "x-bf-list-models-provider")
 TIMEOUT_S = 60.0
 
+PROVIDER = Parameter("provider", "Whose models; all providers' by default.")
+PAGE = (
+    Parameter("page_size", "How many; 0 for all.", {"type": "integer", "minimum": 0}),
+    Parameter("page_token", "Go on where the page before ended."),
+)
+
+
+def _about(summary: str, tag: str, schema: str, *query: Parameter) -> About:
+    return About(
+        summary=summary,
+        tag=tag,
+        answers={JSON: schema},
+        headers=(*OF_CALLS, *CHOICE_HEADERS),
+        query=(PROVIDER, *query),
+        statuses=tuple(sorted({*ERROR_STATUSES, "404"})),
+    )
+
 
 def model_routes(doors: Doors, discovery: Discovery, new_id: Callable[[], str]) -> Blueprint:
     """The blueprint."""
@@ -34,12 +54,15 @@ def model_routes(doors: Doors, discovery: Discovery, new_id: Callable[[], str]) 
         call = _call(doors, new_id, surface)
         return _merged(await discovery.list_all(_chosen(doors, of), call))
 
+    @described(_about("Models of all providers", "openai", "models"))
     async def openai_list() -> Response:
         return _json(lists.openai_list(await gather(Surface.OPENAI)))
 
+    @described(_about("Models of Azure's deployments", "openai", "models"))
     async def azure_list(deployment: str) -> Response:  # noqa: ARG001  Azure's lists are the same for each
         return _json(lists.openai_list(await gather(Surface.OPENAI, "azure")))
 
+    @described(_about("One model", "openai", "model"))
     async def openai_one(model: str) -> Response:
         found = lists.find(await gather(Surface.OPENAI), model)
         if found is None:
@@ -47,6 +70,7 @@ def model_routes(doors: Doors, discovery: Discovery, new_id: Callable[[], str]) 
             raise BadRequest(text, status=404, code="model_not_found", type="invalid_request_error")
         return _json(lists.openai_model(found))
 
+    @described(_about("Models of all providers", "native", "models", *PAGE))
     async def native_list() -> Response:
         models = await gather(Surface.NATIVE)
         page = lists.native_page(
@@ -55,6 +79,7 @@ def model_routes(doors: Doors, discovery: Discovery, new_id: Callable[[], str]) 
         extra = {"request_type": Operation.LIST_MODELS.value, "latency": 0, "chunk_index": 0}
         return _json({**page, "extra_fields": extra})
 
+    @described(_about("One model", "native", "model"))
     async def native_one(model: str) -> Response:
         found = next((m for m in await gather(Surface.NATIVE) if m["id"] == model), None)
         if found is None:

@@ -31,7 +31,11 @@ FAMILIES = frozenset(
 
 TEMPLATE = f"{PREFIXES[0]}{{path}}"
 
-ROUTES = {route.path.removeprefix(TEMPLATE): route for route in routes(AZURE, TEMPLATE)}
+ROUTES = {
+    behind: route
+    for route in routes(AZURE, TEMPLATE)
+    if (behind := route.path.removeprefix(TEMPLATE)).split("/")[1] in FAMILIES
+}
 """By what stands behind the deployment."""
 
 

@@ -1,0 +1,327 @@
+"""The OpenAPI 3.1 description of the gateway, put together from its tables of routes. Pure.
+
+An ``Endpoint`` is one method of one path. Those of the inference routes, and of files and batches, are made here from the
+tables that serve them; what else is served brings its ``About`` along (``http.openapi``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from bifrost.errors import GatewayError
+from bifrost.integrations.object_routes import OPERATIONS
+from bifrost.integrations.openapi_shapes import JSON, SCHEMAS, SHAPES, TEXT, WHOLE, Schema, ref
+from bifrost.integrations.relay_routes import PREFIXES
+from bifrost.schema.call import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bifrost.integrations.base import InferenceRoute
+
+__all__ = [
+    "ERROR_STATUSES",
+    "HEADERS",
+    "OF_CALLS",
+    "OF_JOBS",
+    "About",
+    "Endpoint",
+    "Parameter",
+    "document",
+    "object_endpoints",
+    "of_route",
+]
+
+
+@attrs.frozen
+class Parameter:
+    """One header, or one pair of the query. Optional."""
+
+    name: str
+    about: str
+    schema: Schema = attrs.field(factory=lambda: TEXT)
+
+
+@attrs.frozen(kw_only=True)
+class About:
+    """What there is to say of an endpoint besides its method and its path.
+
+    ``bodies`` and ``answers`` are media types with the names of their schemas in ``SCHEMAS``; ``headers`` are names in
+    ``HEADERS``.
+    """
+
+    summary: str
+    tag: str
+    bodies: Mapping[str, str] = attrs.field(factory=dict)
+    answers: Mapping[str, str] = attrs.field(factory=lambda: {JSON: "object"})
+    status: int = HTTPStatus.OK
+    """Of an answer that is none of an error."""
+    other_answers: Mapping[int, str] = attrs.field(factory=dict)
+    """Statuses with the name of the schema of what comes with them, where that is JSON and not the error object."""
+    headers: tuple[str, ...] = ()
+    query: tuple[Parameter, ...] = ()
+    statuses: tuple[str, ...] = ()
+    """Those that the error object comes with."""
+    is_open: bool = False
+    """Whether no key has a meaning there."""
+
+
+@attrs.frozen
+class Endpoint:
+    """``path`` is a template, with names in braces."""
+
+    method: str
+    path: str
+    about: About
+
+
+ONLY_TRUE: Schema = {"type": "string", "enum": ["true"]}
+PATH_ID: Schema = {"type": "string", "pattern": r"^[A-Za-z0-9_-][A-Za-z0-9._~-]*$"}
+HANDLE: Schema = {"type": "string", "maxLength": 256}
+
+HEADERS: Final = {
+    each.name: each
+    for each in (
+        Parameter("x-request-id", "The call's id; else the gateway makes one."),
+        Parameter("traceparent", "The trace that the call belongs to, as W3C writes it."),
+        Parameter("x-bf-api-key-id", "The stored key of this id and no other.", HANDLE),
+        Parameter("x-bf-api-key", "The stored key of this name and no other.", HANDLE),
+        Parameter("x-bf-session-id", "Calls of one session stay on one key.", HANDLE),
+        Parameter("x-bf-session-ttl", "How long they do after the last: `30s`, `5m`, seconds."),
+        Parameter("x-bf-send-back-raw-request", "Show what was sent upstream.", ONLY_TRUE),
+        Parameter("x-bf-send-back-raw-response", "Show what the upstream said.", ONLY_TRUE),
+        Parameter(
+            "x-bf-passthrough-extra-params", "Merge `extra_params` into what is sent.", ONLY_TRUE
+        ),
+        Parameter("x-bf-strict", "Refuse what would be dropped in translation.", ONLY_TRUE),
+        Parameter("x-model-provider", "To whom a request goes that is relayed."),
+        Parameter("x-bf-model-provider", "Whose models are listed; `all` is the default."),
+        Parameter("x-bf-list-models-provider", "The same."),
+        Parameter(
+            "x-bf-azure-endpoint",
+            "The address of the Azure resource that the caller's own key is of.",
+        ),
+        Parameter("x-bf-async", "Hand the request in as a job.", ONLY_TRUE),
+        Parameter("x-bf-async-id", "Ask for this job; the body is not looked at."),
+        Parameter("x-bf-async-job-result-ttl", "Seconds for which a job's result is kept.", WHOLE),
+    )
+}
+"""Headers that requests are read for; ``docs/headers.md`` tells of them at length."""
+
+OF_CALLS: Final = (
+    "x-request-id",
+    "traceparent",
+    "x-bf-api-key-id",
+    "x-bf-api-key",
+    "x-bf-session-id",
+    "x-bf-session-ttl",
+    "x-bf-send-back-raw-request",
+    "x-bf-send-back-raw-response",
+    "x-bf-passthrough-extra-params",
+    "x-bf-strict",
+    "x-bf-azure-endpoint",
+)
+"""Those that every call is read for."""
+
+OF_JOBS: Final = ("x-bf-async", "x-bf-async-id", "x-bf-async-job-result-ttl")
+"""Those that an inference route is read for besides."""
+
+SCHEMES: Final[Mapping[str, Schema]] = {
+    "virtual_key": {"type": "apiKey", "in": "header", "name": "x-bf-vk"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    "x-goog-api-key": {"type": "apiKey", "in": "header", "name": "x-goog-api-key"},
+    "api-key": {"type": "apiKey", "in": "header", "name": "api-key"},
+}
+"""Where a key may be; none is needed."""
+
+NATIVE = "/v1/"
+
+PROVIDER = Parameter(
+    "provider",
+    "To whom it goes: `openai` by default; below `/v1` it has to be named, here or by `x-model-provider`.",
+)
+PAGING = (
+    Parameter("after", "Go on behind this one."),
+    Parameter("limit", "How many.", {"type": "integer"}),
+)
+
+QUERIES: Mapping[Operation, tuple[Parameter, ...]] = {
+    Operation.FILE_LIST: (*PAGING, Parameter("order", "By time."), Parameter("purpose", "Whose.")),
+    Operation.BATCH_LIST: PAGING,
+}
+
+_NEVER_OF_A_CALL = {404, 405, 499}
+"""No such route, no such method, and what only the record sees."""
+
+_NAME = re.compile(r"\{(\w+)\}")
+_NO_WORD = re.compile(r"\W+")
+
+
+def _default_statuses(error: type[GatewayError] = GatewayError) -> set[int]:
+    statuses = {error.default_status}
+    return statuses.union(*map(_default_statuses, error.__subclasses__()))
+
+
+ERROR_STATUSES: Final = (
+    *sorted(map(str, (_default_statuses() | {408, 431}) - _NEVER_OF_A_CALL)),
+    "4XX",
+    "5XX",
+)
+"""What a call may fail with: the gateway's own statuses, and whatever the upstream's was."""
+
+
+def of_route(route: InferenceRoute) -> Endpoint:
+    """An inference route's endpoint."""
+    shape, default = SHAPES[route.operation], route.integration.default_provider
+    about = About(
+        summary=shape.summary,
+        tag=route.integration.name,
+        bodies=shape.bodies if default else shape.full_bodies,
+        answers=shape.answers,
+        headers=(*OF_CALLS, *OF_JOBS),
+        statuses=ERROR_STATUSES,
+    )
+    return Endpoint("POST", route.path, about)
+
+
+def object_endpoints() -> tuple[Endpoint, ...]:
+    """Those of files and batches, natively and below each prefix."""
+    canonical = "/openai/v1/"
+    return tuple(
+        Endpoint(method, prefix + template.removeprefix(canonical), _of_object(operation))
+        for prefix in (NATIVE, *PREFIXES)
+        for (method, template), operation in OPERATIONS.items()
+    )
+
+
+def _of_object(operation: Operation) -> About:
+    shape = SHAPES[operation]
+    return About(
+        summary=shape.summary,
+        tag="objects",
+        bodies=shape.bodies,
+        answers=shape.answers,
+        headers=(*OF_CALLS, "x-model-provider"),
+        query=(PROVIDER, *QUERIES.get(operation, ())),
+        statuses=tuple(sorted({*ERROR_STATUSES, "404", "414"})),
+    )
+
+
+ABOUT = """\
+One door to many providers of language models. What is below `/openai` speaks OpenAI's dialect, with or without `/v1`; what
+is below `/v1` is the same with the provider always named in `model`.
+
+Not described here: every other path below `/openai` is relayed to the provider as it came (`docs/openai-routes.md`), and
+headers with a name of your own choice: `x-bf-eh-…` goes upstream, `x-bf-lh-…` into the log, `x-bf-prom-…` into labels
+(`docs/headers.md`)."""
+
+
+def document(endpoints: Iterable[Endpoint], version: str) -> Schema:
+    """The description of ``endpoints``, an OpenAPI 3.1 object. ``version`` is the gateway's."""
+    paths: dict[str, Schema] = defaultdict(dict)
+    for endpoint in endpoints:
+        item = paths[endpoint.path]
+        item[endpoint.method.lower()] = _operation(endpoint)
+        if names := _NAME.findall(endpoint.path):
+            item["parameters"] = [_in_path(name) for name in names]
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Bifrost",
+            "version": version,
+            "description": ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{}, *({name: []} for name in SCHEMES)],
+        "paths": dict(sorted(paths.items())),
+        "components": _components(),
+    }
+
+
+def _in_path(name: str) -> Schema:
+    schema: Schema = PATH_ID if name == "id" else {"type": "string", "minLength": 1}
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _operation(endpoint: Endpoint) -> Schema:
+    about = endpoint.about
+    told: Schema = {
+        "operationId": _NO_WORD.sub("_", f"{endpoint.method.lower()}{endpoint.path}").strip("_"),
+        "summary": about.summary,
+        "tags": [about.tag],
+        "responses": _responses(about),
+    }
+    parameters = [
+        *({"$ref": f"#/components/parameters/{name}"} for name in about.headers),
+        *(_parameter(each, "query") for each in about.query),
+    ]
+    if parameters:
+        told["parameters"] = parameters
+    if about.bodies:
+        told["requestBody"] = {"required": True, "content": _content(about.bodies)}
+    if about.is_open:
+        told["security"] = []
+    return told
+
+
+def _content(kinds: Mapping[str, str]) -> Schema:
+    return {kind: {"schema": ref(name)} for kind, name in kinds.items()}
+
+
+def _parameter(each: Parameter, where: str) -> Schema:
+    return {"name": each.name, "in": where, "description": each.about, "schema": each.schema}
+
+
+def _responses(about: About) -> Schema:
+    return {
+        str(int(about.status)): _response(about.status, _content(about.answers)),
+        **{
+            str(status): _response(status, _content({JSON: name}))
+            for status, name in about.other_answers.items()
+        },
+        **{status: {"$ref": f"#/components/responses/{status}"} for status in about.statuses},
+    }
+
+
+def _response(status: int, content: Schema) -> Schema:
+    phrase = HTTPStatus(status).phrase
+    return {"description": phrase, "headers": _answer_headers(), "content": content}
+
+
+def _answer_headers(*more: str) -> Schema:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("x-request-id", *more)}
+
+
+def _components() -> Schema:
+    statuses = (*ERROR_STATUSES, "404", "414")
+    return {
+        "schemas": dict(SCHEMAS),
+        "parameters": {name: _parameter(each, "header") for name, each in HEADERS.items()},
+        "headers": {
+            "x-request-id": {"required": True, "schema": TEXT, "description": "The call's id."},
+            "retry-after": {
+                "schema": {"type": "integer", "minimum": 1},
+                "description": "Seconds after which to come back.",
+            },
+        },
+        "responses": {status: _failure(status) for status in sorted(statuses)},
+        "securitySchemes": dict(SCHEMES),
+    }
+
+
+def _failure(status: str) -> Schema:
+    names = {"4XX": "Another mistake of the caller's", "5XX": "Another failure of the upstream's"}
+    more = ("retry-after",) if status in {"429", "503"} else ()
+    return {
+        "description": names.get(status) or HTTPStatus(int(status)).phrase,
+        "headers": _answer_headers(*more),
+        "content": _content({JSON: "error"}),
+    }

@@ -1,0 +1,54 @@
+"""Loaded into the process of schemathesis: where a request names somebody, it is somebody who is there.
+
+Without that, nearly all that is ever asked for is a provider or a key that nobody knows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import schemathesis
+
+SERVED = {
+    "provider": "openai",
+    "x-model-provider": "openai",
+    "x-bf-model-provider": "openai",
+    "x-bf-list-models-provider": "openai",
+}
+
+NAMING = ("/v1/files", "/v1/batches")
+"""Where there is no provider by default."""
+
+
+@schemathesis.hook
+def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], **kwargs: Any) -> None:
+    provider = _provider(case.path)
+    headers: Any = case.headers or {}
+    headers.pop("x-bf-api-key-id", None)
+    if "x-bf-api-key" in headers:
+        headers["x-bf-api-key"] = f"{provider}-0"
+    for named in (headers, case.query or {}):
+        named.update({name: SERVED[name] for name in SERVED if _is_word(named.get(name))})
+    headers.pop("x-bf-azure-endpoint", None)
+    parts: Any = case.path_parameters or {}
+    if "path" in parts:
+        parts["path"] = f"{provider}/m"
+    if case.path.startswith(NAMING):
+        case.query = {**(case.query or {}), "provider": "openai"}
+    body: Any = case.body
+    if isinstance(body, dict) and _is_word(body.get("model")):
+        body["model"] = f"{provider}/m"
+    # A job is no stream, and the description can say that in words only.
+    if isinstance(body, dict) and (case.path.startswith("/v1/async") or "x-bf-async" in headers):
+        body.pop("stream", None)
+        body.pop("stream_format", None)
+
+
+def _provider(path: str) -> str:
+    if path.endswith("/rerank"):
+        return "vllm"
+    return "mock" if path == "/v1/chat/completions" else "openai"
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and value.strip() != ""
