@@ -1,7 +1,7 @@
 """The composition root: builds every room, opens the nurseries in order, and takes the house down again.
 
-Order of opening: log writer, pools, router, front end. They close the other way round, because the nurseries are nested
-in that order. Nobody but ``cli`` imports this module.
+Order of opening: log writer, pools, router, jobs, front end. They close the other way round, because the nurseries are
+nested in that order; the jobs' file last. Nobody but ``cli`` imports this module.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -37,9 +38,11 @@ from bifrost.config_file import read_config
 from bifrost.errors import ConfigurationMissing
 from bifrost.explain import explain
 from bifrost.http.app import Front
+from bifrost.http.async_jobs import AsyncJobs
 from bifrost.http.doors import Doors, Phase, compile_views
-from bifrost.http.health import health_routes
+from bifrost.http.health import StoreHealth, health_routes
 from bifrost.http.inference import Inference
+from bifrost.http.job_calls import JobCalls
 from bifrost.http.listing import Listing
 from bifrost.http.models import model_routes
 from bifrost.http.relayed import RelayDoor
@@ -47,21 +50,24 @@ from bifrost.http.responses_socket import ResponsesDoor
 from bifrost.http.server import serve as serve_http
 from bifrost.http.watch import Limits
 from bifrost.integrations import native, openai
+from bifrost.jobs.room import Jobs, JobWatch
 from bifrost.observe.filter import Observer
 from bifrost.observe.http import HttpMeter
 from bifrost.observe.lines import call_level, call_line
 from bifrost.observe.logs import LEVELS, Logs, Sink
-from bifrost.observe.prometheus import Metrics, custom_labels
+from bifrost.observe.prometheus import JobsView, Metrics, custom_labels
 from bifrost.policy.eligibility import eligible
 from bifrost.providers.table import build_adapter
-from bifrost.service import chain
+from bifrost.service import Service, chain
+from bifrost.store.base import StoreError
+from bifrost.store.sqlite import SqliteFile
+from bifrost.store.sqlite_jobs import SqliteJobStore
 from bifrost.transport.choose import upstream_for
 
 if TYPE_CHECKING:
     from bifrost.config.diff import ConfigDiff
     from bifrost.record import CallRecord
     from bifrost.schema.call import Call, Operation
-    from bifrost.service import Service
 
 __all__ = ["Gateway", "explain", "serve"]
 
@@ -71,7 +77,9 @@ HURRY_S = 5.0
 """For exchanges to end once they have been told to."""
 
 SNAPSHOT_S = 1.0
-"""For a pool to show itself to a scrape."""
+"""For a pool, or the store, to show itself to a scrape."""
+
+ROUTES = {route.path: route for route in (*openai.ROUTES, *native.ROUTES)}
 
 BACKLOG = 4096
 """Connections that may wait to be accepted, as far as the kernel's own bound lets them.
@@ -105,6 +113,9 @@ class Gateway:
     _doors: Doors = attrs.field(init=False)
     _means: Means = attrs.field(init=False)
     _router: Router = attrs.field(init=False)
+    _service: Service = attrs.field(init=False)
+    _file: SqliteFile | None = attrs.field(default=None, init=False)
+    _jobs: Jobs | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._metrics = Metrics.of(
@@ -115,14 +126,38 @@ class Gateway:
         self._doors = Doors(compile_views(self.config))
         self._means = Means(self._pools, self.config.client, self._rng, time.time)
         self._router = Router(self._means, on_defect=self._note_defect)
+        observer = Observer(
+            readers=self._readers(),
+            on_shed=self._metrics.shed,
+            on_defect=self._note_front_defect,
+        )
+        self._service = chain((observer.around,), self._router.dispatch)
+        if self.config.logs_store is not None:
+            path = self.config.logs_store.path
+            self._file = SqliteFile(
+                self.options.app_dir / "logs.db" if path is None else Path(path),
+                on_turn=self._note_store,
+            )
+            self._jobs = self._job_room(self._file)
 
     async def run(self, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until stopped by a signal, then drain. Gives its URL once it takes requests."""
+        try:
+            await self._live(task_status)
+        finally:
+            if self._file is not None:
+                await self._file.aclose()  # noqa: ASYNC102  shields itself, for a bounded time
+        self.logs.info("stopped")
+
+    async def _live(self, task_status: trio.TaskStatus[str]) -> None:
         async with trio.open_nursery() as pools:
             for settings in self.config.providers.values():
                 self._start_pool(settings, pools)
             async with trio.open_nursery() as core:
                 await core.start(self._router.run)
+                if self._jobs is not None:
+                    # Opening the file takes its time, and only those who hand in a job have to wait for it.
+                    core.start_soon(self._jobs.run)
                 await core.start(self._signals, pools)
                 url = await core.start(self._serve_http)
                 self._doors.phase = Phase.READY
@@ -134,7 +169,6 @@ class Gateway:
             pools.cancel_scope.cancel()
         for pool in self._pools.values():
             pool.generation.upstream.retire()
-        self.logs.info("stopped")
 
     # Pools
 
@@ -222,6 +256,8 @@ class Gateway:
         self.config = fresh
         self._doors.views = compile_views(fresh)
         self._means.client = fresh.client
+        if self._jobs is not None:
+            self._jobs.reconfigure(fresh.client)
         for name in change.removed:
             if name in self._pools:
                 nursery.start_soon(self._end_pool, name)
@@ -249,18 +285,62 @@ class Gateway:
         self._doors.phase = Phase.DRAINING
         grace_s = self.config.client.drain_timeout_s
         self.logs.info("draining", inflight=self._router.inflight, grace_s=grace_s)
+        if self._jobs is not None:
+            self._jobs.close()
         self._router.close()
         async with trio.open_nursery() as nursery:
             for pool in tuple(self._pools.values()):
                 nursery.start_soon(pool.ask_drain)
             nursery.start_soon(self._on_hurry, nursery.cancel_scope)
             with trio.move_on_after(grace_s):
-                await self._router.wait_idle()
+                await self._wait_idle()
             nursery.cancel_scope.cancel()
+        if self._jobs is not None:
+            # Before their calls are: so they fail with what became of the job.
+            self._jobs.hurry()
         self._router.hurry()
         with trio.move_on_after(HURRY_S):
-            await self._router.wait_idle()
+            await self._wait_idle()
             await self._served.wait()
+
+    async def _wait_idle(self) -> None:
+        await self._router.wait_idle()
+        if self._jobs is not None:
+            await self._jobs.wait_idle()
+
+    # Asynchronous jobs
+
+    def _job_room(self, file: SqliteFile) -> Jobs:
+        calls = JobCalls(routes=ROUTES, doors=self._doors, service=self._service)
+        watch = JobWatch(
+            on_defect=self._note_job_defect,
+            on_trouble=lambda doing, _: self._metrics.store_failed(doing),
+            on_lost=self._note_lost_job,
+        )
+        return Jobs(
+            store=SqliteJobStore(file),
+            work=calls.run,
+            client=self.config.client,
+            watch=watch,
+            wall=time.time,
+            new_id=_new_id,
+        )
+
+    async def _show_jobs(self) -> JobsView | None:
+        if self._jobs is None or self._file is None:
+            return None
+        counts = None
+        with trio.move_on_after(SNAPSHOT_S), suppress(StoreError):
+            counts = await self._jobs.store.counts()
+        return JobsView(
+            running=self._jobs.running, counts=counts, is_store_up=self._file.trouble is None
+        )
+
+    def _stores(self) -> tuple[StoreHealth, ...]:
+        file = self._file
+        if file is None:
+            return ()
+        return (StoreHealth(name="log", is_away=lambda: file.trouble is not None, ping=file.ping),)
 
     # The front
 
@@ -285,25 +365,21 @@ class Gateway:
 
     def _front(self) -> Front:
         discovery = Discovery(self._pools, self._rng, time.time)
-        observer = Observer(
-            readers=self._readers(),
-            on_shed=self._metrics.shed,
-            on_defect=self._note_front_defect,
+        inference = Inference(
+            routes=ROUTES, doors=self._doors, service=self._service, new_id=_new_id
         )
-        routes = {route.path: route for route in (*openai.ROUTES, *native.ROUTES)}
-        service = chain((observer.around,), self._router.dispatch)
-        inference = Inference(routes=routes, doors=self._doors, service=service, new_id=_new_id)
         front = Front(
             doors=self._doors,
             inference=inference,
-            responses=ResponsesDoor(routes, self._doors, service),
+            responses=ResponsesDoor(ROUTES, self._doors, self._service),
+            async_jobs=AsyncJobs(routes=ROUTES, doors=self._doors, jobs=self._jobs),
             relays=RelayDoor(inference, self._listing(inference.service)),
             meter=HttpMeter(self._metrics),
             new_id=_new_id,
             log=lambda level, fields: self.logs.line(level, "request completed", fields),
             on_defect=self._note_front_defect,
         )
-        front.register_blueprint(health_routes(self._doors, self._render_metrics))
+        front.register_blueprint(health_routes(self._doors, self._render_metrics, self._stores()))
         front.register_blueprint(model_routes(self._doors, discovery, _new_id))
         return front
 
@@ -334,7 +410,7 @@ class Gateway:
             # A pool that keeps crashing is left out: the others must still be seen.
             with trio.move_on_after(SNAPSHOT_S), suppress(ActorDied):
                 views.append(await pool.ask_snapshot())
-        return self._metrics.render(views, accept)
+        return self._metrics.render(views, accept, await self._show_jobs())
 
     # Defects: told in the log, never to a caller
 
@@ -343,6 +419,18 @@ class Gateway:
 
     def _note_defect(self, error: BaseException, call: Call) -> None:
         self.logs.error("defect", request_id=call.id, reason=_defect(error))
+
+    def _note_job_defect(self, error: Exception, request_id: str) -> None:
+        self.logs.error("defect", request_id=request_id, reason=_defect(error))
+
+    def _note_lost_job(self, job_id: str) -> None:
+        self.logs.error("job not written", job_id=job_id)
+
+    def _note_store(self, trouble: StoreError | None) -> None:
+        if trouble is None:
+            self.logs.info("store is back", store="logs")
+        else:
+            self.logs.warning("store is away", store="logs", reason=str(trouble))
 
     def _note_front_defect(self, error: BaseException) -> None:
         self.logs.error("defect", reason=_defect(error))

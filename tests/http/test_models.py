@@ -16,6 +16,7 @@ from bifrost.actors.discovery import Discovery
 from bifrost.codecs.json import dumps
 from bifrost.config.settings import ClientSettings, Config, ProviderSettings
 from bifrost.http.app import Front
+from bifrost.http.async_jobs import AsyncJobs
 from bifrost.http.doors import Doors, compile_views
 from bifrost.http.inference import Inference
 from bifrost.http.listing import Listing
@@ -84,6 +85,7 @@ async def door(*providers: tuple[ProviderSettings, Answer], **client: Any) -> As
             doors=doors,
             responses=ResponsesDoor({}, doors, within.router.dispatch),
             inference=inference,
+            async_jobs=AsyncJobs(routes={}, doors=doors, jobs=None),
             relays=RelayDoor(inference, listing),
             meter=HttpMeter(Metrics.of(config.client, inflight=lambda: 0)),
             new_id=new_id,

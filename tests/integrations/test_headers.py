@@ -310,6 +310,14 @@ def test_missing_required_headers_are_named() -> None:
     assert caught.value.status == 400
 
 
+def test_rules_without_what_is_required() -> None:
+    strict = HeaderRules.of(ClientSettings(required_headers=("x-run",), allow_direct_keys=True))
+    free = HeaderRules.of(ClientSettings(allow_direct_keys=True))
+
+    assert strict.without_required() == free
+    assert free.without_required() is free
+
+
 def test_a_required_header_may_have_any_value() -> None:
     client = ClientSettings(required_headers=("X-Tenant",))
 

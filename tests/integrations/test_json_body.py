@@ -399,3 +399,12 @@ def test_a_damaged_request_becomes_a_call_or_a_refusal(
         assert 400 <= call.status < 500
     else:
         assert call.target.model
+
+
+def test_objects_that_live_with_the_provider_are_noted() -> None:
+    file = {"type": "file", "file": {"file_id": "file-abc"}}
+    told = parse(body(messages=[{"role": "user", "content": [file]}]))
+    quoted = parse(body(messages=[{"role": "user", "content": 'say "file_id": "file-abc"'}]))
+
+    assert told.ids == ("file-abc",)
+    assert quoted.ids == ()

@@ -455,6 +455,48 @@ async def test_a_claim_that_a_drain_overtakes_is_given_back(autojump_clock: Mock
     assert house.work.began == []
 
 
+async def test_a_job_that_found_the_door_closed_is_left_for_the_next_start(
+    autojump_clock: MockClock,
+) -> None:
+    house = House(work=Work(takes_s=1.0, ends={b"{}": ShuttingDown("gateway is shutting down")}))
+    async with house.life() as jobs:
+        await jobs.submit(request())
+        await trio.testing.wait_all_tasks_blocked()
+        jobs.close()
+        await jobs.wait_idle()
+
+    assert house.states() == {"pending": 1}
+    assert house.lost == []
+    house.work.ends.clear()
+    async with house.life():
+        await trio.sleep(2)
+    assert house.states() == {"completed": 1}
+
+
+async def test_a_closed_door_in_the_middle_of_its_life_is_a_failure(
+    autojump_clock: MockClock,
+) -> None:
+    house = House(work=Work(ends={b"{}": ShuttingDown("no")}))
+    async with house.life() as jobs:
+        job = await jobs.submit(request())
+
+        assert error_of(await ended(jobs, job)) == (503, "no")
+
+
+async def test_who_comes_before_the_store_was_asked_waits(autojump_clock: MockClock) -> None:
+    house = House()
+    jobs = house.room()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(jobs.submit, request())
+        await trio.sleep(1)
+        assert house.database.calls == []
+        nursery.start_soon(jobs.run)
+        await trio.sleep(12)
+        nursery.cancel_scope.cancel()
+
+    assert house.states() == {"completed": 1}
+
+
 # A store that fails
 
 

@@ -86,6 +86,22 @@ async def test_no_more_is_read_than_a_job_may_have() -> None:
         await ended(BEGAN, Chunk(b"x" * MIB), Chunk(b"x"))
 
 
+async def test_bytes_keep_their_content_type() -> None:
+    began = attrs.evolve(BEGAN, status=201, content_type="audio/mpeg", length=4)
+
+    result = await ended(began, Chunk(b"\xff\xfb"), Chunk(b"ab"), Finished())
+
+    assert result == JobResult(status=201, body=b"\xff\xfbab", content_type="audio/mpeg")
+
+
+async def test_bytes_that_break_off_are_a_failure() -> None:
+    began = attrs.evolve(BEGAN, content_type="audio/mpeg")
+
+    result = await ended(began, Chunk(b"\xff"), Failed(UpstreamError("cut")))
+
+    assert (result.status, result.is_error, result.content_type) == (502, True, "application/json")
+
+
 async def test_a_closed_door_is_the_caller_s_to_see() -> None:
     script = Script(CALL, deque(), is_closed=True)
 

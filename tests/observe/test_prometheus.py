@@ -11,8 +11,9 @@ from bifrost.config.settings import ClientSettings
 from bifrost.errors import ErrorClass
 from bifrost.observe import prometheus
 from bifrost.observe.http import HttpMeter
-from bifrost.observe.prometheus import BASE, Metrics, custom_labels
+from bifrost.observe.prometheus import BASE, JobsView, Metrics, custom_labels
 from bifrost.record import AttemptRecord, CallRecord, HopRecord, Outcome, Usage
+from bifrost.store.base import JobCounts
 
 
 def record(**more: Any) -> CallRecord:
@@ -141,6 +142,21 @@ def test_a_pool_that_is_gone_is_not_shown(metrics: Metrics) -> None:
     text, _ = metrics.render([], "")
 
     assert b'provider="openai"' not in text
+
+
+def test_jobs_as_they_are_and_no_old_figures(metrics: Metrics) -> None:
+    counts = JobCounts(open_jobs=3, stored_bytes=40)
+    shown, _ = metrics.render([], "", JobsView(running=2, counts=counts, is_store_up=True))
+    away, _ = metrics.render([], "", JobsView(running=1, counts=None, is_store_up=False))
+    metrics.store_failed("claim")
+
+    assert b'bifrost_store_up{store="logs"} 1.0' in shown
+    assert b'bifrost_async_jobs_running{store="logs"} 2.0' in shown
+    assert b'bifrost_async_jobs_open{store="logs"} 3.0' in shown
+    assert b'bifrost_async_jobs_stored_bytes{store="logs"} 40.0' in shown
+    assert b'bifrost_store_up{store="logs"} 0.0' in away
+    assert b"bifrost_async_jobs_open{" not in away
+    assert value(metrics, "bifrost_store_failures_total", store="logs", operation="claim") == 1
 
 
 def test_a_stream_of_one_event_has_no_gap(metrics: Metrics) -> None:

@@ -60,6 +60,25 @@ async def test_a_change_is_there_for_the_next_and_after_opening_anew(file: Sqlit
     assert await file.look(values) == ["a"]
 
 
+async def test_whoever_watches_is_told_when_it_goes_and_when_it_is_back(tmp_path: Path) -> None:
+    told: list[str | None] = []
+    path = tmp_path / "inner" / "logs.db"
+    path.parent.touch()
+    file = SqliteFile(path, on_turn=lambda why: told.append(None if why is None else str(why)))
+
+    troubles = [file.trouble]
+    answers = [await file.ping(), await file.ping()]
+    troubles.append(file.trouble)
+    path.parent.unlink()
+    answers.append(await file.ping())
+    troubles.append(file.trouble)
+
+    assert answers == [False, False, True]
+    assert [type(trouble) for trouble in troubles] == [type(None), StoreAway, type(None)]
+    assert told == ["the store's file: File exists", None]
+    await file.aclose()
+
+
 async def test_work_that_fails_changes_nothing(file: SqliteFile) -> None:
     with pytest.raises(RuntimeError, match="on purpose"):
         await file.change(insert_and_fail)

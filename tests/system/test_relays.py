@@ -422,3 +422,18 @@ async def test_files_and_batches_natively_name_their_provider(
     assert other.status_code == 404
     [line] = await gateway.wait_for("request completed", route="/v1/files/{id}", status=200)
     assert line["provider"] == "openai"
+
+
+async def test_a_response_goes_on_with_the_key_that_has_the_one_before(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    answers = [{"id": f"resp_{n}", "object": "response", "output": []} for n in range(1, 9)]
+    upstream.scripts["m"] = [plain(answer) for answer in answers]
+    async with httpx.AsyncClient(base_url=gateway.url) as client:
+        before = None
+        for _ in answers:
+            asked = {"model": "m", "input": "x", "previous_response_id": before}
+            before = (await client.post("/openai/v1/responses", json=asked)).json()["id"]
+
+    assert before == "resp_8"
+    assert len({r.header("authorization") for r in upstream.requests}) == 1

@@ -136,13 +136,13 @@ async def test_large_bodies_and_bombs_are_refused(gateway: Gateway) -> None:
 
 async def test_unknown_routes_and_methods_are_json(gateway: Gateway) -> None:
     async with httpx.AsyncClient(base_url=gateway.url) as client:
-        missing = await client.post("/openai/v1/nothing", json={})
+        missing = await client.post("/openai/v1/v2/nothing", json={})
         missing_get = await client.get("/v1/nothing")
-        wrong = await client.get(CHAT)
+        wrong = await client.get("/openai/v1/embeddings")
         wrong_list = await client.post("/openai/v1/models", json={})
 
     assert missing.status_code == missing_get.status_code == 404
-    assert told(missing)["message"] == "Route not found: /openai/v1/nothing"
+    assert told(missing)["message"] == "Route not found: /openai/v1/v2/nothing"
     assert told(missing_get)["message"] == "Route not found: /v1/nothing"
     assert wrong.status_code == wrong_list.status_code == 405
     assert "POST" in wrong.headers["allow"]

@@ -13,13 +13,15 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 
 from bifrost.errors import BadRequest, GatewayError, InternalError, MethodNotAllowed, RouteNotFound
+from bifrost.http.async_jobs import PREFIX as ASYNC_PREFIX
 from bifrost.http.cors import SECURITY_HEADERS
 from bifrost.http.reply import CutShort, HeaderLines, Reply
+from bifrost.integrations.async_wish import asks_async
 from bifrost.integrations.envelope import error_body, error_headers
 from bifrost.integrations.headers import request_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from hypercorn.typing import (
         ASGIReceiveCallable,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
         WebsocketScope,
     )
 
+    from bifrost.http.async_jobs import AsyncJobs
     from bifrost.http.doors import Doors
     from bifrost.http.inference import Inference
     from bifrost.http.relayed import RelayDoor
@@ -60,6 +63,7 @@ class Front(QuartTrio):
         doors: Doors,
         inference: Inference,
         responses: ResponsesDoor,
+        async_jobs: AsyncJobs,
         relays: RelayDoor,
         meter: HttpMeter,
         new_id: Callable[[], str],
@@ -70,6 +74,7 @@ class Front(QuartTrio):
         self._doors = doors
         self._inference = inference
         self._responses = responses
+        self._async_jobs = async_jobs
         self._relays = relays
         self._meter = meter
         self._new_id = new_id
@@ -93,9 +98,10 @@ class Front(QuartTrio):
             await super().__call__(scope, receive, send)
             return
         began_s = trio.current_time()
-        reply = self._reply(scope, send)
+        sent = _first_values(scope)
+        reply = self._reply(scope, send, sent)
         try:
-            await self._serve(scope, receive, reply)
+            await self._serve(scope, receive, reply, sent)
         except Exception as defect:  # noqa: BLE001  the request's root: a defect is told, not let out
             self._on_defect(defect)
             reply.template = "_defect"
@@ -136,7 +142,7 @@ class Front(QuartTrio):
     ) -> None:
         """Answer a request to upgrade. It is over, for meter and log, once it is accepted: its responses are calls of their own."""
         began_s = trio.current_time()
-        reply = self._reply(scope, partial(_refusing, send))
+        reply = self._reply(scope, partial(_refusing, send), _first_values(scope))
         talk: Talk | None = None
         try:
             await receive()
@@ -157,7 +163,13 @@ class Front(QuartTrio):
         reply.status = 101
         return talk
 
-    async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply) -> None:
+    async def _serve(
+        self,
+        scope: HTTPScope,
+        receive: ASGIReceiveCallable,
+        reply: Reply,
+        sent: Mapping[bytes, bytes],
+    ) -> None:
         """Answer, and leave the route's template in ``reply``."""
         path, method = scope["path"], scope["method"]
         if method == "OPTIONS":
@@ -167,20 +179,32 @@ class Front(QuartTrio):
         route = self._inference.routes.get(path)
         if route is not None and method == "POST":
             reply.template = path
-            await self._inference.serve(route, scope, receive, reply)
+            door = self._async_jobs if asks_async(sent) else self._inference
+            await door.serve(route, scope, receive, reply)
         elif self._relays.may_be_for(path) and not _is_of_models(method, path):
             if not await self._relays.serve(scope, receive, reply):
                 await self._through_quart(scope, receive, reply)
         elif route is None:
-            await self._through_quart(scope, receive, reply)
+            await self._serve_other(scope, receive, reply)
         else:
             reply.template = path
             reply.always.append((b"allow", b"POST, OPTIONS"))
             await _refuse(reply, MethodNotAllowed(f"Method not allowed: {path}"))
 
-    def _reply(self, scope: HTTPScope | WebsocketScope, send: ASGISendCallable) -> Reply:
-        # Of a repeated header the first counts.
-        sent = dict(reversed([*scope["headers"]]))
+    async def _serve_other(
+        self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply
+    ) -> None:
+        is_async = scope["path"].startswith(ASYNC_PREFIX)
+        if is_async and await self._async_jobs.serve_path(scope, receive, reply):
+            return
+        await self._through_quart(scope, receive, reply)
+
+    def _reply(
+        self,
+        scope: HTTPScope | WebsocketScope,
+        send: ASGISendCallable,
+        sent: Mapping[bytes, bytes],
+    ) -> Reply:
         call_id = request_id(sent.get(b"x-request-id"), self._new_id)
         always: HeaderLines = [(b"x-request-id", call_id.encode("latin-1")), *SECURITY_HEADERS]
         if scope["scheme"] in {"https", "wss"} or sent.get(b"x-forwarded-proto") == b"https":
@@ -235,6 +259,11 @@ async def _told_http_error(error: HTTPException) -> Response:
         answer.headers["allow"] = ", ".join(sorted(error.valid_methods or ()))
         return answer
     return await _told(BadRequest(error.name, status=error.code or 400))
+
+
+def _first_values(scope: HTTPScope | WebsocketScope) -> Mapping[bytes, bytes]:
+    """Of a repeated header the first counts."""
+    return dict(reversed([*scope["headers"]]))
 
 
 async def _refusing(send: ASGISendCallable, message: ASGISendEvent) -> None:

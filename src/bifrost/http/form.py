@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, assert_never
 
@@ -25,10 +26,20 @@ if TYPE_CHECKING:
 
     from bifrost.integrations.headers import HeaderLines
 
-__all__ = ["MAX_FIELD_BYTES", "reading_form"]
+__all__ = ["MAX_FIELD_BYTES", "is_form", "new_boundary", "reading_form"]
 
 MAX_FIELD_BYTES = 1024 * 1024
 """Of all fields of a form together, and of the names of its files: what is kept in memory."""
+
+
+def is_form(headers: HeaderLines) -> bool:
+    """Whether the body says that it is one."""
+    return _content_type(headers).lower().lstrip().startswith(b"multipart/form-data")
+
+
+def new_boundary() -> bytes:
+    """For a form to be written anew with: one that no file can foresee."""
+    return b"bifrost-" + os.urandom(24).hex().encode()
 
 
 @asynccontextmanager

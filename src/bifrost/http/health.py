@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+import attrs
+import trio
 from quart import Blueprint, Response, request
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+from bifrost.errors import InternalError
 
+if TYPE_CHECKING:
     from bifrost.http.doors import Doors
 
-__all__ = ["health_routes"]
+__all__ = ["StoreHealth", "health_routes"]
+
+PING_S = 10.0
+
+
+@attrs.frozen(kw_only=True)
+class StoreHealth:
+    """How a store fares. ``name`` is as it is told: "log"."""
+
+    name: str
+    is_away: Callable[[], bool]
+    """Whether it failed when it was used last."""
+    ping: Callable[[], Awaitable[bool]]
+    """Asks it; whether it answers."""
 
 
 def health_routes(
-    doors: Doors, render_metrics: Callable[[str], Awaitable[tuple[bytes, str]]]
+    doors: Doors,
+    render_metrics: Callable[[str], Awaitable[tuple[bytes, str]]],
+    stores: tuple[StoreHealth, ...] = (),
 ) -> Blueprint:
     """The blueprint. ``render_metrics`` takes an ``Accept`` value and gives a body and its content type."""
     routes = Blueprint("health", __name__)
 
     @routes.get("/health")
     async def health() -> dict[str, object]:
-        # No store is configured in this build, so there is none to ping and none that could be away.
-        pings = "disabled" if doors.views.client.disable_db_pings_in_health else "ok"
-        return {"status": "ok", "components": {"db_pings": pings}}
+        if doors.views.client.disable_db_pings_in_health:
+            return {"status": "ok", "components": {"db_pings": "disabled"}}
+        for store in stores:
+            await _ping(store)
+        return {"status": "ok", "components": {"db_pings": "ok"}}
 
     @routes.get("/ready")
     async def ready() -> tuple[dict[str, object], int]:
-        return {"status": doors.phase.value}, 200 if doors.is_ready else 503
+        told: dict[str, object] = {"status": doors.phase.value}
+        # A store that is away is no reason to send calls elsewhere: they are served without it.
+        if away := {store.name: "not available" for store in stores if store.is_away()}:
+            told["stores"] = away
+        return told, 200 if doors.is_ready else 503
 
     @routes.get("/metrics")
     async def metrics() -> Response:
@@ -36,3 +60,11 @@ def health_routes(
         return Response(body, content_type=content_type)
 
     return routes
+
+
+async def _ping(store: StoreHealth) -> None:
+    is_there = False
+    with trio.move_on_after(PING_S):
+        is_there = await store.ping()
+    if not is_there:
+        raise InternalError(f"{store.name} store not available", status=503)

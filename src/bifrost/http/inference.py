@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
@@ -12,7 +12,7 @@ import trio
 from bifrost.errors import GatewayError
 from bifrost.http.body import CallerGone, read_body
 from bifrost.http.doors import Doors
-from bifrost.http.form import reading_form
+from bifrost.http.form import is_form, new_boundary, reading_form
 from bifrost.http.lane import BODY, GONE
 from bifrost.http.relay import Relay
 from bifrost.integrations.base import InferenceRoute, Request, unpack
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call
     from bifrost.schema.payload import Form
 
-__all__ = ["JSON_TYPE", "MIB", "Inference", "new_boundary"]
+__all__ = ["JSON_TYPE", "MIB", "Inference", "while_there"]
 
 MIB = 1024 * 1024
 
@@ -148,15 +148,8 @@ class Inference:
             with trio.CancelScope(shield=True):
                 await self._exchange(call, reply, views)
             return
-        gone: Any = scope["extensions"].get(GONE)
-        if gone is not None:
-            with gone():
-                await self._exchange(call, reply, views)
-            return
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
-            await self._exchange(call, reply, views)
-            nursery.cancel_scope.cancel()
+        work = partial(self._exchange, call, reply, views)
+        await while_there(scope, receive, work)
 
     async def _exchange(self, call: Call, reply: Reply, views: Views) -> None:
         try:
@@ -184,19 +177,23 @@ class Inference:
         await reply.whole(failure.error.status, lines, body)
 
 
-def is_form(headers: RequestLines) -> bool:
-    """Whether the body says that it is one."""
-    kind = _first(headers, b"content-type") or b""
-    return kind.lower().lstrip().startswith(b"multipart/form-data")
-
-
-def new_boundary() -> bytes:
-    """One that no file can foresee."""
-    return b"bifrost-" + os.urandom(24).hex().encode()
-
-
 def _first(headers: tuple[tuple[bytes, bytes], ...], wanted: bytes) -> bytes | None:
     return next((value for name, value in headers if name == wanted), None)
+
+
+async def while_there(
+    scope: HTTPScope, receive: ASGIReceiveCallable, work: Callable[[], Awaitable[None]]
+) -> None:
+    """Do ``work`` for as long as the caller is there."""
+    gone: Any = scope["extensions"].get(GONE)
+    if gone is not None:
+        with gone():
+            await work()
+        return
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
+        await work()
+        nursery.cancel_scope.cancel()
 
 
 async def _until_gone(receive: ASGIReceiveCallable, scope: trio.CancelScope) -> None:

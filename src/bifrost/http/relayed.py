@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
@@ -11,10 +12,11 @@ import trio
 from bifrost.codecs.multipart import encode_form, form_content_type
 from bifrost.errors import GatewayError
 from bifrost.http.body import CallerGone
-from bifrost.http.form import reading_form
-from bifrost.http.inference import JSON_TYPE, MIB, Inference, new_boundary
+from bifrost.http.form import new_boundary, reading_form
+from bifrost.http.inference import JSON_TYPE, MIB, Inference, while_there
 from bifrost.http.listing import Listing
 from bifrost.http.spool import spooled
+from bifrost.integrations.async_wish import NOT_FOR_FILES, NOT_HERE, refuse_async
 from bifrost.integrations.object_routes import operation_of
 from bifrost.integrations.paths import safe_path
 from bifrost.integrations.relay import BodyKind, RelayRequest, body_kind, relay_request
@@ -40,6 +42,9 @@ BELOW_NATIVE = tuple(f"{path}/" for path in NATIVE)
 
 JSON_BYTES = 64 * 1024 * 1024
 """Of a JSON body to be relayed, which is read in full; the gateway's own bound may be lower."""
+
+WITH_FILES = frozenset({"files", "batches", "containers"})
+"""Families that are refused as jobs by name."""
 
 
 @attrs.define(eq=False)
@@ -92,15 +97,18 @@ class RelayDoor:
         views: Views,
     ) -> None:
         headers: HeaderLines = tuple(scope["headers"])
+        refuse_async(headers, NOT_FOR_FILES if route.family in WITH_FILES else NOT_HERE)
         kind = body_kind(next((v for n, v in headers if n == b"content-type"), None))
         async with _received(kind, headers, receive, reply, views) as body:
             call = _call(route, surface, scope, headers, body, reply, views)
             if call.relay is not None and self.listing.spans_keys(call):
-                reply.is_accounted = True
-                page = await self.listing.page(call, call.relay)
-                await reply.whole(200, [JSON_TYPE], page)
+                await while_there(scope, receive, partial(self._list, call, call.relay, reply))
             else:
                 await self.inference.answer(call, scope, receive, reply, views)
+
+    async def _list(self, call: Call, relay: Relay, reply: Reply) -> None:
+        reply.is_accounted = True
+        await reply.whole(200, [JSON_TYPE], await self.listing.page(call, relay))
 
 
 @attrs.frozen(kw_only=True)

@@ -56,6 +56,7 @@ MAX_KEY = 16384
 """Characters of a caller's key; Google's and Amazon's are the long ones."""
 
 EMPTY: Mapping[str, str] = MappingProxyType({})
+EMPTY_REQUIRED: Mapping[bytes, str] = MappingProxyType({})
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _TRACEPARENT = re.compile(
@@ -122,6 +123,10 @@ class HeaderRules:
             labels=_labels(client.prometheus_labels),
             interesting=logged | {*CREDENTIALS, b"user-agent", b"traceparent"},
         )
+
+    def without_required(self) -> HeaderRules:
+        """The same rules for whoever makes no call, or whose call was let in before."""
+        return attrs.evolve(self, required=EMPTY_REQUIRED) if self.required else self
 
     def read(self, headers: HeaderLines, remote_addr: str) -> Caller:
         """What ``headers`` (names in lower case) say.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bifrost.codecs.json import InvalidJSON, split_object
 from bifrost.errors import BadRequest
+from bifrost.integrations.object_ids import request_ids
 from bifrost.integrations.requirements import ABSENT, REQUIREMENTS, Members, small
 from bifrost.integrations.targets import check_model, fallbacks_of, target_of
 from bifrost.schema.call import Call, Operation, Surface
@@ -20,6 +21,16 @@ __all__ = ["parse_json"]
 
 DEFAULT_MODELS = {Operation.MODERATION: "omni-moderation-latest"}
 """What OpenAI takes where none is named, for the operations whose SDK method asks for none."""
+
+OBJECT_SIGNS = (
+    b'"previous_response_id"',
+    b'"conversation"',
+    b'"file_id"',
+    b'"file_ids"',
+    b'"vector_store_ids"',
+    b'"container"',
+)
+"""Members that name a response, a conversation, files or stores."""
 
 
 def parse_json(request: Request, catalog: Catalog, rules: HeaderRules) -> Call:
@@ -48,7 +59,13 @@ def parse_json(request: Request, catalog: Catalog, rules: HeaderRules) -> Call:
         received_s=request.received_s,
         max_output_tokens=_limit(members, needs.limits),
         asks_usage=_asks_usage(members),
+        ids=request_ids((), json=request.body) if _names_objects(request.body) else (),
     )
+
+
+def _names_objects(body: bytes) -> bool:
+    """Whether something is named that lives with a provider. A search is cheap; in texts the quotes are escaped."""
+    return any(sign in body for sign in OBJECT_SIGNS)
 
 
 def _members(request: Request) -> Members:

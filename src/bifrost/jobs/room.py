@@ -71,8 +71,8 @@ class JobWatch:
 class Jobs:
     """Takes, runs and shows jobs. ``run`` is its whole life.
 
-    ``work`` makes the call, to its end; it may raise GatewayError, and Overloaded only if nothing was done yet: it is then
-    asked again a little later.
+    ``work`` makes the call, to its end; it may raise GatewayError, and Overloaded and ShuttingDown only if nothing was done
+    yet: it is then asked again a little later, or by the next start if this one is at its end.
     """
 
     store: JobStore
@@ -83,9 +83,11 @@ class Jobs:
     new_id: Callable[[], str]
     _running: dict[str, trio.CancelScope] = attrs.field(factory=dict, init=False)
     _secrets: dict[str, tuple[tuple[bytes, Secret], ...]] = attrs.field(factory=dict, init=False)
+    _asked: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set once the store was asked for the first time."""
     _is_ready: bool = attrs.field(default=False, init=False)
     _is_unsure: bool = attrs.field(default=False, init=False)
-    """Whether the store may have jobs as processing that are not running: of a claim whose answer never came."""
+    """Whether the store may have jobs as processing that are not running: of a claim whose answer never came, or given back."""
     _is_hurried: bool = attrs.field(default=False, init=False)
     _wake: trio.Event = attrs.field(factory=trio.Event, init=False)
     _closing: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -101,11 +103,13 @@ class Jobs:
     async def submit(self, request: JobRequest) -> Job:
         """Write ``request`` down; once this returns it will be run, whoever goes away. Not cancelled half way.
 
+        Waits for ``run`` to have asked the store, which is bounded by the store.
         Raises ShuttingDown, BodyTooLarge, QueueFull, BadRequest for too long secrets, InternalError if the store fails.
         """
         if self._closing.is_set():
             raise ShuttingDown("gateway is shutting down")
         self._check_size(request)
+        await self._asked.wait()
         if not self._is_ready:
             raise _store_failed("create")
         job_id = self.new_id()
@@ -170,12 +174,19 @@ class Jobs:
                 upkeep.start_soon(self._sweep_always)
                 async with trio.open_nursery() as nursery:
                     await self._take_turns(nursery, task_status)
+                if self._is_unsure:
+                    await self._tried("release", self._release)
                 upkeep.cancel_scope.cancel()
         finally:
+            self._asked.set()
             self._ended.set()
 
     async def _take_turns(self, nursery: trio.Nursery, task_status: trio.TaskStatus[None]) -> None:
-        await self._tried("recover", self._recover, task_status.started)
+        def told() -> None:
+            self._asked.set()
+            task_status.started()
+
+        await self._tried("recover", self._recover, told)
         while not self._closing.is_set():
             self._wake = trio.Event()
             if await self._tried("claim", partial(self._claim, nursery)):
@@ -236,6 +247,10 @@ class Jobs:
 
     async def _serve(self, claim: Claim) -> None:
         result = await self._result(claim)
+        if result is None:
+            del self._running[claim.id]
+            self._is_unsure = True
+            return
         is_written = False
         try:
             is_written = await self._write(claim.id, result)
@@ -245,17 +260,19 @@ class Jobs:
             del self._running[claim.id]
             self._wake.set()
 
-    async def _result(self, claim: Claim) -> JobResult:
+    async def _result(self, claim: Claim) -> JobResult | None:
+        """How it ended; ``None`` if it has not begun, and had better be left for the next start."""
         request = attrs.evolve(claim.request, secrets=self._secrets.pop(claim.id, ()))
         if claim.needs_secret and not request.secrets:
             return _failure(ShuttingDown(SECRET_LOST))
         scope = self._running[claim.id]
         scope.deadline = trio.current_time() + MAX_RUN_S
         with scope:
-            return self._bounded(await self._worked(request))
+            result = await self._worked(request)
+            return None if result is None else self._bounded(result)
         return _failure(ShuttingDown(SHUT_DOWN) if self._is_hurried else DeadlineExceeded(TOO_LONG))
 
-    async def _worked(self, request: JobRequest) -> JobResult:
+    async def _worked(self, request: JobRequest) -> JobResult | None:
         while True:
             try:
                 return await self.work(request)
@@ -263,7 +280,8 @@ class Jobs:
                 # Nobody waits at the other end, so a job can.
                 await trio.sleep(error.retry_after_s or OVERLOADED_S)
             except GatewayError as error:
-                return _failure(error)
+                is_left = isinstance(error, ShuttingDown) and self._closing.is_set()
+                return None if is_left else _failure(error)
             except Exception as defect:  # noqa: BLE001  the job's root: its siblings go on
                 self.watch.on_defect(defect, request.request_id)
                 return _failure(InternalError(f"internal error: {type(defect).__name__}"))

@@ -17,27 +17,30 @@ __all__ = ["MIB", "serve_job", "too_large"]
 
 MIB = 1024 * 1024
 
+JSON = "application/json"
+
 
 async def serve_job(service: Service, call: Call, client: ClientSettings) -> JobResult:
-    """The end of ``call``, which is no stream. Not more of an answer is read than a job may have.
+    """The end of ``call``, which is no stream, with its own content type. No more is read than a job may have.
 
     Raises Overloaded and ShuttingDown if the door is closed, InternalError for an answer that is too large.
     """
     blocks: list[bytes] = []
     left = client.async_job_max_result_mb * MIB
+    status, kind = 200, JSON
     async with service(call) as exchange:
         while True:
             event = await exchange.receive()
             match event:
-                case Began():
-                    pass
+                case Began() as began:
+                    status, kind = began.status, began.content_type or JSON
                 case Chunk(data):
                     left -= len(data)
                     if left < 0:
                         raise too_large(client)
                     blocks.append(data)
                 case Finished():
-                    return JobResult(status=200, body=b"".join(blocks))
+                    return JobResult(status=status, body=b"".join(blocks), content_type=kind)
                 case Failed():
                     return _failure(event, call, client)
                 case _:

@@ -17,8 +17,8 @@ __all__ = ["job_answer"]
 def job_answer(job: Job) -> tuple[int, bytes]:
     """Status and JSON body: 202 while there is no result, 200 from then on, whether it is an answer or an error.
 
-    A result that is JSON is put in as it is. Of other answers text is ``{"text": …}``, and what is left (speech)
-    ``{"audio": …}`` in base64, both with their ``content_type``.
+    A result that is JSON is put in as it is, text (a transcript with its times, say) as a string, and what is left, which is
+    speech, as ``{"audio": …, "content_type": …}`` in base64.
     """
     members = {
         "id": dumps_str(job.id),
@@ -41,7 +41,7 @@ def _value(result: JobResult) -> bytes:
     if kind == "application/json" or kind.endswith("+json"):
         return result.body
     if kind.startswith("text/") and is_utf8(result.body):
-        return dumps({"text": result.body.decode(), "content_type": result.content_type})
+        return dumps(result.body.decode())
     audio = b64encode(result.body).decode("ascii")
     return dumps({"audio": audio, "content_type": result.content_type})
 

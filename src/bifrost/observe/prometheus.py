@@ -22,6 +22,7 @@ from prometheus_client.exposition import choose_encoder
 
 from bifrost.observe.instruments import Counter, Histogram
 from bifrost.record import Outcome
+from bifrost.store.base import JobCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from bifrost.config.settings import ClientSettings
     from bifrost.record import AttemptRecord, CallRecord
 
-__all__ = ["BASE", "MAX_SERIES", "Metrics", "custom_labels"]
+__all__ = ["BASE", "MAX_SERIES", "JobsView", "Metrics", "custom_labels"]
 
 BASE = (
     "provider",
@@ -75,6 +76,9 @@ MAX_SERIES = 2000
 OTHER = "_other"
 MAX_LABEL = 128
 
+LOGS = "logs"
+"""The store of asynchronous jobs, as labels name it."""
+
 KEY_STATES = (
     "healthy",
     "degraded",
@@ -106,6 +110,15 @@ def custom_labels(wanted: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ..
         else:
             bad.append(name)
     return tuple(good), tuple(bad)
+
+
+@attrs.frozen(kw_only=True)
+class JobsView:
+    """Asynchronous jobs at a scrape. ``counts`` is absent when the store was not there to tell."""
+
+    running: int
+    counts: JobCounts | None
+    is_store_up: bool
 
 
 @attrs.define(eq=False)
@@ -206,6 +219,14 @@ class Metrics:
         )
         self._counter("bifrost_shed_total", "Calls refused at the door.", ("reason",))
         self._gauge("bifrost_inflight_requests", "Calls being served.", ()).set_function(inflight)
+        store = ("store",)
+        self._gauge("bifrost_store_up", "0 for a store that failed when it was used last.", store)
+        self._counter(
+            "bifrost_store_failures_total", "What a store did not do.", (*store, "operation")
+        )
+        self._gauge("bifrost_async_jobs_running", "Asynchronous jobs at work.", store)
+        self._gauge("bifrost_async_jobs_open", "Asynchronous jobs that wait or run.", store)
+        self._gauge("bifrost_async_jobs_stored_bytes", "Of their bodies and results.", store)
         self._gauge("bifrost_log_lines_dropped_total", "Log lines dropped.", ()).set_function(
             dropped
         )
@@ -340,8 +361,31 @@ class Metrics:
         """A call was refused at the door."""
         self.child("bifrost_shed_total", reason).inc()
 
-    def render(self, pools: Iterable[PoolView], accept: str) -> tuple[bytes, str]:
-        """The exposition and its content type, with the pools as they are now."""
+    def store_failed(self, operation: str) -> None:
+        """The log store did not do this, on its own account (a caller's request is told by its answer)."""
+        self.child("bifrost_store_failures_total", LOGS, operation).inc()
+
+    def _show_jobs(self, jobs: JobsView) -> None:
+        told: dict[str, int] = {
+            "bifrost_store_up": int(jobs.is_store_up),
+            "bifrost_async_jobs_running": jobs.running,
+        }
+        if jobs.counts is None:
+            # Better no figures than old ones.
+            self._families["bifrost_async_jobs_open"].clear()
+            self._families["bifrost_async_jobs_stored_bytes"].clear()
+        else:
+            told["bifrost_async_jobs_open"] = jobs.counts.open_jobs
+            told["bifrost_async_jobs_stored_bytes"] = jobs.counts.stored_bytes
+        for name, value in told.items():
+            self._families[name].labels(LOGS).set(value)
+
+    def render(
+        self, pools: Iterable[PoolView], accept: str, jobs: JobsView | None = None
+    ) -> tuple[bytes, str]:
+        """The exposition and its content type, with the pools and jobs as they are now."""
+        if jobs is not None:
+            self._show_jobs(jobs)
         # Pools and keys that are gone must not be shown as they last were.
         for name in ("bifrost_key_state", "bifrost_pool_running", "bifrost_pool_waiting"):
             self._families[name].clear()

@@ -83,6 +83,8 @@ class Caller:
     direct_key: Secret | None = None
     """The provider's own key, sent by a caller who may (``allow_direct_keys``)."""
     virtual_key: Secret | None = None
+    former_virtual_key_id: str = ""
+    """Names the virtual key of a caller who has gone, and whose key was not kept: of a job's submitter."""
     session_id: str | None = None
     session_ttl_s: float | None = None
     extra_headers: tuple[tuple[str, str], ...] = ()
@@ -98,6 +100,14 @@ class Caller:
     user_agent: str = ""
     traceparent: str | None = None
     """The trace that the request belongs to, as W3C's header says it; checked, and without what is not of version 00."""
+
+    @property
+    def virtual_key_id(self) -> str:
+        """Names the virtual key without telling it: the SHA-256 of its value, empty if there is none."""
+        key = self.virtual_key
+        if key is None:
+            return self.former_virtual_key_id
+        return hashlib.sha256(key.reveal().encode()).hexdigest()
 
 
 @attrs.frozen(kw_only=True)
@@ -151,9 +161,8 @@ class Call:
 
     @property
     def virtual_key_id(self) -> str:
-        """Names the virtual key without telling it: the SHA-256 of its value, empty if there is none."""
-        key = self.caller.virtual_key
-        return hashlib.sha256(key.reveal().encode()).hexdigest() if key else ""
+        """The caller's."""
+        return self.caller.virtual_key_id
 
     @property
     def creates(self) -> bool:

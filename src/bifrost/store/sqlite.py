@@ -9,21 +9,18 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import apsw
 import attrs
 import trio
 
-from bifrost.store.base import StoreAway, StoreBusy
+from bifrost.store.base import StoreAway, StoreBusy, StoreError
 from bifrost.store.migrate import Migration, migrate, migrations
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["SqliteFile"]
 
@@ -79,6 +76,10 @@ class SqliteFile:
     steps: Sequence[Migration] = attrs.field(factory=migrations)
     timeout_s: float = TIMEOUT_S
     busy_s: float = BUSY_S
+    on_turn: Callable[[StoreError | None], None] = lambda _: None
+    """Hears when the file goes away, with the reason, and with ``None`` when it is back."""
+    trouble: StoreError | None = attrs.field(default=None, init=False)
+    """Why the latest piece of work was not done; ``None`` if it was, or if there was none yet."""
     _limiter: trio.CapacityLimiter = attrs.field(
         factory=lambda: trio.CapacityLimiter(1), init=False
     )
@@ -96,6 +97,14 @@ class SqliteFile:
         """The same for ``work`` that only reads: it waits for no other process that writes."""
         return await self._take_turn(work, LOOK)
 
+    async def ping(self) -> bool:
+        """Whether the file can be read."""
+        try:
+            await self.look(_ping)
+        except StoreError:
+            return False
+        return True
+
     async def aclose(self) -> None:
         """Close it, within ``CLOSE_S`` and even when cancelled. It opens again if it is asked for anything more."""
         with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_S):
@@ -104,6 +113,20 @@ class SqliteFile:
             )
 
     async def _take_turn(self, work: Callable[[apsw.Connection], T], begin: str) -> T:
+        try:
+            value = await self._turn(work, begin)
+        except (StoreAway, StoreBusy) as error:
+            self._note(error)
+            raise
+        self._note(None)
+        return value
+
+    def _note(self, trouble: StoreError | None) -> None:
+        former, self.trouble = self.trouble, trouble
+        if (former is None) != (trouble is None):
+            self.on_turn(trouble)
+
+    async def _turn(self, work: Callable[[apsw.Connection], T], begin: str) -> T:
         if self._limiter.statistics().tasks_waiting >= MAX_WAITING:
             raise StoreBusy("too many are waiting for the store")
         turn = _Turn()
@@ -205,6 +228,10 @@ def _transaction(
 
 def _migrated(connection: apsw.Connection, steps: Sequence[Migration]) -> None:
     migrate(connection, steps)
+
+
+def _ping(connection: apsw.Connection) -> None:
+    connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
 def _go_on() -> None:

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from bifrost.codecs.json import loads
+from bifrost.integrations import openai
+from bifrost.jobs.pending import SHAPES, pending_object
+from bifrost.schema.call import Operation
+from bifrost.schema.job import Job, JobState
+
+JOB = Job(
+    id="j",
+    state=JobState.PROCESSING,
+    operation="chat_completion",
+    route="/openai/v1/chat/completions",
+    model="m",
+    virtual_key_id="",
+    created_s=1_800_000_000.5,
+)
+CREATED = 1_800_000_000
+
+
+def told(operation: Operation, **changed: Any) -> Any:
+    job = attrs.evolve(JOB, operation=operation.value, **changed)
+    return loads(pending_object(job, extra_fields=False))
+
+
+def test_a_chat_completion_without_choices() -> None:
+    assert loads(pending_object(JOB, extra_fields=True)) == {
+        "id": "j",
+        "object": "chat.completion",
+        "created": CREATED,
+        "model": "m",
+        "choices": [],
+        "usage": None,
+        "extra_fields": {"request_type": "chat_completion", "model_requested": "m"},
+    }
+
+
+@pytest.mark.parametrize("state", [JobState.PENDING, JobState.PROCESSING])
+def test_a_response_says_how_far_it_is(state: JobState) -> None:
+    response = told(Operation.RESPONSES, state=state)
+
+    assert (response["id"], response["object"], response["status"]) == (
+        "j",
+        "response",
+        state.value,
+    )
+    assert response["output"] == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "shape"),
+    [
+        (Operation.TEXT, {"object": "text_completion", "created": CREATED, "model": "m", "choices": [], "usage": None}),
+        (Operation.COUNT_TOKENS, {"object": "response.input_tokens", "input_tokens": None}),
+        (Operation.EMBEDDING, {"object": "list", "data": [], "model": "m", "usage": None}),
+        (Operation.RERANK, {"model": "m", "results": []}),
+        (Operation.MODERATION, {"model": "m", "results": []}),
+        (Operation.SPEECH, {"object": "audio.speech", "created": CREATED, "status": "processing", "model": "m"}),
+        (Operation.TRANSCRIPTION, {"text": ""}),
+        (Operation.TRANSLATION, {"text": ""}),
+        (Operation.IMAGE, {"created": CREATED, "data": []}),
+        (Operation.IMAGE_EDIT, {"created": CREATED, "data": []}),
+        (Operation.IMAGE_VARIATION, {"created": CREATED, "data": []}),
+    ],
+)  # fmt: skip
+def test_the_others_have_their_id_and_nothing_generated(
+    operation: Operation, shape: dict[str, Any]
+) -> None:
+    assert told(operation) == {"id": "j", **shape}
+
+
+def test_every_operation_that_can_be_handed_in_has_a_shape() -> None:
+    assert SHAPES.keys() == {route.operation for route in openai.ROUTES}
