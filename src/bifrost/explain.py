@@ -44,7 +44,7 @@ def explain(config: Config, model: str, headers: Sequence[tuple[str, str]]) -> s
     except BadRequest as error:
         return f"refused: {error.message}"
     default = OPENAI.default_provider
-    is_open = caller.direct_key is not None or default in catalog.available
+    is_open = caller.own_key(default) is not None or default in catalog.available
     target = catalog.parse(model, default if is_open else "")
     if not target.provider:
         return f"refused: provider is required; {default} has no usable key, and {model} names no other provider"
@@ -74,7 +74,7 @@ def _keys(config: Config, target: Target, caller: Caller) -> Iterator[str]:
     except ConfigurationMissing as error:
         yield f"refused: {error.message}"
         return
-    if caller.direct_key is not None:
+    if caller.own_key(target.provider) is not None:
         yield "key       the caller's own, as it came"
         return
     yield from _eligible(

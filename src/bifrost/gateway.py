@@ -12,7 +12,7 @@ import random
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -29,13 +29,14 @@ from bifrost.actors.mailbox import ActorDied
 from bifrost.actors.messages import Generation, Need, PoolView
 from bifrost.actors.router import Router
 from bifrost.actors.supervisor import supervise
+from bifrost.actors.tokens import Tokens
 from bifrost.config.diff import applied, diff
 from bifrost.config.faults import ConfigErrors
 from bifrost.config.options import ServeOptions
 from bifrost.config.settings import Config, ProviderSettings
 from bifrost.config.starting import notices, refusals
 from bifrost.config_file import read_config
-from bifrost.errors import ConfigurationMissing
+from bifrost.errors import ConfigurationMissing, GatewayError
 from bifrost.explain import explain
 from bifrost.http.app import Front
 from bifrost.http.async_jobs import AsyncJobs
@@ -49,25 +50,29 @@ from bifrost.http.relayed import RelayDoor
 from bifrost.http.responses_socket import ResponsesDoor
 from bifrost.http.server import serve as serve_http
 from bifrost.http.watch import Limits
-from bifrost.integrations import native, openai
+from bifrost.integrations import azure, native, openai
+from bifrost.integrations.finder import Finder
 from bifrost.jobs.room import Jobs, JobWatch
 from bifrost.observe.filter import Observer
 from bifrost.observe.http import HttpMeter
 from bifrost.observe.lines import call_level, call_line
 from bifrost.observe.logs import LEVELS, Logs, Sink
 from bifrost.observe.prometheus import JobsView, Metrics, custom_labels
-from bifrost.policy.eligibility import eligible
+from bifrost.policy.eligibility import base_type, eligible
+from bifrost.policy.token_sources import token_sources
 from bifrost.providers.table import build_adapter
 from bifrost.service import Service, chain
 from bifrost.store.base import StoreError
 from bifrost.store.sqlite import SqliteFile
 from bifrost.store.sqlite_jobs import SqliteJobStore
-from bifrost.transport.choose import upstream_for
+from bifrost.transport.choose import TokenDoors, upstream_for
 
 if TYPE_CHECKING:
     from bifrost.config.diff import ConfigDiff
+    from bifrost.policy.token_sources import TokenSource
     from bifrost.record import CallRecord
     from bifrost.schema.call import Call, Operation
+    from bifrost.transport.base import Upstream
 
 __all__ = ["Gateway", "explain", "serve"]
 
@@ -76,10 +81,13 @@ MIB = 1024 * 1024
 HURRY_S = 5.0
 """For exchanges to end once they have been told to."""
 
+FIRST_TOKENS_S = 5.0
+"""For the tokens of Entra at a start; the house is opened without them after that."""
+
 SNAPSHOT_S = 1.0
 """For a pool, or the store, to show itself to a scrape."""
 
-ROUTES = {route.path: route for route in (*openai.ROUTES, *native.ROUTES)}
+FINDER = Finder.of((*openai.ROUTES, *native.ROUTES), azure.find_deployment)
 
 BACKLOG = 4096
 """Connections that may wait to be accepted, as far as the kernel's own bound lets them.
@@ -104,6 +112,8 @@ class Gateway:
     logs: Logs
     _pools: dict[str, KeyPool] = attrs.field(factory=dict, init=False)
     _scopes: dict[str, trio.CancelScope] = attrs.field(factory=dict, init=False)
+    _tokens: dict[str, Tokens] = attrs.field(factory=dict, init=False)
+    _token_doors: TokenDoors = attrs.field(factory=TokenDoors, init=False)
     _generations: int = attrs.field(default=0, init=False)
     _stopping: trio.Event = attrs.field(factory=trio.Event, init=False)
     _hurried: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -159,6 +169,7 @@ class Gateway:
                     # Opening the file takes its time, and only those who hand in a job have to wait for it.
                     core.start_soon(self._jobs.run)
                 await core.start(self._signals, pools)
+                await self._await_tokens()
                 url = await core.start(self._serve_http)
                 self._doors.phase = Phase.READY
                 self.logs.info("listening", url=url)
@@ -169,6 +180,7 @@ class Gateway:
             pools.cancel_scope.cancel()
         for pool in self._pools.values():
             pool.generation.upstream.retire()
+        self._token_doors.retire()
 
     # Pools
 
@@ -183,19 +195,38 @@ class Gateway:
                     {"provider": settings.name, "reason": error.message},
                 )
             return
+        tokens = Tokens(settings.name, rng=self._rng, on_failure=self._note_no_token)
         pool = KeyPool(
             generation,
             drop_excess=self.config.client.drop_excess_requests,
             max_waiting=max(1, self.config.client.max_inflight // 2),
+            on_token_refused=tokens.tell_refused,
         )
+        tokens.push_to(pool.send)
+        tokens.tell_follow(self._doors_of(generation))
         scope = trio.CancelScope()
-        nursery.start_soon(self._keep_pool, pool, scope)
+        nursery.start_soon(self._keep_pool, pool, tokens, scope)
         self._pools[settings.name] = pool
+        self._tokens[settings.name] = tokens
         self._scopes[settings.name] = scope
 
-    async def _keep_pool(self, pool: KeyPool, scope: trio.CancelScope) -> None:
+    async def _keep_pool(self, pool: KeyPool, tokens: Tokens, scope: trio.CancelScope) -> None:
         with scope:
-            await supervise(pool, on_crash=self._note_crash)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(partial(supervise, tokens, on_crash=self._note_tokens_crash))
+                await supervise(pool, on_crash=self._note_crash)
+                tokens.tell_stop()
+
+    def _doors_of(self, generation: Generation) -> Mapping[TokenSource, Upstream]:
+        settings = generation.settings
+        sources = token_sources(settings.keys, base_type(settings))
+        return self._token_doors.of(sources, generation.upstream)
+
+    async def _await_tokens(self) -> None:
+        """Give the tokens of this start some time to come, so that the first callers find keys that can be used."""
+        with trio.move_on_after(FIRST_TOKENS_S):
+            for tokens in tuple(self._tokens.values()):
+                await tokens.wait_settled()
 
     def _generation(self, settings: ProviderSettings) -> Generation:
         """A provider built anew. Raises ConfigurationMissing if it cannot be served."""
@@ -221,6 +252,8 @@ class Gateway:
 
     async def _replace(self, pool: KeyPool, generation: Generation) -> None:
         former = pool.generation
+        if former is not generation:
+            self._tokens[pool.name].tell_follow(self._doors_of(generation))
         drop_excess = self.config.client.drop_excess_requests
         await pool.ask_reconfigure(generation, drop_excess=drop_excess)
         if former.upstream is not generation.upstream:
@@ -229,6 +262,7 @@ class Gateway:
     async def _end_pool(self, name: str) -> None:
         """Take a provider out: no new calls at once, its leases run to their end."""
         pool, scope = self._pools.pop(name), self._scopes.pop(name)
+        del self._tokens[name]
         with trio.move_on_after(POOL_DRAIN_S):
             await pool.ask_drain()
         pool.generation.upstream.retire()
@@ -311,7 +345,7 @@ class Gateway:
     # Asynchronous jobs
 
     def _job_room(self, file: SqliteFile) -> Jobs:
-        calls = JobCalls(routes=ROUTES, doors=self._doors, service=self._service)
+        calls = JobCalls(finder=FINDER, doors=self._doors, service=self._service)
         watch = JobWatch(
             on_defect=self._note_job_defect,
             on_trouble=lambda doing, _: self._metrics.store_failed(doing),
@@ -366,13 +400,13 @@ class Gateway:
     def _front(self) -> Front:
         discovery = Discovery(self._pools, self._rng, time.time)
         inference = Inference(
-            routes=ROUTES, doors=self._doors, service=self._service, new_id=_new_id
+            finder=FINDER, doors=self._doors, service=self._service, new_id=_new_id
         )
         front = Front(
             doors=self._doors,
             inference=inference,
-            responses=ResponsesDoor(ROUTES, self._doors, self._service),
-            async_jobs=AsyncJobs(routes=ROUTES, doors=self._doors, jobs=self._jobs),
+            async_jobs=AsyncJobs(finder=FINDER, doors=self._doors, jobs=self._jobs),
+            responses=ResponsesDoor(FINDER, self._doors, self._service),
             relays=RelayDoor(inference, self._listing(inference.service)),
             meter=HttpMeter(self._metrics),
             new_id=_new_id,
@@ -416,6 +450,15 @@ class Gateway:
 
     def _note_crash(self, name: str, error: Exception, crashes: int) -> None:
         self.logs.error("key pool crashed", provider=name, crashes=crashes, reason=_defect(error))
+
+    def _note_tokens_crash(self, name: str, error: Exception, crashes: int) -> None:
+        self.logs.error("tokens crashed", provider=name, crashes=crashes, reason=_defect(error))
+
+    def _note_no_token(self, name: str, error: GatewayError, wait_s: float) -> None:
+        reason = ": ".join(filter(None, (error.message, error.cause)))
+        self.logs.warning(
+            "token not fetched", provider=name, reason=reason, retry_s=round(wait_s, 1)
+        )
 
     def _note_defect(self, error: BaseException, call: Call) -> None:
         self.logs.error("defect", request_id=call.id, reason=_defect(error))

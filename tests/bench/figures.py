@@ -42,6 +42,8 @@ METRICS = (
     Metric("cpu32", "CPU time of a request at 32 connections, µs", "lower"),
     Metric("rps256", "Requests/s, 256 connections", "higher"),
     Metric("body", "Requests/s, 100 KB bodies, 32 connections", "higher"),
+    Metric("responses", "Responses API, requests/s, 32 connections", "higher"),
+    Metric("embeddings", "Embeddings, requests/s, 32 connections", "higher"),
     Metric("p50", "Added to a direct call, p50, ms", "lower", 2),
     Metric("p99", "Added to a direct call, p99, ms", "lower", 2),
     Metric("sse16", "SSE chunks/s, 16 streams", "higher"),

@@ -1,7 +1,7 @@
 """The gateways under test, each set up in its own way to do the same: three weighted keys before one upstream.
 
-Every gateway runs as one worker on 127.0.0.1, writes what it logs to a file, and serves three models: ``plain`` and
-``stream`` of nginx, and ``paced`` of the pacer.
+Every gateway runs as one worker on 127.0.0.1, writes what it logs to a file, and serves chat of three models (``plain``
+and ``stream`` of nginx, ``paced`` of the pacer), and ``responses`` and ``embeddings`` of nginx where it has them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import attrs
 
 from bench.installs import ROOT, litellm_script, portkey_script, revision_source
 from bench.processes import free_port, quiet_environment
+from bench.upstream import DIMENSIONS
 from bench.wire import post
 
 if TYPE_CHECKING:
@@ -25,11 +26,17 @@ if TYPE_CHECKING:
 __all__ = ["KEYS", "KINDS", "OURS", "Gateway", "Route", "bifrost", "direct", "litellm", "portkey"]
 
 OURS = "bifrost"
-KINDS = ("plain", "stream", "paced")
+KINDS = ("plain", "stream", "paced", "responses", "embeddings")
+PATHS: Mapping[str, str] = MappingProxyType(
+    {"responses": "/v1/responses", "embeddings": "/v1/embeddings"}
+)
+"""Of the kinds that are not chat."""
+CHAT_PATH = "/v1/chat/completions"
 KEYS: Mapping[str, float] = MappingProxyType(
     {"sk-bench-1": 0.5, "sk-bench-2": 0.3, "sk-bench-3": 0.2}
 )
 """Key → weight. They open nothing: the mock takes any."""
+SYSTEM = "You are a helpful assistant."
 QUESTION = "Say hello, and tell me in one sentence how you are today."
 
 LOOPBACK = """\
@@ -42,9 +49,39 @@ Server.prototype.listen = function (port, ...rest) {
 """
 
 
+def _chat(question: str) -> dict[str, Any]:
+    messages = [
+        {"role": "system", "content": SYSTEM},
+        {"role": "user", "content": question},
+    ]
+    return {"messages": messages, "temperature": 0.7, "max_tokens": 512}
+
+
+def _responses(question: str) -> dict[str, Any]:
+    asked = {"instructions": SYSTEM, "input": question}
+    return {**asked, "temperature": 0.7, "max_output_tokens": 512}
+
+
+def _embeddings(question: str) -> dict[str, Any]:
+    return {"input": [question], "dimensions": DIMENSIONS, "encoding_format": "float"}
+
+
+BODIES = MappingProxyType({"responses": _responses, "embeddings": _embeddings})
+
+
+def path_of(kind: str) -> str:
+    """The path that OpenAI has for it."""
+    return PATHS.get(kind, CHAT_PATH)
+
+
+def model_of(kind: str) -> str:
+    """The model that the upstream is asked for: a name that the gateways know to be of the kind."""
+    return "text-embedding-3-small" if kind == "embeddings" else "gpt-4o"
+
+
 @attrs.frozen
 class Route:
-    """Where and how one kind of chat is asked for."""
+    """Where and how one kind of request is made."""
 
     port: int
     path: str
@@ -56,12 +93,11 @@ class Route:
         return f"http://127.0.0.1:{self.port}{self.path}"
 
     def body(self, kind: str, characters: int = 0) -> bytes:
-        """A chat request, its question filled up to so many characters."""
-        system = {"role": "system", "content": "You are a helpful assistant."}
-        question = {"role": "user", "content": QUESTION.ljust(characters, "x")}
-        chat = {"model": self.model, "messages": [system, question], "temperature": 0.7}
-        more = {} if kind == "plain" else {"stream": True}
-        return json.dumps({**chat, "max_tokens": 512, **more}).encode()
+        """A request, its question filled up to so many characters."""
+        question = QUESTION.ljust(characters, "x")
+        members = BODIES.get(kind, _chat)(question)
+        more = {"stream": True} if kind in {"stream", "paced"} else {}
+        return json.dumps({"model": self.model, **members, **more}).encode()
 
     def request(self, kind: str) -> bytes:
         return post(self.port, self.path, self.headers, self.body(kind))
@@ -69,7 +105,10 @@ class Route:
 
 @attrs.frozen
 class Gateway:
-    """How to start one, and how to ask it. ``command`` is None for the direct call, which needs no process."""
+    """How to start one, and how to ask it. ``command`` is None for the direct call, which needs no process.
+
+    ``routes`` are by kind; what the gateway has not is not among them.
+    """
 
     name: str
     version: str
@@ -84,13 +123,13 @@ class Gateway:
 
 def direct(at: Upstream) -> Gateway:
     """No gateway at all: what the mock upstream and the load clients can do by themselves."""
-    path = "/v1/chat/completions"
     header = {"Authorization": f"Bearer {next(iter(KEYS))}"}
     routes = {
-        "plain": Route(at.port, f"/plain{path}", "bench-plain", header),
-        "stream": Route(at.port, f"/stream{path}", "bench-stream", header),
-        "paced": Route(at.paced_port, path, "bench-paced", header),
+        "stream": Route(at.port, f"/stream{CHAT_PATH}", "bench-stream", header),
+        "paced": Route(at.paced_port, CHAT_PATH, "bench-paced", header),
     }
+    for kind in ("plain", *PATHS):
+        routes[kind] = Route(at.port, f"/plain{path_of(kind)}", f"bench-{kind}", header)
     return Gateway("direct", "", routes)
 
 
@@ -120,17 +159,17 @@ def bifrost(at: Upstream, folder: Path, version: str, revision: str | None = Non
         "bench-paced": {**provider("paced"), **own},
     }
     config = _write(folder / "config.json", {"providers": providers})
-    models = {
-        "plain": "openai/gpt-4o",
-        "stream": "bench-stream/gpt-4o",
-        "paced": "bench-paced/gpt-4o",
-    }
+    of_kind = {"stream": "bench-stream", "paced": "bench-paced"}
     command = (
         *(sys.executable, "-m", "bifrost", "serve", "--config", config),
         *("--port", str(port), "--app-dir", str(folder / "data")),
     )
-    path = "/openai/v1/chat/completions"
-    routes = {kind: Route(port, path, model) for kind, model in models.items()}
+    routes = {
+        kind: Route(
+            port, "/openai" + path_of(kind), f"{of_kind.get(kind, 'openai')}/{model_of(kind)}"
+        )
+        for kind in KINDS
+    }
     env = quiet_environment() | paths
     return Gateway(name, version, routes, command, env, folder, port)
 
@@ -143,7 +182,7 @@ def litellm(at: Upstream, folder: Path, version: str) -> Gateway:
         {
             "model_name": f"bench-{kind}",
             "litellm_params": {
-                "model": "openai/gpt-4o",
+                "model": f"openai/{model_of(kind)}",
                 "api_base": f"{at.base(kind)}/v1",
                 "api_key": key,
                 "weight": weight,
@@ -169,7 +208,7 @@ def litellm(at: Upstream, folder: Path, version: str) -> Gateway:
         "LITELLM_MODE": "PRODUCTION",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     }
-    routes = {kind: Route(port, "/v1/chat/completions", f"bench-{kind}") for kind in KINDS}
+    routes = {kind: Route(port, path_of(kind), f"bench-{kind}") for kind in KINDS}
     return Gateway(
         "litellm", version, routes, command, quiet_environment() | env, folder, port,
         "/health/liveliness",
@@ -193,9 +232,9 @@ def portkey(at: Upstream, folder: Path, version: str) -> Gateway:
         ]  # fmt: skip
         return json.dumps({"strategy": {"mode": "loadbalance"}, "targets": targets})
 
-    path = "/v1/chat/completions"
     routes = {
-        kind: Route(port, path, "gpt-4o", {"x-portkey-config": header(kind)}) for kind in KINDS
+        kind: Route(port, path_of(kind), model_of(kind), {"x-portkey-config": header(kind)})
+        for kind in KINDS
     }
     env = quiet_environment() | {"NODE_ENV": "production", "PORT": str(port)}
     return Gateway("portkey", version, routes, command, env, folder, port, "/")

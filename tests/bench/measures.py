@@ -91,12 +91,14 @@ Measure = Callable[[Running, Book, str, int], None]
 """Takes its figures of the gateway for so many seconds."""
 
 
-def _requests(connections: int, characters: int = 0) -> Measure:
+def _requests(connections: int, characters: int = 0, kind: str = "plain") -> Measure:
     def measure(running: Running, book: Book, item: str, seconds: int) -> None:
+        if kind not in running.gateway.routes:
+            return
         wanted_s = math.ceil(TURNS * connections / running.rate)
         seconds = min(max(seconds, wanted_s), LONGEST_WINDOWS * seconds)
         before = running.cpu_s()
-        report = _wrk(running, connections, characters, seconds)
+        report = _wrk(running, connections, characters, seconds, kind)
         used = running.cpu_s() - before
         failed = book.errors(running.gateway.name, item, report.errors)
         book.add(running.gateway.name, item, None if failed else report.rate)
@@ -106,9 +108,11 @@ def _requests(connections: int, characters: int = 0) -> Measure:
     return measure
 
 
-def _wrk(running: Running, connections: int, characters: int, seconds: int) -> WrkReport:
-    route = running.gateway.routes["plain"]
-    body = route.body("plain", characters)
+def _wrk(
+    running: Running, connections: int, characters: int, seconds: int, kind: str = "plain"
+) -> WrkReport:
+    route = running.gateway.routes[kind]
+    body = route.body(kind, characters)
     report = wrk(running.folder, route, body, connections=connections, seconds=seconds)
     running.rate = max(1.0, report.rate)
     return report
@@ -144,6 +148,8 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
         "rps32": _requests(32),
         "rps256": _requests(256),
         "body": _requests(32, BODY_CHARACTERS),
+        "responses": _requests(32, kind="responses"),
+        "embeddings": _requests(32, kind="embeddings"),
         "sse16": _streams(16),
         "sse128": _streams(128),
         "paced": _paced,

@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-ITEMS = ("rps32", "rps256", "body", "sse16", "sse128", "paced", "latency", "soak")
+ITEMS = (
+    *("rps32", "rps256", "body", "responses", "embeddings"),
+    *("sse16", "sse128", "paced", "latency", "soak"),
+)
 QUICK_ITEMS = ("rps32", "body", "sse16", "sse128", "latency")
 GATEWAYS = (OURS, "litellm", "portkey")
 PAGE = ROOT / "docs/benchmarks.md"
@@ -164,7 +167,7 @@ def _names(text: str, allowed: Sequence[str], option: str) -> tuple[str, ...]:
 @click.option(
     "--quick",
     is_flag=True,
-    help="Three short rounds, processes kept, without rps256, paced and soak.",
+    help="Three short rounds, processes kept; of the items " + ", ".join(QUICK_ITEMS) + ".",
 )
 @click.option("--rounds", type=click.IntRange(1, 20), help="5, or 3 with --quick.")
 @click.option("--window", type=click.IntRange(1, 30), help="Seconds a figure: 5, 2 with --quick.")

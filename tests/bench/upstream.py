@@ -1,4 +1,4 @@
-"""The mock upstream: nginx answers plain and streamed chat at once; ``bench.pacer`` streams at a set pace.
+"""The mock upstream: nginx answers each kind of request at once; ``bench.pacer`` streams at a set pace.
 
 nginx cannot see ``"stream": true`` in a body, so plain and streamed chat have addresses of their own.
 """
@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["EVENTS", "TEXT", "Upstream", "chunk", "stream_text", "upstream"]
+__all__ = [
+    "ANSWER",
+    "EMBEDDINGS",
+    "EVENTS",
+    "RESPONSE",
+    "TEXT",
+    "Upstream",
+    "chunk",
+    "locations",
+    "stream_text",
+    "upstream",
+]
 
 EVENTS = 257
 """``data:`` lines of one stream: a role, 254 words, a reason to finish, ``[DONE]``."""
@@ -43,6 +54,78 @@ ANSWER = {
 }  # fmt: skip
 """nginx puts the credential in the place of its variable, so that one can see which key was used."""
 
+RESPONSE = {
+    "id": "resp_bench",
+    "object": "response",
+    "created_at": 1_700_000_000,
+    "status": "completed",
+    "error": None,
+    "incomplete_details": None,
+    "instructions": "You are a helpful assistant.",
+    "max_output_tokens": 512,
+    "metadata": {"key": "$http_authorization"},
+    "model": "bench",
+    "output": [
+        {
+            "id": "msg_bench",
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [
+                {
+                    "type": "output_text",
+                    "text": "Hello from the mock upstream, which is always well.",
+                    "annotations": [],
+                }
+            ],
+        }
+    ],
+    "parallel_tool_calls": True,
+    "previous_response_id": None,
+    "reasoning": {"effort": None, "summary": None},
+    "store": True,
+    "temperature": 0.7,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "tools": [],
+    "top_p": 1.0,
+    "truncation": "disabled",
+    "usage": {
+        "input_tokens": 12,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 10,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 22,
+    },
+    "user": None,
+}
+
+DIMENSIONS = 256
+"""Of the vector. nginx takes no answer longer than 4 KiB out of its configuration."""
+
+EMBEDDINGS = {
+    "object": "list",
+    "data": [
+        {
+            "object": "embedding",
+            "index": 0,
+            "embedding": [round((n * 37 % 256 - 128) / 1999, 8) for n in range(DIMENSIONS)],
+        }
+    ],
+    "model": "bench",
+    "usage": {"prompt_tokens": 12, "total_tokens": 12},
+}
+
+ANSWERS = {"chat/completions": ANSWER, "responses": RESPONSE, "embeddings": EMBEDDINGS}
+"""By the end of their paths."""
+
+LOCATION = """\
+        location = /plain/v1/{path} {{
+            default_type application/json;
+            return 200 '{answer}';
+        }}
+"""
+
 CONFIG = """\
 worker_processes 1;
 daemon off;
@@ -63,11 +146,7 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         location = /health {{ return 200 'ok'; }}
-        location = /plain/v1/chat/completions {{
-            default_type application/json;
-            return 200 '{answer}';
-        }}
-        location /stream/ {{
+{answers}        location /stream/ {{
             root {folder}/www;
             types {{}}
             default_type text/event-stream;
@@ -91,10 +170,10 @@ class Upstream:
     paced_port: int
 
     def base(self, kind: str) -> str:
-        """Base address, without ``/v1``, for ``plain``, ``stream`` or ``paced``."""
+        """Base address, without ``/v1``, of one kind of request."""
         if kind == "paced":
             return f"http://127.0.0.1:{self.paced_port}"
-        return f"http://127.0.0.1:{self.port}/{kind}"
+        return f"http://127.0.0.1:{self.port}/{'stream' if kind == 'stream' else 'plain'}"
 
 
 def chunk(delta: dict[str, str], finish: str | None = None) -> str:
@@ -116,6 +195,12 @@ def stream_text() -> str:
     return "".join([head, *words, chunk({}, "stop"), "data: [DONE]\n\n"])
 
 
+def locations() -> str:
+    """nginx's places that give the fixed answers."""
+    texts = {path: json.dumps(told, separators=(",", ":")) for path, told in ANSWERS.items()}
+    return "".join(LOCATION.format(path=path, answer=text) for path, text in texts.items())
+
+
 @contextmanager
 def upstream(folder: Path) -> Iterator[Upstream]:
     """nginx and the pacer, running until the end."""
@@ -124,8 +209,7 @@ def upstream(folder: Path) -> Iterator[Upstream]:
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(stream_text())
     config = folder / "nginx.conf"
-    answer = json.dumps(ANSWER, separators=(",", ":"))
-    config.write_text(CONFIG.format(folder=folder, port=at.port, answer=answer))
+    config.write_text(CONFIG.format(folder=folder, port=at.port, answers=locations()))
     nginx = ["nginx", "-p", str(folder), "-c", str(config)]
     pacer = [sys.executable, "-m", "bench.pacer", str(at.paced_port)]
     env = quiet_environment()

@@ -1,19 +1,24 @@
-"""Before anything is measured: does each gateway answer right, plain and streamed, and use all its keys?"""
+"""Before anything is measured: does each gateway answer right, whatever it is asked, and use all its keys?"""
 
 from __future__ import annotations
 
 import http.client
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.gateways import KEYS, Gateway
 from bench.pacer import PACED_EVENTS
-from bench.upstream import ANSWER, TEXT
+from bench.upstream import ANSWER, EMBEDDINGS, RESPONSE, TEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["WrongAnswer", "verify"]
 
 TRIES = 60
 """With three keys of at least 0.2, one is not seen in 60 draws once in 600,000 times."""
+
+SAID = {"plain": ANSWER, "responses": RESPONSE, "embeddings": EMBEDDINGS}
 
 
 class WrongAnswer(Exception):
@@ -29,24 +34,40 @@ def verify(gateway: Gateway) -> None:
         raise WrongAnswer(f"{gateway.name} streamed {text[:200]!r}")
     if (text := _stream(gateway, "paced")).count("@") != PACED_EVENTS:
         raise WrongAnswer(f"{gateway.name} streamed at a pace {text[:200]!r}")
+    for kind, read in (("responses", _response_told), ("embeddings", _embedding_told)):
+        if kind in gateway.routes:
+            _answer(gateway, kind, read)
 
 
 def _plain(gateway: Gateway) -> str:
     """The credential the upstream saw."""
-    answer: Any = json.loads(_ask(gateway, "plain"))
-    expected: Any = ANSWER
+    return str(_answer(gateway, "plain", _chat_told)["system_fingerprint"])
+
+
+def _answer(gateway: Gateway, kind: str, read: Callable[[Any], object]) -> Any:
+    """The answer, in which what ``read`` finds is as the upstream said it."""
+    answer: Any = json.loads(_ask(gateway, kind))
     try:
-        text = answer["choices"][0]["message"]["content"]
-        usage = answer["usage"]["total_tokens"]
-        fingerprint = answer["system_fingerprint"]
-    except (KeyError, TypeError):
-        raise WrongAnswer(f"{gateway.name} answered {answer}") from None
-    if (text, usage) != (
-        expected["choices"][0]["message"]["content"],
-        expected["usage"]["total_tokens"],
-    ):
+        told = read(answer)
+    except (KeyError, TypeError, IndexError, ValueError):
+        told = None
+    if told != read(SAID[kind]):
         raise WrongAnswer(f"{gateway.name} answered {answer}")
-    return str(fingerprint)
+    return answer
+
+
+def _chat_told(answer: Any) -> object:
+    content = answer["choices"][0]["message"]["content"]
+    return content, answer["usage"]["total_tokens"], "system_fingerprint" in answer
+
+
+def _response_told(answer: Any) -> object:
+    [message] = answer["output"]
+    return message["content"][0]["text"], answer["status"], answer["usage"]["total_tokens"]
+
+
+def _embedding_told(answer: Any) -> object:
+    return answer["data"][0]["embedding"], answer["usage"]["total_tokens"]
 
 
 def _stream(gateway: Gateway, kind: str) -> str:

@@ -85,10 +85,10 @@ def test_providers_and_overrides_that_are_not_built_are_kept_and_named() -> None
     config = load("providers.json")
 
     assert set(config.unbuilt) == {
-        "providers.azure", "providers.vertex", "providers.bedrock", "providers.replicate",
+        "providers.vertex", "providers.bedrock", "providers.replicate",
         "providers.openai.pricing_overrides",
     }  # fmt: skip
-    assert "azure" in config.providers
+    assert "vertex" in config.providers
 
 
 def test_governance_of_the_original_loads_and_its_protections_are_named() -> None:

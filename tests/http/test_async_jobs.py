@@ -20,7 +20,8 @@ from bifrost.http.async_jobs import OPERATIONS, AsyncJobs
 from bifrost.http.doors import Doors, compile_views
 from bifrost.http.job_calls import JobCalls
 from bifrost.http.reply import Reply
-from bifrost.integrations import native, openai
+from bifrost.integrations import azure, native, openai
+from bifrost.integrations.finder import Finder, Found
 from bifrost.jobs.room import Jobs, JobWatch
 from bifrost.schema.call import Call, Operation
 from bifrost.schema.payload import Field, File
@@ -36,7 +37,15 @@ if TYPE_CHECKING:
 
     from bifrost.record import CallRecord
 
-ROUTES = {route.path: route for route in (*openai.ROUTES, *native.ROUTES)}
+FINDER = Finder.of((*openai.ROUTES, *native.ROUTES), azure.find_deployment)
+
+
+def _found(path: str) -> Found:
+    found = FINDER.find(path)
+    assert found is not None
+    return found
+
+
 CHAT = "/openai/v1/chat/completions"
 GOOD: dict[str, Any] = {"model": "openai/m", "messages": [{"role": "user", "content": "hi"}]}
 TAKES_S = 10.0
@@ -112,7 +121,7 @@ class Desk:
     async def by_header(self, body: Any = GOOD, path: str = CHAT, **headers: str) -> Answer:
         scope, receive = _asked("POST", path, body, headers)
         answer = Answer()
-        await self.door.serve(ROUTES[path], scope, receive, self._reply(answer))
+        await self.door.serve(_found(path), scope, receive, self._reply(answer))
         return answer
 
     async def by_path(
@@ -153,13 +162,13 @@ async def desk(*, has_store: bool = True, **client: Any) -> AsyncIterator[Desk]:
 
     jobs = Jobs(
         store=SqliteJobStore(database),
-        work=JobCalls(routes=ROUTES, doors=doors, service=upstream).run,
+        work=JobCalls(finder=FINDER, doors=doors, service=upstream).run,
         client=config.client,
         watch=JobWatch(on_defect=fail, on_trouble=fail, on_lost=fail),
         wall=trio.current_time,
         new_id=lambda: f"job-{next(numbers)}",
     )
-    door = AsyncJobs(routes=ROUTES, doors=doors, jobs=jobs if has_store else None)
+    door = AsyncJobs(finder=FINDER, doors=doors, jobs=jobs if has_store else None)
     async with trio.open_nursery() as nursery:
         await nursery.start(jobs.run)
         yield Desk(door, upstream, database)
@@ -269,7 +278,7 @@ async def test_a_caller_who_hangs_up_before_his_request_is_whole_gets_nothing(
     async with desk() as it:
         scope, _ = _asked("POST", CHAT, b"", {"x_bf_async": "true"})
         gone = messages(b"{", then="gone")
-        await it.door.serve(ROUTES[CHAT], scope, gone, Reply(answer, request_id="r", always=[]))
+        await it.door.serve(_found(CHAT), scope, gone, Reply(answer, request_id="r", always=[]))
         scope["path"] = "/v1/async/chat/completions"
         gone = messages(b"{", then="gone")
         assert await it.door.serve_path(scope, gone, Reply(answer, request_id="r", always=[]))
@@ -282,7 +291,7 @@ async def test_a_caller_who_hangs_up_before_his_request_is_whole_gets_nothing(
 
 
 async def test_every_operation_has_its_route() -> None:
-    assert {f"/v1/{name}" for name in OPERATIONS} <= ROUTES.keys()
+    assert {f"/v1/{name}" for name in OPERATIONS} <= FINDER.exact.keys()
 
 
 async def test_handed_in_and_asked_for(autojump_clock: MockClock) -> None:
@@ -430,7 +439,7 @@ async def test_a_body_that_is_too_large(length: str, autojump_clock: MockClock) 
 
 async def test_a_route_that_this_gateway_does_not_know() -> None:
     config = parse_config("{}", {})
-    calls = JobCalls(routes={}, doors=Doors(compile_views(config)), service=Upstream())
+    calls = JobCalls(finder=Finder({}), doors=Doors(compile_views(config)), service=Upstream())
 
     with pytest.raises(RouteNotFound, match="Route not found: /openai/v1/chat/completions"):
         await calls.run(request())
@@ -500,3 +509,15 @@ async def test_a_model_that_was_not_named_is_the_route_s_own(autojump_clock: Moc
         answer = await it.by_header({"input": "x"}, path, x_bf_async="true")
 
     assert answer.json["model"] == "omni-moderation-latest"
+
+
+async def test_a_deployment_s_path_says_the_model_of_its_job_too(
+    autojump_clock: MockClock,
+) -> None:
+    async with desk() as it:
+        path = "/openai/deployments/gpt/chat/completions"
+        answer = await it.by_header({**GOOD, "model": "other"}, path)
+        await trio.sleep(60 * TAKES_S)
+
+    assert answer.status == 200
+    assert [call.target.model for call in it.upstream.calls] == ["gpt"]

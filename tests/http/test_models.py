@@ -23,6 +23,7 @@ from bifrost.http.listing import Listing
 from bifrost.http.models import OPENAI_PREFIXES, model_routes
 from bifrost.http.relayed import RelayDoor
 from bifrost.http.responses_socket import ResponsesDoor
+from bifrost.integrations.finder import Finder
 from bifrost.observe.http import HttpMeter
 from bifrost.observe.prometheus import Metrics
 
@@ -79,13 +80,13 @@ async def door(*providers: tuple[ProviderSettings, Answer], **client: Any) -> As
 
     async with house(*providers) as within:
         discovery = Discovery(within.pools, random.Random(0), lambda: 0.0)
-        inference = Inference({}, doors, within.router.dispatch, new_id)
+        inference = Inference(Finder({}), doors, within.router.dispatch, new_id)
         listing = Listing(within.router.dispatch, lambda *_: (), lambda *_: None)
         front = Front(
             doors=doors,
-            responses=ResponsesDoor({}, doors, within.router.dispatch),
+            responses=ResponsesDoor(Finder({}), doors, within.router.dispatch),
             inference=inference,
-            async_jobs=AsyncJobs(routes={}, doors=doors, jobs=None),
+            async_jobs=AsyncJobs(finder=Finder({}), doors=doors, jobs=None),
             relays=RelayDoor(inference, listing),
             meter=HttpMeter(Metrics.of(config.client, inflight=lambda: 0)),
             new_id=new_id,

@@ -17,6 +17,7 @@ from bifrost.http.doors import Doors, compile_views
 from bifrost.http.responses_socket import IDLE_S, MAX_REFUSALS, WAITING, ResponsesDoor, Talk
 from bifrost.http.websocket import DRAINING
 from bifrost.integrations import native, openai
+from bifrost.integrations.finder import Finder
 from bifrost.schema.call import Call
 from bifrost.service import Began, Chunk, Event, Failed, Finished
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 DELTA = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta"}\n\n'
 DONE = b'event: response.completed\ndata: {"type":"response.completed"}\n\n'
-ROUTES = {route.path: route for route in (*openai.ROUTES, *native.ROUTES)}
+FINDER = Finder.of((*openai.ROUTES, *native.ROUTES))
 
 
 @attrs.define(eq=False)
@@ -100,7 +101,7 @@ def scope_of(house: House, path: str = "/v1/responses", **more: Any) -> Any:
 def door_of(house: House, **client: Any) -> ResponsesDoor:
     providers = {"openai": ProviderSettings(name="openai")}
     doors = Doors(compile_views(Config(client=ClientSettings(**client), providers=providers)))
-    return ResponsesDoor(ROUTES, doors, house.service)
+    return ResponsesDoor(FINDER, doors, house.service)
 
 
 @pytest.fixture

@@ -155,3 +155,22 @@ def test_what_is_no_model_list_is_refused(body: bytes) -> None:
 def test_adapter_has_its_settings() -> None:
     assert OPENAI.name == "openai"
     assert OPENAI.settings.name == "openai"
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind", "is_in_bytes"),
+    [
+        (Operation.SPEECH, b"audio/mpeg", True),
+        (Operation.SPEECH, b"", True),
+        (Operation.SPEECH, b"Text/HTML; charset=utf-8", False),
+        (Operation.SPEECH, b"text/event-stream", False),
+        (Operation.TRANSCRIPTION, b"text/plain; charset=utf-8", True),
+        (Operation.TRANSCRIPTION, b"application/json", False),
+        (Operation.TRANSCRIPTION, b"text/html", False),
+        (Operation.FILE_CONTENT, b"text/html", True),
+        (Operation.RELAY, b"application/json", True),
+        (Operation.CHAT, b"audio/mpeg", False),
+    ],
+)
+def test_what_is_relayed_as_bytes(operation: Operation, kind: bytes, is_in_bytes: bool) -> None:
+    assert OPENAI.answers_in_bytes(operation, kind) is is_in_bytes

@@ -13,8 +13,8 @@ import openai
 import pytest
 import trio
 
+from system.answers import response
 from system.process import Gateway, openai_provider, running
-from system.responses import response
 from system.sdk import in_thread, sdk
 from system.upstream import Behaviour, Received, Upstream, chat_answer, plain, raw, status
 

@@ -10,7 +10,16 @@ import httpx
 import openai
 import pytest
 
-from system.responses import USAGE, named, response, response_events
+from system.answers import (
+    USAGE,
+    completion,
+    embedding,
+    named,
+    picture_events,
+    pictures,
+    response,
+    response_events,
+)
 from system.sdk import in_thread, sdk
 from system.upstream import Upstream, plain, raw, status, stream
 
@@ -105,24 +114,9 @@ async def test_input_tokens(gateway: Gateway, upstream: Upstream) -> None:
 
 
 async def test_completions(gateway: Gateway, upstream: Upstream) -> None:
-    whole: dict[str, Any] = {
-        "id": "cmpl-1",
-        "object": "text_completion",
-        "created": 1,
-        "model": "m",
-        "choices": [{"index": 0, "text": "Hello", "finish_reason": "stop", "logprobs": None}],
-        "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
-    }
-    parts = [
-        {
-            **whole,
-            "choices": [{**whole["choices"][0], "text": t, "finish_reason": f}],
-            "usage": None,
-        }
-        for t, f in (("Hel", None), ("lo", "stop"))
-    ]
-    closing = {**whole, "choices": []}
-    upstream.scripts["m"] = [plain(whole), stream([*parts, closing])]
+    parts = [{**completion(*part), "usage": None} for part in (("Hel", None), ("lo", "stop"))]
+    closing = {**completion(), "choices": []}
+    upstream.scripts["m"] = [plain(completion()), stream([*parts, closing])]
     create = sdk(gateway).completions.create
 
     plainly = await in_thread(create, model="m", prompt=["Say"])
@@ -142,11 +136,7 @@ async def test_completions(gateway: Gateway, upstream: Upstream) -> None:
 )
 async def test_embeddings(gateway: Gateway, upstream: Upstream, asked: Any) -> None:
     vector = base64.b64encode(bytes.fromhex("0000803f00000040")).decode()
-    item = {"object": "embedding", "index": 0, "embedding": vector}
-    usage = {"prompt_tokens": 4, "total_tokens": 4}
-    upstream.scripts["m"] = [
-        plain({"object": "list", "data": [item], "model": "m", "usage": usage})
-    ]
+    upstream.scripts["m"] = [plain(embedding(vector))]
 
     # The SDK asks for base64 of its own accord, and decodes it.
     answer = await in_thread(sdk(gateway).embeddings.create, model="m", input=asked)
@@ -214,21 +204,8 @@ async def test_speech_as_events(gateway: Gateway, upstream: Upstream) -> None:
 
 
 async def test_images(gateway: Gateway, upstream: Upstream) -> None:
-    usage = {**USAGE, "input_tokens_details": {"image_tokens": 0, "text_tokens": 5}}
-    whole: dict[str, Any] = {"created": 1, "data": [{"b64_json": "aGk="}], "usage": usage}
-    more = {
-        "b64_json": "aGk=",
-        "background": "auto",
-        "created_at": 1,
-        "output_format": "png",
-        "quality": "high",
-        "size": "1024x1024",
-    }
-    events: list[dict[str, Any]] = [
-        {"type": "image_generation.partial_image", "partial_image_index": 0, **more},
-        {"type": "image_generation.completed", "usage": usage, **more},
-    ]
-    upstream.scripts["gpt-image-1"] = [plain(whole), named(events)]
+    events = picture_events()
+    upstream.scripts["gpt-image-1"] = [plain(pictures()), named(events)]
     generate = sdk(gateway).images.generate
 
     plainly = await in_thread(generate, model="gpt-image-1", prompt="a cat")

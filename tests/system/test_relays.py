@@ -10,6 +10,7 @@ import openai
 import pytest
 import trio
 
+from system.answers import batch, file_object, key_of, paged, vector_store
 from system.conftest import CANARIES
 from system.sdk import in_thread, sdk
 from system.upstream import Behaviour, Received, Upstream, hang, plain, raw, status
@@ -145,26 +146,12 @@ async def test_what_a_form_lacks_is_told(
     assert no_form.json()["error"]["message"] == "failed to parse request"
 
 
-def file_object(name: str, **more: Any) -> dict[str, Any]:
-    return {
-        "id": name,
-        "object": "file",
-        "bytes": 3,
-        "created_at": 1,
-        "filename": "f.jsonl",
-        "purpose": "batch",
-        "status": "processed",
-        **more,
-    }
-
-
 def by_key(answers: dict[str, dict[str, Any]]) -> Behaviour:
     """Another answer for each key; a 404 for the others."""
 
     async def behave(conn: trio.SocketStream, received: Received) -> None:
-        key = (received.header("authorization") or "").removeprefix("Bearer ")
         missing = status(404, {"error": {"message": "no such file", "code": "not_found"}})
-        found = answers.get(key)
+        found = answers.get(key_of(received))
         await (missing if found is None else plain(found))(conn, received)
 
     return behave
@@ -212,21 +199,7 @@ async def test_the_sdk_pages_through_the_lists_of_all_keys(
     gateway: Gateway, upstream: Upstream
 ) -> None:
     has = {CANARIES[0]: ["file-a", "file-b", "file-c"], CANARIES[1]: ["file-d", "file-e"]}
-
-    async def listed(conn: trio.SocketStream, received: Received) -> None:
-        key = (received.header("authorization") or "").removeprefix("Bearer ")
-        query = httpx.URL(f"http://x{received.path}").params
-        names = has[key]
-        begin = names.index(query["after"]) + 1 if query.get("after") in names else 0
-        page = names[begin : begin + 2]
-        answer = {
-            "object": "list",
-            "data": [file_object(name) for name in page],
-            "has_more": begin + 2 < len(names),
-        }
-        await plain(answer)(conn, received)
-
-    upstream.scripts["GET /v1/files"] = [listed]
+    upstream.scripts["GET /v1/files"] = [paged(has)]
 
     names = await in_thread(lambda: [one.id for one in sdk(gateway).files.list(limit=2)])
 
@@ -248,18 +221,9 @@ async def test_the_sdk_pages_through_the_lists_of_all_keys(
 
 
 async def test_batches(gateway: Gateway, upstream: Upstream) -> None:
-    batch = {
-        "id": "batch_1",
-        "object": "batch",
-        "endpoint": "/v1/chat/completions",
-        "input_file_id": "file-1",
-        "completion_window": "24h",
-        "status": "validating",
-        "created_at": 1,
-    }
-    upstream.scripts["POST /v1/batches"] = [plain(batch)]
-    upstream.scripts["GET /v1/batches/batch_1"] = [plain({**batch, "status": "completed"})]
-    upstream.scripts["POST /v1/batches/batch_1/cancel"] = [plain({**batch, "status": "cancelling"})]
+    upstream.scripts["POST /v1/batches"] = [plain(batch())]
+    upstream.scripts["GET /v1/batches/batch_1"] = [plain(batch("completed"))]
+    upstream.scripts["POST /v1/batches/batch_1/cancel"] = [plain(batch("cancelling"))]
     batches = sdk(gateway).batches
 
     made = await in_thread(
@@ -296,18 +260,8 @@ async def test_what_makes_something_is_not_done_twice(gateway: Gateway, upstream
 
 
 async def test_the_rest_of_the_sdk_is_relayed(gateway: Gateway, upstream: Upstream) -> None:
-    store = {
-        "id": "vs_1",
-        "object": "vector_store",
-        "created_at": 1,
-        "name": "n",
-        "file_counts": {"in_progress": 0, "completed": 0, "failed": 0, "cancelled": 0, "total": 0},
-        "status": "completed",
-        "usage_bytes": 0,
-        "last_active_at": 1,
-    }
-    upstream.scripts["POST /v1/vector_stores"] = [plain(store)]
-    upstream.scripts["GET /v1/vector_stores/vs_1"] = [plain(store)]
+    upstream.scripts["POST /v1/vector_stores"] = [plain(vector_store())]
+    upstream.scripts["GET /v1/vector_stores/vs_1"] = [plain(vector_store())]
     client = sdk(gateway)
 
     made = await in_thread(client.vector_stores.create, name="n")

@@ -16,8 +16,8 @@ from trio_websocket import (
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import Event, Request, TextMessage
 
+from system.answers import named, response, response_events
 from system.process import openai_provider, running
-from system.responses import named, response, response_events
 from system.sdk import in_thread, sdk
 from system.upstream import Upstream, cut, status, stream
 

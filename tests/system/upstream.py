@@ -1,12 +1,13 @@
 """A scripted upstream on a real socket that misbehaves on request.
 
-Each model name has a script: behaviours used one a request, the last one for ever. A behaviour writes raw bytes, so
-anything can be said, well-formed or not.
+Each model's name has a script, or else each path (``POST /v1/files``): behaviours used one a request, the last one for
+ever. A behaviour writes raw bytes, so anything can be said, well-formed or not.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
@@ -29,6 +30,8 @@ __all__ = [
     "stream_chunks",
 ]
 
+FORM_MODEL = re.compile(rb'name="model"\r\n\r\n(.*?)\r\n')
+
 
 @attrs.define
 class Received:
@@ -46,6 +49,14 @@ class Received:
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+    @property
+    def model(self) -> str:
+        """What is asked of, in a JSON body or a form; ``""`` if nothing is named."""
+        if self.is_json:
+            return str(self.json.get("model", ""))
+        found = FORM_MODEL.search(self.body)
+        return found[1].decode() if found else ""
 
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers if key == name), None)
@@ -77,7 +88,7 @@ class Upstream:
 
     def of(self, model: str) -> list[Received]:
         """The requests that came for ``model``."""
-        return [r for r in self.requests if r.is_json and r.json.get("model") == model]
+        return [r for r in self.requests if r.model == model]
 
     async def _serve(self, conn: trio.SocketStream) -> None:
         self.open_connections += 1
@@ -105,10 +116,9 @@ class Upstream:
                 nursery.cancel_scope.cancel()
 
     def _next(self, received: Received) -> Behaviour:
-        model = received.json.get("model", "") if received.is_json else received.path
-        if model not in self.scripts:
-            model = f"{received.method} {received.path.partition('?')[0]}"
-        script = self.scripts.get(model) or [plain()]
+        at = f"{received.method} {received.path.partition('?')[0]}"
+        names = (received.model, received.path, at)
+        script = next((self.scripts[n] for n in names if self.scripts.get(n)), [plain()])
         return script.pop(0) if len(script) > 1 else script[0]
 
 

@@ -4,18 +4,18 @@ import contextlib
 import functools
 import socket
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 import trustme
 
 from bifrost.config.settings import NetworkSettings
-from bifrost.errors import ConfigurationMissing, NetworkError
+from bifrost.errors import BadRequest, ConfigurationMissing, NetworkError
 from bifrost.providers.base import Origin
 from bifrost.quick_stream import QuickStream
 from bifrost.transport.base import Limits
-from bifrost.transport.dial import dial_with, tls_context
+from bifrost.transport.dial import dial_with, is_public, tls_context
 from bifrost.transport.pool import Connections, connections
 from transport.lines import HELLO, Exchanges, Server, request
 
@@ -332,3 +332,122 @@ async def test_cancelled_handshake_leaves_no_socket_open() -> None:
             await ended.wait()
 
     assert pool.statistics().open == 0
+
+
+# Hosts that callers name
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("20.42.0.1", True),
+        ("2603:1030::1", True),
+        ("127.0.0.1", False),
+        ("127.1.2.3", False),
+        ("0.0.0.0", False),
+        ("10.1.2.3", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("192.0.2.1", False),
+        ("224.0.0.1", False),
+        ("255.255.255.255", False),
+        ("::1", False),
+        ("::", False),
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
+        ("ff0e::1", False),
+        ("::ffff:10.0.0.1", False),
+        ("::ffff:169.254.169.254", False),
+        ("64:ff9b::a9fe:a9fe", False),
+        ("64:ff9b::142a:1", True),
+        ("2002:a9fe:a9fe::1", False),
+        ("2001:db8::1", False),
+    ],
+)
+def test_which_addresses_can_be_somebody_elses(address: str, public: bool) -> None:
+    assert is_public(address) is public
+
+
+class Names(trio.abc.HostnameResolver):
+    """Resolves every name to the same addresses."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = addresses
+        self.asked = 0
+
+    async def getaddrinfo(self, host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        self.asked += 1
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+            for address in self.addresses
+        ]
+
+    async def getnameinfo(self, *args: Any) -> tuple[str, str]:
+        raise NotImplementedError
+
+
+def callers(port: int, host: str = "his.example") -> Origin:
+    return Origin("http", host, port, public_only=True)
+
+
+@pytest.mark.parametrize(
+    "addresses", [("127.0.0.1",), ("20.42.0.1", "127.0.0.1"), ("169.254.169.254", "20.42.0.1")]
+)
+async def test_a_callers_host_with_a_private_address_is_refused(addresses: tuple[str, ...]) -> None:
+    server = Exchanges([[HELLO]])
+    async with serving(server) as port:
+        with retiring(connections(NetworkSettings())) as pool:
+            trio.socket.set_custom_hostname_resolver(Names(*addresses))
+            with pytest.raises(BadRequest, match="it leads to a private address") as caught:
+                async with pool.open(request(origin=callers(port)), LIMITS):
+                    pass
+            assert caught.value.status == 400
+            assert pool.statistics().open == 0
+            assert server.requests == []
+
+
+async def test_a_callers_literal_address_is_looked_at_too() -> None:
+    async with serving(Exchanges([[HELLO]])) as port:
+        with retiring(connections(NetworkSettings())) as pool:
+            for host in ("127.0.0.1", "localhost", "2130706433", "0x7f.1", "::ffff:127.0.0.1"):
+                with pytest.raises((BadRequest, NetworkError)):
+                    async with pool.open(request(origin=callers(port, host)), LIMITS):
+                        pass
+
+
+async def test_a_kept_connection_of_ours_does_not_serve_a_caller() -> None:
+    async with serving(Exchanges([[HELLO]])) as port:
+        with retiring(connections(NetworkSettings())) as pool:
+            assert await ask(pool, port) == b"hello"
+            with pytest.raises(BadRequest, match="private address"):
+                async with pool.open(request(origin=callers(port, "127.0.0.1")), LIMITS):
+                    pass
+
+
+def admitting() -> Connections:
+    """A pool to which every address is public."""
+    return Connections(dial_with(tls_context(NetworkSettings()), admits=lambda address: True))
+
+
+async def test_what_is_connected_to_is_what_was_looked_at() -> None:
+    async with serving(Exchanges([[HELLO]])) as port:
+        with retiring(admitting()) as pool:
+            names = Names("127.0.0.1")
+            trio.socket.set_custom_hostname_resolver(names)
+            async with pool.open(request(origin=callers(port)), LIMITS) as answer:
+                assert await answer.read() == b"hello"
+            assert names.asked == 1
+
+
+async def test_a_callers_host_is_tried_at_each_of_its_addresses() -> None:
+    async with serving(Exchanges([[HELLO]])) as port:
+        with retiring(admitting()) as pool:
+            trio.socket.set_custom_hostname_resolver(Names("127.0.0.2", "127.0.0.1"))
+            async with pool.open(request(origin=callers(port)), LIMITS) as answer:
+                assert await answer.read() == b"hello"
+            trio.socket.set_custom_hostname_resolver(Names("127.0.0.2", "127.0.0.3"))
+            with pytest.raises(NetworkError):
+                async with pool.open(request(origin=callers(port, "x.example")), LIMITS):
+                    pass

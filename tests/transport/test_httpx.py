@@ -7,6 +7,7 @@ import gzip
 import importlib
 from typing import TYPE_CHECKING, Any, Literal
 
+import attrs
 import httpx
 import pytest
 import trio
@@ -290,6 +291,15 @@ async def test_request_that_cannot_be_written_is_refused() -> None:
     with pytest.raises(BadRequest):
         async with upstream.open(request(headers=((b"a", b"b\r\nc: d"),)), LIMITS):
             pytest.fail("it was opened")
+
+
+async def test_a_callers_host_is_not_asked_past_what_can_be_checked() -> None:
+    upstream = HttpxUpstream(settings_for())
+
+    with pytest.raises(BadRequest, match="its address cannot be checked"):
+        await ask(upstream, attrs.evolve(ORIGIN, public_only=True))
+
+    await retire(upstream)
 
 
 async def test_answer_left_early_leaves_nothing_behind() -> None:

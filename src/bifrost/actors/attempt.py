@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
@@ -11,16 +12,17 @@ from bifrost.actors.exchange import LiveExchange, LiveHop
 from bifrost.actors.key_pool import Lease
 from bifrost.actors.messages import AttemptOutcome, Granted
 from bifrost.actors.objects import Sighting
-from bifrost.config.secret import Secret
-from bifrost.config.settings import KeySettings, NetworkSettings
 from bifrost.dialects.base import AnswerFacts, Progress
 from bifrost.errors import ErrorClass, GatewayError, UpstreamError
 from bifrost.providers.answer_headers import caller_headers
 from bifrost.providers.base import Headers, RateHint, UpstreamRequest
 from bifrost.record import AttemptRecord, Usage
-from bifrost.schema.call import Call, Surface
+from bifrost.schema.call import DIRECT, Call, Operation, Surface
 from bifrost.service import Began, Chunk
 from bifrost.transport.base import Limits, UpstreamAnswer
+
+if TYPE_CHECKING:
+    from bifrost.config.settings import KeySettings, NetworkSettings
 
 __all__ = ["Attempt"]
 
@@ -67,15 +69,15 @@ class Attempt:
 
     @property
     def _key(self) -> KeySettings:
-        return self.granted.key or _direct(self.hop.call)
+        return self.granted.key or self.hop.call.caller.own_key(self.hop.target.provider) or DIRECT
 
     async def run(self) -> None:
         """Do it, to the last event. Raises GatewayError."""
         generation, call = self.granted.generation, self.hop.call
-        request = generation.adapter.encode(call, self.hop.target, self._key)
         self.sent_s = trio.current_time()
         limits = _limits(generation.settings.network, call, self.sent_s)
         try:
+            request = generation.adapter.encode(call, self.hop.target, self._key)
             async with generation.upstream.open(request, limits) as answer:
                 try:
                     await self._read(answer, request)
@@ -134,6 +136,8 @@ class Attempt:
     async def _relay_bytes(self, answer: UpstreamAnswer) -> None:
         """Block by block. The first is there before anything goes out, so that another try may still be made."""
         data = await answer.receive()
+        if not data and self.hop.call.operation is Operation.SPEECH:
+            raise UpstreamError("empty response received from provider")
         self._bytes_of = answer.headers
         self._sight(data)
         await self._hand_on(Progress(data, 1), answer)
@@ -255,12 +259,6 @@ class Attempt:
             first_event_s=self.first_event_s,
             hedge=self.hedge,
         )
-
-
-def _direct(call: Call) -> KeySettings:
-    return KeySettings(
-        id="header-provided", name="header-provided", value=call.caller.direct_key or Secret("")
-    )
 
 
 def _limits(network: NetworkSettings, call: Call, now_s: float) -> Limits:

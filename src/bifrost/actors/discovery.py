@@ -12,6 +12,7 @@ from bifrost.actors.key_pool import KeyPool
 from bifrost.actors.mailbox import ActorDied
 from bifrost.actors.messages import AttemptOutcome, Granted, Need, Refused
 from bifrost.codecs.json import dumps
+from bifrost.config.secret import Secret
 from bifrost.config.settings import KeySettings
 from bifrost.errors import (
     ConfigurationMissing,
@@ -20,6 +21,8 @@ from bifrost.errors import (
     UnsupportedOperation,
     UpstreamError,
 )
+from bifrost.policy.eligibility import base_type
+from bifrost.policy.token_sources import token_source
 from bifrost.schema.call import Call, Operation, Target
 from bifrost.transport.base import Limits
 
@@ -139,7 +142,11 @@ class Discovery:
 
 def _stored(granted: Granted, key_id: str) -> KeySettings:
     """The configured key of that id; nobody's, which its provider will refuse, if it went with a reload just now."""
-    return next((key for key in granted.generation.settings.keys if key.id == key_id), NOBODY)
+    settings = granted.generation.settings
+    key = next((key for key in settings.keys if key.id == key_id), NOBODY)
+    # Its token is the pool's to lend, and a failed key is not: without one it is refused.
+    is_lent = token_source(key, base_type(settings)) is not None
+    return attrs.evolve(key, value=Secret("")) if is_lent else key
 
 
 def _tellable(models: tuple[dict[str, object], ...]) -> tuple[dict[str, object], ...]:

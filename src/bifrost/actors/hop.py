@@ -329,7 +329,8 @@ def _rules(settings: ProviderSettings, hop: LiveHop, owner: str | None) -> Retry
 
 def _is_sticky(hop: LiveHop) -> bool:
     caller = hop.call.caller
-    return hop.index == 0 and any((caller.key_id, caller.key_name, caller.direct_key))
+    pinned = caller.key_id or caller.key_name or caller.own_key(hop.target.provider)
+    return hop.index == 0 and pinned is not None
 
 
 def _patience_s(settings: ProviderSettings, hop: LiveHop) -> float:
@@ -354,7 +355,7 @@ def _need(hop: LiveHop, owner: str | None) -> Need:
         session=_session(caller.session_id, hop.target.model) if is_primary else None,
         session_ttl_s=caller.session_ttl_s or 3600.0,
         owner=owner,
-        direct=caller.direct_key is not None and same_provider,
+        direct=same_provider and caller.own_key(hop.target.provider) is not None,
     )
 
 

@@ -33,6 +33,7 @@ from bifrost.actors.messages import (
     Refused,
     Settle,
     Snapshot,
+    TokenRefused,
 )
 from bifrost.actors.pool_book import Book
 from bifrost.actors.pool_state import PoolState
@@ -70,7 +71,8 @@ class Lease:
 class KeyPool:
     """The keys of one provider. Run it under ``supervise``.
 
-    ``max_waiting`` bounds the line where ``drop_excess`` (``client.drop_excess_requests``) is off. ``fault`` is for
+    ``max_waiting`` bounds the line where ``drop_excess`` (``client.drop_excess_requests``) is off. ``on_token_refused``
+    hears of tokens that the upstream did not accept, and must not raise or wait. ``fault`` is for
     tests: it is shown each message before it is handled, and what it raises crashes the pool.
     """
 
@@ -80,10 +82,12 @@ class KeyPool:
         *,
         drop_excess: bool,
         max_waiting: int,
+        on_token_refused: Callable[[TokenRefused], None] = lambda _: None,
         fault: Callable[[PoolMessage], None] | None = None,
     ) -> None:
         self._mailbox: Mailbox[PoolMessage] = Mailbox()
         self._book = Book(generation, drop_excess, max_waiting)
+        self._on_token_refused = on_token_refused
         self._fault = fault
         self._in_hand: PoolMessage | None = None
         self._is_over = False
@@ -170,7 +174,7 @@ class KeyPool:
     async def run(self) -> None:
         """One life: take messages until drained. Raises whatever goes wrong; ``recover`` then, before the next."""
         self._is_broken = False
-        state = PoolState(self._book)
+        state = PoolState(self._book, self._on_token_refused)
         state.on_time(trio.current_time())
         while True:
             self._take_some(state, trio.current_time())

@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from bifrost.actors.messages import Acquire, Granted, Need, Refusal, Refused
+from bifrost.actors.messages import Acquire, Granted, Need, Refusal, Refused, TokenRefused
+from bifrost.actors.wallet import Wallet
+from bifrost.config.secret import Token
 from bifrost.config.settings import KeySettings, ProviderSettings
 from bifrost.errors import ErrorClass
 from bifrost.policy import health
 from bifrost.policy.adaptive import Reading, Route, Routes, draw_route
 from bifrost.policy.balance import pick
-from bifrost.policy.eligibility import KEYLESS, Eligible, eligible, is_keyless
+from bifrost.policy.eligibility import KEYLESS, Eligible, base_type, eligible, is_keyless
 from bifrost.policy.health import HEALTHY, KeyHealth
 from bifrost.policy.limits import KeyLimits
 from bifrost.policy.sessions import Sessions
+from bifrost.policy.token_sources import TokenSource, token_source
 
 if TYPE_CHECKING:
     from bifrost.actors.messages import AttemptOutcome
@@ -40,6 +43,8 @@ class KeyState:
     """One key, and what its answers have taught."""
 
     settings: KeySettings
+    source: TokenSource | None = None
+    """Of the token that is sent in place of the key's value."""
     health: KeyHealth = HEALTHY
     limits: KeyLimits = attrs.field(factory=KeyLimits, init=False)
 
@@ -79,6 +84,8 @@ class KeyRing:
     """The keys of one provider under one configuration at a time."""
 
     settings: ProviderSettings
+    wallet: Wallet = attrs.field(factory=Wallet)
+    """Read here, and filled by others."""
     keys: dict[str, KeyState] = attrs.field(factory=dict, init=False)
     routes: Routes = attrs.field(factory=Routes, init=False)
     sessions: Sessions = attrs.field(factory=Sessions, init=False)
@@ -102,7 +109,7 @@ class KeyRing:
                 known.settings = key
                 self.keys[key.id] = known
             else:
-                self.keys[key.id] = KeyState(key)
+                self.keys[key.id] = KeyState(key, token_source(key, base_type(settings)))
                 self.routes.forget(key.id)
         for key_id in old:
             self.routes.forget(key_id)
@@ -174,6 +181,8 @@ class KeyRing:
         if not key.limits.is_fresh:
             limits = key.limits.of(need.model)
             until_s = max(until_s, limits.closed_until(need.need_tokens, now_s))
+        if key.source is not None:
+            until_s = max(until_s, self.wallet.closed_until(key.source, now_s))
         if self.is_adaptive:
             route = self.routes.of(key.id, need.model)
             if route.is_closed(now_s) and not route.by_rate:
@@ -247,6 +256,25 @@ class KeyRing:
         if self.sessions.key_of(session, now_s) in {None, key.id}:
             self.sessions.bind(session, key.id, now_s + need.session_ttl_s)
 
+    def lendable(self, key: KeyState) -> KeySettings:
+        """``key`` as it is sent: with its token, where it has one."""
+        token = None if key.source is None else self.wallet.token(key.source)
+        return key.settings if token is None else attrs.evolve(key.settings, value=token)
+
+    def renewed(self, source: TokenSource) -> None:
+        """There is a new token of ``source``."""
+        for key in self.keys.values():
+            if key.source == source:
+                key.health = health.after_renewal(key.health)
+
+    def refused_token(self, lent: Lent, outcome: AttemptOutcome) -> TokenRefused | None:
+        """The token that was not accepted, if ``lent`` ended so."""
+        settings = lent.granted.key
+        if outcome.status != 401 or settings is None or not isinstance(settings.value, Token):
+            return None
+        source = token_source(settings, base_type(self.settings))
+        return None if source is None else TokenRefused(source, settings.value)
+
     def lend(self, choice: Choice, granted: Granted, need: Need, now_s: float) -> None:
         """``choice`` went out as ``granted``."""
         key = choice.key
@@ -263,6 +291,8 @@ class KeyRing:
         key = self.keys.get(lent.granted.key_id)
         if settings is None or key is None or not _is_same(key.settings, settings):
             return
+        if outcome.error_class is ErrorClass.AUTH and self._is_outdated(key, settings):
+            return
         key.health = health.after_outcome(
             key.health,
             outcome.error_class,
@@ -273,6 +303,10 @@ class KeyRing:
         _learn_limits(key.limits, lent.need.model, outcome, now_s)
         if self.is_adaptive:
             self._learn_route(key, lent, outcome, now_s)
+
+    def _is_outdated(self, key: KeyState, lent: KeySettings) -> bool:
+        """Whether the token that was lent is the key's no more: its refusal says nothing of the next."""
+        return key.source is not None and self.wallet.token(key.source) != lent.value
 
     def _learn_route(
         self, key: KeyState, lent: Lent, outcome: AttemptOutcome, now_s: float
@@ -305,8 +339,12 @@ class KeyRing:
 
 
 def _is_same(one: KeySettings, other: KeySettings) -> bool:
+    """Whether ``other``, which may be lent with a token, is the key that is configured as ``one``."""
     return one is other or (
-        one.id == other.id and one.value == other.value and one.url == other.url
+        one.id == other.id
+        and (one.value == other.value or isinstance(other.value, Token))
+        and one.url == other.url
+        and one.azure == other.azure
     )
 
 

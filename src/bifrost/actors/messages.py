@@ -10,8 +10,10 @@ from collections.abc import Mapping
 import attrs
 
 from bifrost.actors.mailbox import Reply
+from bifrost.config.secret import Token
 from bifrost.config.settings import KeySettings, ProviderSettings
 from bifrost.errors import ErrorClass
+from bifrost.policy.token_sources import TokenSource
 from bifrost.providers.base import Adapter, RateHint
 from bifrost.record import Usage
 from bifrost.schema.call import Operation
@@ -37,6 +39,9 @@ __all__ = [
     "Refused",
     "Settle",
     "Snapshot",
+    "TokenLacking",
+    "TokenRefreshed",
+    "TokenRefused",
 ]
 
 
@@ -262,4 +267,40 @@ class Drain:
     reply: Reply[Drained]
 
 
-PoolMessage = Acquire | Settle | Opened | Abandon | Probe | Reconfigure | Snapshot | Drain
+@attrs.frozen(kw_only=True)
+class TokenRefreshed:
+    """Tell that there is a token of ``source``; keys that have it are lent with it until ``expires_s``, on trio's clock."""
+
+    source: TokenSource
+    token: Token
+    expires_s: float
+
+
+@attrs.frozen(kw_only=True)
+class TokenLacking:
+    """Tell that no token of ``source`` could be had. It is tried again at ``until_s``; infinite: it was refused."""
+
+    source: TokenSource
+    until_s: float
+
+
+@attrs.frozen
+class TokenRefused:
+    """Tell whoever fetches tokens that the upstream did not accept this one."""
+
+    source: TokenSource
+    token: Token
+
+
+PoolMessage = (
+    Acquire
+    | Settle
+    | Opened
+    | Abandon
+    | Probe
+    | Reconfigure
+    | Snapshot
+    | Drain
+    | TokenRefreshed
+    | TokenLacking
+)

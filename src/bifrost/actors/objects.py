@@ -35,13 +35,16 @@ class Objects:
     def owner(self, call: Call, target: Target, now_s: float) -> str | None:
         """The key that has what ``call`` names, as far as is known; a caller's own choice of key goes before it."""
         caller = call.caller
-        if not call.ids or caller.key_id or caller.key_name or caller.direct_key is not None:
+        is_pinned = caller.key_id or caller.key_name or caller.own_key(target.provider) is not None
+        if not call.ids or is_pinned:
             return None
         return self.owners.owner(call.ids, target.provider, now_s)
 
     def sighting(self, call: Call, target: Target, key_id: str) -> Sighting | None:
         """What looks at an answer to ``call``; ``None`` where there is nothing to be learned."""
-        if call.operation not in SIGHTED - UNSEEN or call.caller.direct_key is not None:
+        if call.operation not in SIGHTED - UNSEEN:
+            return None
+        if call.caller.own_key(target.provider) is not None:
             return None
         return Sighting(self.owners, target.provider, key_id)
 

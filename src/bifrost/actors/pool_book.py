@@ -28,8 +28,13 @@ from bifrost.actors.messages import (
     Refusal,
     Refused,
     Settle,
+    TokenLacking,
+    TokenRefreshed,
 )
 from bifrost.actors.waiting_line import Line
+from bifrost.actors.wallet import Wallet
+from bifrost.policy.eligibility import base_type
+from bifrost.policy.token_sources import token_sources
 
 if TYPE_CHECKING:
     from bifrost.config.settings import KeySettings
@@ -64,6 +69,7 @@ class Book:
     in_flight: Counter[str] = attrs.field(factory=Counter, init=False)
     """Leases out, by key id."""
     granted_by_key: Counter[str] = attrs.field(factory=Counter, init=False)
+    wallet: Wallet = attrs.field(factory=Wallet, init=False)
     serving: Acquire | None = attrs.field(default=None, init=False)
     """The waiter whose turn it is right now: should serving it crash, it is not served a second time."""
     is_draining: bool = attrs.field(default=False, init=False)
@@ -145,6 +151,7 @@ class Book:
         """Lend by ``generation`` from now on."""
         self.generation = generation
         self.drop_excess = drop_excess
+        self.wallet.keep(token_sources(generation.settings.keys, base_type(generation.settings)))
         known = {key.id for key in generation.settings.keys} | set(self.in_flight)
         for key_id in [key_id for key_id in self.granted_by_key if key_id not in known]:
             del self.granted_by_key[key_id]
@@ -170,6 +177,8 @@ class Book:
                 message.reply.put(Applied())
             case Drain(reply=drained):
                 self.drain(drained)
+            case TokenRefreshed() | TokenLacking():
+                self.wallet.hear(message)
             case _:
                 pass
 

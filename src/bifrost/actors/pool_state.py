@@ -7,6 +7,7 @@ in order, because it is changed first.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import assert_never
 
 import attrs
@@ -27,6 +28,9 @@ from bifrost.actors.messages import (
     Refused,
     Settle,
     Snapshot,
+    TokenLacking,
+    TokenRefreshed,
+    TokenRefused,
 )
 from bifrost.actors.pool_book import Book, Lent
 from bifrost.actors.pool_view import view
@@ -40,11 +44,12 @@ class PoolState:
     """One life of a pool. Made anew from the book after a crash."""
 
     book: Book
+    on_token_refused: Callable[[TokenRefused], None] = lambda _: None
     ring: KeyRing = attrs.field(init=False)
     _next_tick_s: float = attrs.field(default=-math.inf, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.ring = KeyRing(self.book.generation.settings)
+        self.ring = KeyRing(self.book.generation.settings, self.book.wallet)
 
     def wake_s(self) -> float:
         """When ``on_time`` has something to do at the latest; infinite if only messages matter.
@@ -84,6 +89,11 @@ class PoolState:
                 viewed.put(view(self.book, self.ring, need, now_s))
             case Drain(reply=drained):
                 self.book.drain(drained)
+            case TokenRefreshed(source=source):
+                self.book.wallet.hear(message)
+                self.ring.renewed(source)
+            case TokenLacking():
+                self.book.wallet.hear(message)
             case _:
                 assert_never(message)
 
@@ -124,12 +134,16 @@ class PoolState:
             self.book.refuse(ask, survey)
             return
         choice = self.ring.choose(ask, survey, now_s)
-        granted = self.book.lend(ask, choice.key.settings, choice.untried_left, waited_s)
+        settings = self.ring.lendable(choice.key)
+        granted = self.book.lend(ask, settings, choice.untried_left, waited_s)
         self.ring.lend(choice, granted, ask.need, now_s)
 
     def _returned(self, lent: Lent | None, outcome: AttemptOutcome, now_s: float) -> None:
         if lent is None:
             return
+        refused = self.ring.refused_token(lent, outcome)
+        if refused is not None:
+            self.on_token_refused(refused)
         self.ring.learn(lent, outcome, now_s)
         self._serve_line(now_s)
 

@@ -61,7 +61,7 @@ def _key_view(key: KeyState, book: Book, ring: KeyRing, now_s: float) -> KeyView
         in_flight=book.in_flight[key.id],
         weight=key.settings.weight,
         effective_weight=key.settings.weight * factor,
-        cool_down_left_s=max(0.0, _rests_until(key, limits, now_s) - now_s),
+        cool_down_left_s=max(0.0, _rests_until(key, ring, limits, now_s) - now_s),
         failures_in_a_row=key.health.circuit.failures,
         remaining_requests=None if limits.requests is None else limits.requests.remaining,
         remaining_tokens=None if limits.tokens is None else limits.tokens.remaining,
@@ -70,12 +70,21 @@ def _key_view(key: KeyState, book: Book, ring: KeyRing, now_s: float) -> KeyView
     )
 
 
-def _rests_until(key: KeyState, limits: Allowance, now_s: float) -> float:
-    health = key.health
+def _rests_until(key: KeyState, ring: KeyRing, limits: Allowance, now_s: float) -> float:
+    """When a rest is over, as far as that can be said."""
+    health, token_s = key.health, _lacks_token_until(key, ring, now_s)
     trial_at_s = health.trial_at_s if health.is_failed else 0.0
     return max(
-        limits.closed_until(0, now_s), health.rest_until_s, health.circuit.open_until_s, trial_at_s
+        limits.closed_until(0, now_s),
+        health.rest_until_s,
+        health.circuit.open_until_s,
+        trial_at_s,
+        token_s if token_s < math.inf else 0.0,
     )
+
+
+def _lacks_token_until(key: KeyState, ring: KeyRing, now_s: float) -> float:
+    return 0.0 if key.source is None else ring.wallet.closed_until(key.source, now_s)
 
 
 def _state(key: KeyState, ring: KeyRing, now_s: float) -> str:
@@ -84,7 +93,7 @@ def _state(key: KeyState, ring: KeyRing, now_s: float) -> str:
         return "disabled"
     if key.settings is not KEYLESS and is_blank(key.settings, base_type(ring.settings)):
         return "blank"
-    if key.health.is_failed:
+    if key.health.is_failed or _lacks_token_until(key, ring, now_s) == math.inf:
         return "failed"
     return _circuit_state(key, now_s) or _resting_state(key, ring, now_s)
 
@@ -99,7 +108,7 @@ def _circuit_state(key: KeyState, now_s: float) -> str | None:
 
 def _resting_state(key: KeyState, ring: KeyRing, now_s: float) -> str:
     limits = key.limits.worst(now_s)
-    if now_s < key.health.rest_until_s or limits.closed_until(0, now_s) > now_s:
+    if _rests_until(key, ring, limits, now_s) > now_s:
         return "cooling"
     routes = ring.routes.of_key(key.id) if ring.is_adaptive else ()
     states = {route.state_at(now_s) for route in routes}

@@ -31,15 +31,25 @@ class AzureKeySettings:
     """An Azure OpenAI resource. Texts may be ``env.NAME``."""
 
     endpoint: Annotated[str, Mark.FROM_ENV, ADDRESS]
-    """The resource's address."""
+    """The resource's address; the provider's ``base_url``, where there is one, is used in its place."""
     api_version: Annotated[str | None, Mark.FROM_ENV] = None
+    """Absent: ``2024-10-21``, and ``2025-04-01-preview`` for image edits. Responses always go by ``preview``."""
     deployments: Mapping[str, str] = NO_DEPLOYMENTS
     """Requested model to deployment; models that are not named keep their name."""
     client_id: Annotated[str | None, Mark.FROM_ENV] = None
-    """Of a service principal, with ``client_secret`` and ``tenant_id``."""
+    """Of a service principal, with ``client_secret`` and ``tenant_id``. By itself, and in a key without a value, of a
+    user-assigned managed identity."""
     client_secret: Secret | None = None
     tenant_id: Annotated[str | None, Mark.FROM_ENV] = None
-    scopes: tuple[str, ...] = ()
+    """The directory that the service principal is in."""
+    scopes: tuple[Annotated[str, NAME], ...] = ()
+    """What a token is asked for; empty: ``https://cognitiveservices.azure.com/.default``."""
+    authority_host: Annotated[str, Mark.FROM_ENV, ADDRESS] = "https://login.microsoftonline.com"
+    """Where Entra gives out tokens; national clouds have hosts of their own."""
+    is_callers: Annotated[bool, Mark.DERIVED] = False
+    """Whether a caller named the endpoint, with a key of its own."""
+    public_only: Annotated[bool, Mark.DERIVED] = False
+    """Whether the endpoint must not lead to a private address."""
 
 
 @attrs.frozen(kw_only=True)

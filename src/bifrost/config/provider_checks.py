@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from bifrost.config.faults import below, item, kind_of, nearest, shown
+from bifrost.config.key_configs import AzureKeySettings
 from bifrost.config.names import (
     BASE_TYPES,
     BUILT_IN,
@@ -66,6 +67,7 @@ def provider_finishes(*, empty_allows_all: bool) -> Iterator[tuple[type, Finish]
     yield finishing(ProxySettings, _proxy)
     yield finishing(CustomProviderSettings, _custom)
     yield finishing(HeaderFilterSettings, _header_filter)
+    yield finishing(AzureKeySettings, _azure)
     yield finishing(KeySettings, _Keys(empty_allows_all=empty_allows_all).check)
     yield finishing(ProviderSettings, _Providers().check)
 
@@ -138,6 +140,21 @@ def _header_filter(walk: Walk, headers: HeaderFilterSettings, place: Place) -> H
                     "other headers",
                 )
     return headers
+
+
+def _azure(walk: Walk, azure: AzureKeySettings, place: Place) -> AzureKeySettings:
+    given = [azure.client_id, azure.client_secret, azure.tenant_id]
+    if None in given and given != [azure.client_id, None, None]:
+        walk.error(
+            place.path,
+            "a part of a service principal",
+            "client_id, client_secret and tenant_id; or client_id alone, of a managed identity",
+        )
+    return attrs.evolve(
+        azure,
+        endpoint=azure.endpoint.rstrip("/"),
+        authority_host=azure.authority_host.rstrip("/"),
+    )
 
 
 @attrs.define(eq=False)
@@ -293,6 +310,10 @@ def _warn_of_lacks(walk: Walk, provider: ProviderSettings, path: str) -> None:
         if base in WITHOUT_ADDRESS and not provider.network.base_url and not key.url:
             walk.warnings.append(
                 f'{at} ("{key.name}"): has no address; set {base}_key_config.url or network_config.base_url'
+            )
+        if base == "azure" and not provider.network.base_url and key.azure is None:
+            walk.warnings.append(
+                f'{at} ("{key.name}"): has no address; set azure_key_config.endpoint or network_config.base_url'
             )
         walk.warnings.extend(
             f'{at}.{name}_key_config ("{key.name}"): has no meaning for {base}'

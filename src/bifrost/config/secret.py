@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import NoReturn
 
-__all__ = ["Secret"]
+__all__ = ["Secret", "Token"]
 
 
 class Secret:
@@ -55,3 +55,9 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is not pickled")
+
+
+class Token(Secret):
+    """A short-lived credential: it goes upstream as a bearer, whatever header the provider has for its keys."""
+
+    __slots__ = ()

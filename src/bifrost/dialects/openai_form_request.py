@@ -32,7 +32,7 @@ def encode_form_call(
 
 
 def _with_model(form: Form, model: str) -> Form:
-    """``form`` with ``model`` in the place of the first that it names, and no other."""
+    """``form`` with ``model`` in the place of the first that it names and no other, or before all if it names none."""
     parts: list[Field | File] = []
     is_told = False
     for part in form:
@@ -41,4 +41,6 @@ def _with_model(form: Form, model: str) -> Form:
         elif not is_told:
             parts.append(Field("model", model.encode("utf-8", "replace")))
             is_told = True
+    if not is_told:
+        parts.insert(0, Field("model", model.encode("utf-8", "replace")))
     return tuple(parts)

@@ -17,6 +17,7 @@ from bifrost.http.async_jobs import PREFIX as ASYNC_PREFIX
 from bifrost.http.cors import SECURITY_HEADERS
 from bifrost.http.reply import CutShort, HeaderLines, Reply
 from bifrost.integrations.async_wish import asks_async
+from bifrost.integrations.azure import PREFIXES as DEPLOYMENTS
 from bifrost.integrations.envelope import error_body, error_headers
 from bifrost.integrations.headers import request_id
 
@@ -62,8 +63,8 @@ class Front(QuartTrio):
         *,
         doors: Doors,
         inference: Inference,
-        responses: ResponsesDoor,
         async_jobs: AsyncJobs,
+        responses: ResponsesDoor,
         relays: RelayDoor,
         meter: HttpMeter,
         new_id: Callable[[], str],
@@ -73,8 +74,8 @@ class Front(QuartTrio):
         super().__init__("bifrost", static_folder=None)
         self._doors = doors
         self._inference = inference
-        self._responses = responses
         self._async_jobs = async_jobs
+        self._responses = responses
         self._relays = relays
         self._meter = meter
         self._new_id = new_id
@@ -98,7 +99,7 @@ class Front(QuartTrio):
             await super().__call__(scope, receive, send)
             return
         began_s = trio.current_time()
-        sent = _first_values(scope)
+        sent = _sent(scope)
         reply = self._reply(scope, send, sent)
         try:
             await self._serve(scope, receive, reply, sent)
@@ -142,7 +143,7 @@ class Front(QuartTrio):
     ) -> None:
         """Answer a request to upgrade. It is over, for meter and log, once it is accepted: its responses are calls of their own."""
         began_s = trio.current_time()
-        reply = self._reply(scope, partial(_refusing, send), _first_values(scope))
+        reply = self._reply(scope, partial(_refusing, send), _sent(scope))
         talk: Talk | None = None
         try:
             await receive()
@@ -176,18 +177,18 @@ class Front(QuartTrio):
             reply.template = "_preflight"
             await self._preflight(scope, reply)
             return
-        route = self._inference.routes.get(path)
-        if route is not None and method == "POST":
-            reply.template = path
+        found = self._inference.finder.find(path)
+        if found is not None and method == "POST":
+            reply.template = found[0].path
             door = self._async_jobs if asks_async(sent) else self._inference
-            await door.serve(route, scope, receive, reply)
-        elif self._relays.may_be_for(path) and not _is_of_models(method, path):
+            await door.serve(found, scope, receive, reply)
+        elif self._relays.may_be_for(path) and not _is_our_own(method, path):
             if not await self._relays.serve(scope, receive, reply):
                 await self._through_quart(scope, receive, reply)
-        elif route is None:
+        elif found is None:
             await self._serve_other(scope, receive, reply)
         else:
-            reply.template = path
+            reply.template = found[0].path
             reply.always.append((b"allow", b"POST, OPTIONS"))
             await _refuse(reply, MethodNotAllowed(f"Method not allowed: {path}"))
 
@@ -232,6 +233,16 @@ class Front(QuartTrio):
         return await _told(InternalError("internal error"))
 
 
+def _sent(scope: HTTPScope | WebsocketScope) -> Mapping[bytes, bytes]:
+    """The request's headers. Of a repeated one the first counts."""
+    return dict(reversed([*scope["headers"]]))
+
+
+def _is_our_own(method: str, path: str) -> bool:
+    """Whether the gateway itself answers for it: models, and the paths of Azure's deployments."""
+    return _is_of_models(method, path) or path.startswith(DEPLOYMENTS)
+
+
 def _is_of_models(method: str, path: str) -> bool:
     """Whether it asks for the list of models or one of them, whose name may have slashes."""
     return method in {"GET", "HEAD"} and _MODELS.fullmatch(path) is not None
@@ -259,11 +270,6 @@ async def _told_http_error(error: HTTPException) -> Response:
         answer.headers["allow"] = ", ".join(sorted(error.valid_methods or ()))
         return answer
     return await _told(BadRequest(error.name, status=error.code or 400))
-
-
-def _first_values(scope: HTTPScope | WebsocketScope) -> Mapping[bytes, bytes]:
-    """Of a repeated header the first counts."""
-    return dict(reversed([*scope["headers"]]))
 
 
 async def _refusing(send: ASGISendCallable, message: ASGISendEvent) -> None:

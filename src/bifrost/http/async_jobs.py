@@ -17,8 +17,9 @@ from bifrost.http.doors import Doors, Views
 from bifrost.http.kept_body import kept_call
 from bifrost.http.reply import Reply
 from bifrost.integrations.async_wish import polled_id
-from bifrost.integrations.base import InferenceRoute, Request, unpack
+from bifrost.integrations.base import Request, unpack
 from bifrost.integrations.envelope import error_body, error_headers
+from bifrost.integrations.finder import Finder, Found
 from bifrost.integrations.headers import HeaderLines
 from bifrost.jobs.headers import sift
 from bifrost.jobs.pending import pending_object
@@ -64,25 +65,27 @@ NO_STORE = "async operations not available: logs store not configured"
 
 @attrs.frozen(kw_only=True)
 class AsyncJobs:
-    """Takes jobs and shows them. ``routes`` (path to route) are those whose calls can be handed in.
+    """Takes jobs and shows them. ``finder`` knows the routes whose calls can be handed in.
 
     Without ``jobs`` there is no store to keep them.
     """
 
-    routes: Mapping[str, InferenceRoute]
+    finder: Finder
     doors: Doors
     jobs: Jobs | None
 
     async def serve(
         self,
-        route: InferenceRoute,
+        found: Found,
         scope: HTTPScope,
         receive: ASGIReceiveCallable,
         reply: Reply,
     ) -> None:
-        """Answer a request to ``route`` whose headers ask for a job, in the route's own shape."""
+        """Answer a request to a route whose headers ask for a job, in the route's own shape."""
         try:
-            await self._by_header(_Asked(route, scope, receive, reply, self.doors.views))
+            await self._by_header(
+                _Asked(scope["path"], found, scope, receive, reply, self.doors.views)
+            )
         except CallerGone:
             return
         except GatewayError as error:
@@ -94,11 +97,12 @@ class AsyncJobs:
         """Answer a request to ``/v1/async/…``; false, and nothing done, if there is no such route."""
         wanted = scope["path"].removeprefix(PREFIX)
         name, job_id = (wanted, "") if wanted in OPERATIONS else _parted(wanted)
-        route = self.routes.get(NATIVE + name)
-        if self.jobs is None or name not in OPERATIONS or route is None:
+        path = NATIVE + name
+        found = self.finder.find(path)
+        if self.jobs is None or name not in OPERATIONS or found is None:
             return False
         reply.template = PREFIX + name + ("/{id}" if job_id else "")
-        asked = _Asked(route, scope, receive, reply, self.doors.views)
+        asked = _Asked(path, found, scope, receive, reply, self.doors.views)
         try:
             await self._by_path(asked, self.jobs, name, job_id)
         except CallerGone:
@@ -142,7 +146,9 @@ class AsyncJobs:
 class _Asked:
     """One request for a job."""
 
-    route: InferenceRoute
+    path: str
+    """Of the route whose call it is, as it would have been asked for without a job."""
+    found: Found
     scope: HTTPScope
     receive: ASGIReceiveCallable
     reply: Reply
@@ -168,14 +174,15 @@ class _Asked:
         # What is required is required of calls, and this makes none.
         rules = self.views.headers.without_required()
         caller = rules.read(self.headers, self.remote_addr)
-        return await jobs.poll(job_id, self.route.operation.value, caller.virtual_key_id)
+        return await jobs.poll(job_id, self.found[0].operation.value, caller.virtual_key_id)
 
     async def submit(self, jobs: Jobs, no_stream: str) -> Job:
         """Hand the request in. It is parsed for its mistakes only: whoever runs the job parses it again."""
         body = await self._body()
         request = Request(
             id=self.reply.request_id,
-            route=self.route,
+            route=self.found[0],
+            params=self.found[1],
             headers=self.headers,
             body=body,
             body_bytes=self.reply.request_bytes,
@@ -194,7 +201,7 @@ class _Asked:
         return JobRequest(
             request_id=call.id,
             operation=call.operation.value,
-            route=self.route.path,
+            route=self.path,
             model=_model(call),
             body=body,
             headers=kept.headers,

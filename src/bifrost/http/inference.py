@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,8 +15,9 @@ from bifrost.http.doors import Doors
 from bifrost.http.form import is_form, new_boundary, reading_form
 from bifrost.http.lane import BODY, GONE
 from bifrost.http.relay import Relay
-from bifrost.integrations.base import InferenceRoute, Request, unpack
+from bifrost.integrations.base import Request, unpack
 from bifrost.integrations.envelope import error_body, error_event, error_headers
+from bifrost.integrations.finder import Finder, Found
 from bifrost.service import Exchange, Failed, Service
 
 if TYPE_CHECKING:
@@ -37,16 +38,16 @@ JSON_TYPE = (b"content-type", b"application/json")
 
 @attrs.define(eq=False)
 class Inference:
-    """Serves every route of ``routes`` (path to route; all are POST)."""
+    """Serves every route that ``finder`` finds; all are POST."""
 
-    routes: Mapping[str, InferenceRoute]
+    finder: Finder
     doors: Doors
     service: Service
     new_id: Callable[[], str]
 
     async def serve(
         self,
-        route: InferenceRoute,
+        found: Found,
         scope: HTTPScope,
         receive: ASGIReceiveCallable,
         reply: Reply,
@@ -55,11 +56,11 @@ class Inference:
         views = self.doors.views
         headers: RequestLines = tuple(scope["headers"])
         try:
-            if route.takes_form and is_form(headers):
-                await self._serve_form(route, headers, scope, receive, reply, views)
+            if found[0].takes_form and is_form(headers):
+                await self._serve_form(found, headers, scope, receive, reply, views)
                 return
             body = await self._body(headers, scope, receive, reply, views)
-            call = self._parsed(self._request(route, headers, scope, reply, body=body), views)
+            call = self._parsed(self._request(found, headers, scope, reply, body=body), views)
         except CallerGone:
             return
         except GatewayError as error:
@@ -69,7 +70,7 @@ class Inference:
 
     async def _serve_form(
         self,
-        route: InferenceRoute,
+        found: Found,
         headers: RequestLines,
         scope: HTTPScope,
         receive: ASGIReceiveCallable,
@@ -89,7 +90,7 @@ class Inference:
             timeout_s=client.body_timeout_s,
             tell_size=tell_size,
         ) as form:
-            request = self._request(route, headers, scope, reply, form=form)
+            request = self._request(found, headers, scope, reply, form=form)
             call = self._parsed(request, views)
             await self.answer(call, scope, receive, reply, views)
 
@@ -116,7 +117,7 @@ class Inference:
 
     def _request(
         self,
-        route: InferenceRoute,
+        found: Found,
         headers: RequestLines,
         scope: HTTPScope,
         reply: Reply,
@@ -127,7 +128,9 @@ class Inference:
         peer = scope["client"]
         return Request(
             id=reply.request_id,
-            route=route,
+            route=found[0],
+            params=found[1],
+            query=scope["query_string"].decode("latin-1"),
             headers=headers,
             body=body,
             form=form,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,8 @@ import trio
 from bifrost.errors import RouteNotFound
 from bifrost.http.doors import Doors
 from bifrost.http.kept_body import kept_call
-from bifrost.integrations.base import InferenceRoute, Request
+from bifrost.integrations.base import Request
+from bifrost.integrations.finder import Finder
 from bifrost.jobs.serving import serve_job
 from bifrost.service import Service
 
@@ -25,23 +25,24 @@ __all__ = ["JobCalls"]
 
 @attrs.frozen(kw_only=True)
 class JobCalls:
-    """Serves the calls of jobs through ``service``, as if they had come by ``routes`` (path to route)."""
+    """Serves the calls of jobs through ``service``, as if they had come by the paths that ``finder`` knows."""
 
-    routes: Mapping[str, InferenceRoute]
+    finder: Finder
     doors: Doors
     service: Service
 
     async def run(self, wanted: JobRequest) -> JobResult:
         """Make the call, to its end. The configuration is the one of now. Raises GatewayError."""
         views = self.doors.views
-        route = self.routes.get(wanted.route)
-        if route is None:
+        found = self.finder.find(wanted.route)
+        if found is None:
             # Handed in to another version of the gateway.
             raise RouteNotFound(f"Route not found: {wanted.route}")
         secrets = ((name, value.reveal().encode("latin-1")) for name, value in wanted.secrets)
         request = Request(
             id=wanted.request_id,
-            route=route,
+            route=found[0],
+            params=found[1],
             headers=(*wanted.headers, *secrets),
             body=wanted.body,
             body_bytes=len(wanted.body),

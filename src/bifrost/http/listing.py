@@ -42,7 +42,8 @@ class Listing:
     def spans_keys(self, call: Call) -> bool:
         """Whether ``call`` asks for a list of which several keys have a part."""
         caller = call.caller
-        is_pinned = caller.key_id or caller.key_name or caller.direct_key is not None
+        own = caller.own_key(call.target.provider)
+        is_pinned = caller.key_id or caller.key_name or own is not None
         if call.operation not in LISTS or is_pinned:
             return False
         return len(self.keys_of(call.target.provider, call.operation)) > 1

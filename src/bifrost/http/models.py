@@ -10,6 +10,7 @@ from quart import Blueprint, Response, request
 from bifrost.codecs.json import dumps
 from bifrost.errors import BadRequest, ErrorClass, GatewayError, NoUsableKey
 from bifrost.integrations import models as lists
+from bifrost.integrations.azure import PREFIXES
 from bifrost.schema.call import Call, Operation, Surface, Target
 
 if TYPE_CHECKING:
@@ -29,12 +30,15 @@ def model_routes(doors: Doors, discovery: Discovery, new_id: Callable[[], str]) 
     """The blueprint."""
     routes = Blueprint("models", __name__)
 
-    async def gather(surface: Surface) -> list[lists.Model]:
+    async def gather(surface: Surface, of: str = "all") -> list[lists.Model]:
         call = _call(doors, new_id, surface)
-        return _merged(await discovery.list_all(_chosen(doors), call))
+        return _merged(await discovery.list_all(_chosen(doors, of), call))
 
     async def openai_list() -> Response:
         return _json(lists.openai_list(await gather(Surface.OPENAI)))
+
+    async def azure_list(deployment: str) -> Response:  # noqa: ARG001  Azure's lists are the same for each
+        return _json(lists.openai_list(await gather(Surface.OPENAI, "azure")))
 
     async def openai_one(model: str) -> Response:
         found = lists.find(await gather(Surface.OPENAI), model)
@@ -62,15 +66,18 @@ def model_routes(doors: Doors, discovery: Discovery, new_id: Callable[[], str]) 
         routes.add_url_rule(
             f"{prefix}/models/<path:model>", f"one-{n}", openai_one, methods=["GET"]
         )
+    for n, prefix in enumerate(PREFIXES):
+        path = f"{prefix}<path:deployment>/models"
+        routes.add_url_rule(path, f"azure-{n}", azure_list, methods=["GET"])
     routes.add_url_rule("/v1/models", "native-list", native_list, methods=["GET"])
     routes.add_url_rule("/v1/models/<path:model>", "native-one", native_one, methods=["GET"])
     return routes
 
 
-def _chosen(doors: Doors) -> tuple[str, ...]:
-    """The providers asked for: one by header or query, else all that are configured."""
+def _chosen(doors: Doors, of: str) -> tuple[str, ...]:
+    """The providers asked for: one by header or query, else ``of``, where "all" are those that are configured."""
     named = next((request.headers[h] for h in CHOICE_HEADERS if h in request.headers), None)
-    name = (named or request.args.get("provider") or "all").strip().lower()
+    name = (named or request.args.get("provider") or of).strip().lower()
     catalog = doors.views.catalog
     if name == "all":
         return catalog.configured

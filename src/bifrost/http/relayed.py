@@ -17,12 +17,19 @@ from bifrost.http.inference import JSON_TYPE, MIB, Inference, while_there
 from bifrost.http.listing import Listing
 from bifrost.http.spool import spooled
 from bifrost.integrations.async_wish import NOT_FOR_FILES, NOT_HERE, refuse_async
+from bifrost.integrations.base import versioned
 from bifrost.integrations.object_routes import operation_of
 from bifrost.integrations.paths import safe_path
-from bifrost.integrations.relay import BodyKind, RelayRequest, body_kind, relay_request
+from bifrost.integrations.relay import (
+    BodyKind,
+    RelayRequest,
+    body_kind,
+    changed_form,
+    relay_request,
+)
 from bifrost.integrations.relay_routes import Refused, Relayed, Understood, classify
 from bifrost.schema.call import Call, Relay, Surface
-from bifrost.schema.payload import Field, File, Form, Payload
+from bifrost.schema.payload import Field, Form, Payload
 from bifrost.service import Failed
 
 if TYPE_CHECKING:
@@ -33,7 +40,6 @@ if TYPE_CHECKING:
     from bifrost.http.doors import Views
     from bifrost.http.reply import Reply
     from bifrost.integrations.headers import HeaderLines
-    from bifrost.integrations.relay import Changes
 
 __all__ = ["RelayDoor"]
 
@@ -163,7 +169,8 @@ def _call(
     views: Views,
 ) -> Call:
     peer = scope["client"]
-    caller = views.headers.read(headers, peer[0] if peer else "")
+    said = views.headers.read(headers, peer[0] if peer else "")
+    caller = versioned(said, scope["query_string"].decode("latin-1"))
     request = relay_request(
         route,
         scope["method"],
@@ -205,7 +212,7 @@ def _onward(request: RelayRequest, body: _Received) -> Relay:
     )
     if body.form is not None:
         boundary = new_boundary()
-        form = _changed(body.form, request.form_changes)
+        form = changed_form(body.form, request.form_changes)
         return attrs.evolve(
             onward,
             content_type=form_content_type(boundary),
@@ -214,15 +221,3 @@ def _onward(request: RelayRequest, body: _Received) -> Relay:
     if body.payload is not None and body.payload.size:
         return attrs.evolve(onward, body=body.payload)
     return onward
-
-
-def _changed(form: Form, changes: Changes) -> Form:
-    if not changes:
-        return form
-    parts: list[Field | File] = []
-    for part in form:
-        if part.name not in changes or isinstance(part, File):
-            parts.append(part)
-        elif (value := changes[part.name]) is not None:
-            parts.append(attrs.evolve(part, value=value))
-    return tuple(parts)

@@ -6,7 +6,6 @@ line of bounded length.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
@@ -20,6 +19,7 @@ from bifrost.http.websocket import DRAINING
 from bifrost.integrations.async_wish import NOT_HERE, refuse_async
 from bifrost.integrations.base import InferenceRoute, Request
 from bifrost.integrations.envelope import error_frame
+from bifrost.integrations.finder import Finder
 from bifrost.integrations.headers import HeaderLines
 from bifrost.integrations.responses_events import marked, read_event, request_body
 from bifrost.schema.call import Call, Operation
@@ -51,15 +51,17 @@ HANDSHAKE = b"sec-websocket-"
 
 @attrs.frozen
 class ResponsesDoor:
-    """Which paths take such connections, and from whom. ``routes`` are those of HTTP; only Responses is looked at."""
+    """Which paths take such connections, and from whom. ``finder`` knows the routes of HTTP; only Responses is looked at."""
 
-    routes: Mapping[str, InferenceRoute]
+    finder: Finder
     doors: Doors
     service: Service
 
     def route(self, path: str) -> InferenceRoute | None:
-        route = self.routes.get(path)
-        return route if route is not None and route.operation is Operation.RESPONSES else None
+        found = self.finder.find(path)
+        if found is None or found[0].operation is not Operation.RESPONSES or found[1]:
+            return None
+        return found[0]
 
     def open(self, scope: WebsocketScope, connection_id: str) -> Talk:
         """The talk that ``scope`` asks for, if it may be had. Raises RouteNotFound and BadRequest, also with 403 and 505."""

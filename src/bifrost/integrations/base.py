@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from urllib.parse import parse_qsl
 
 import attrs
 
@@ -10,10 +12,26 @@ from bifrost.catalog import Catalog
 from bifrost.codecs.coding import CodingError, DecodedTooLarge, decode_whole
 from bifrost.errors import BadRequest, BodyTooLarge
 from bifrost.integrations.headers import HeaderLines, HeaderRules
-from bifrost.schema.call import Call, Operation, Surface
+from bifrost.schema.call import Call, Caller, Operation, Surface
 from bifrost.schema.payload import Form
 
-__all__ = ["InferenceRoute", "Integration", "Request", "unpack"]
+__all__ = [
+    "NO_PARAMS",
+    "InferenceRoute",
+    "Integration",
+    "Params",
+    "Request",
+    "caller_of",
+    "unpack",
+    "versioned",
+]
+
+
+Params = Mapping[str, str]
+
+NO_PARAMS: Params = MappingProxyType({})
+
+MAX_QUERY = 2048
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +52,7 @@ class InferenceRoute:
     """``POST path`` asks for ``operation``."""
 
     path: str
+    """The path itself, or a template of the paths that the finder finds it by."""
     operation: Operation
     integration: Integration
     parse: Callable[[Request, Catalog, HeaderRules], Call]
@@ -52,12 +71,35 @@ class Request:
     body: bytes = attrs.field(repr=False)
     remote_addr: str
     received_s: float
+    query: str = ""
+    """As it came, without its question mark."""
+    params: Params = NO_PARAMS
+    """What the path says, where the route is a pattern: ``model``."""
     form: Form | None = attrs.field(repr=False, default=None)
     """Instead of ``body``."""
     boundary: bytes = attrs.field(repr=False, default=b"")
     """Random, for a form to be written anew with."""
     body_bytes: int = 0
     """As it came, where that is not ``body``'s own length."""
+
+
+def caller_of(request: Request, rules: HeaderRules) -> Caller:
+    """Who asks: what the headers say and, of a caller's own key of Azure, the query. Raises BadRequest."""
+    return versioned(rules.read(request.headers, request.remote_addr), request.query)
+
+
+def versioned(caller: Caller, query: str) -> Caller:
+    """``caller`` with the version of Azure's API that goes with a key of its own. Raises BadRequest."""
+    if caller.azure is None:
+        return caller
+    version = _query(query).get("api-version")
+    return attrs.evolve(caller, azure=attrs.evolve(caller.azure, api_version=version))
+
+
+def _query(query: str) -> dict[str, str]:
+    if len(query) > MAX_QUERY:
+        raise BadRequest("the query is too long", status=414)
+    return dict(parse_qsl(query))
 
 
 def unpack(body: bytes, coding: str, max_bytes: int) -> bytes:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bifrost.errors import BadRequest
+from bifrost.integrations.base import caller_of
 from bifrost.integrations.json_body import parse_json
 from bifrost.integrations.targets import check_model, fallbacks_of, target_of
 from bifrost.schema.call import Call, Operation
@@ -34,9 +35,10 @@ def parse_form(request: Request, catalog: Catalog, rules: HeaderRules) -> Call:
         if operation is Operation.IMAGE_EDIT:
             return parse_json(request, catalog, rules)
         raise BadRequest("failed to parse request", cause="the body has to be multipart/form-data")
-    caller = rules.read(request.headers, request.remote_addr)
+    caller = caller_of(request, rules)
     form = request.form
-    target = target_of(check_model(_text(form, "model")), request, catalog, caller)
+    named = request.params.get("model") or _text(form, "model")
+    target = target_of(check_model(named), request, catalog, caller)
     CHECKS[operation](form)
     entries: list[object] = [text for name in FALLBACKS for text in _texts(form, name)]
     return Call(

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from bifrost.config.secret import Secret
+from bifrost.config.key_configs import AzureKeySettings
+from bifrost.config.secret import Secret, Token
 from bifrost.errors import BadRequest
 from bifrost.integrations.forwarding import Forwarding, check_size, is_plain_text
 from bifrost.schema.call import Caller
@@ -34,6 +35,9 @@ VIRTUAL_KEY_PREFIX = "sk-bf-"
 CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key")
 """Where a key may be, in the order that decides."""
 
+AZURE_CREDENTIALS = (b"api-key", b"authorization")
+"""Likewise, for a key of Azure."""
+
 NEVER_LOGGED = frozenset(
     [*CREDENTIALS, b"x-bf-vk", b"cookie", b"set-cookie", b"proxy-authorization"]
 )
@@ -42,6 +46,7 @@ NEVER_LOGGED = frozenset(
 FEATURES = frozenset([
     b"vk", b"api-key", b"api-key-id", b"session-id", b"session-ttl", b"send-back-raw-request",
     b"send-back-raw-response", b"passthrough-extra-params", b"strict",
+    b"azure-endpoint",
 ])  # fmt: skip
 """Headers of ours with one value each, without their prefix; the first of a repeated one counts."""
 
@@ -55,6 +60,8 @@ MAX_HANDLE = 256
 MAX_KEY = 16384
 """Characters of a caller's key; Google's and Amazon's are the long ones."""
 
+MAX_ENDPOINT = 2048
+
 EMPTY: Mapping[str, str] = MappingProxyType({})
 EMPTY_REQUIRED: Mapping[bytes, str] = MappingProxyType({})
 
@@ -63,6 +70,9 @@ _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
 _KEY = re.compile(r"[\x21-\x7e]+")
+_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
+"""A signed JWT (RFC 7515, section 7.1), whose header is a JSON object: what Entra gives out. No key looks like it."""
+
 _DURATION = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _UNITS_S = {
     "ns": 1e-9,
@@ -101,6 +111,7 @@ class HeaderRules:
     """What the client settings say of headers."""
 
     allow_direct_keys: bool
+    allow_private_network: bool
     forwarding: Forwarding
     required: Mapping[bytes, str]
     """Name in lower case to how the configuration spells it."""
@@ -117,6 +128,7 @@ class HeaderRules:
         logged = frozenset(name for name in logging if not _is_secret(name))
         return cls(
             allow_direct_keys=client.allow_direct_keys,
+            allow_private_network=client.allow_private_network,
             forwarding=Forwarding.of(client.header_filter_config),
             required={name.lower().encode(): name for name in client.required_headers},
             logged=logged,
@@ -228,11 +240,13 @@ class _Reading:
     def caller(self, remote_addr: str) -> Caller:
         if self.extra:
             check_size(self.extra)
-        features = self.features
+        features, azure = self.features, self._azure()
         return Caller(
             key_id=self._handle(b"api-key-id"),
             key_name=self._handle(b"api-key"),
-            direct_key=self._direct_key(),
+            direct_key=self._direct_key(CREDENTIALS),
+            azure_key=None if azure is None else self._azure_key(),
+            azure=azure,
             virtual_key=self._virtual_key(),
             session_id=self._handle(b"session-id"),
             session_ttl_s=_ttl(features.get(b"session-ttl")),
@@ -259,10 +273,23 @@ class _Reading:
             raise BadRequest(f"header {told} must be text of at most {most} characters")
         return text or None
 
-    def _direct_key(self) -> Secret | None:
+    def _azure_key(self) -> Secret | None:
+        """The key of a resource that the caller names; as a token, if it is one."""
+        key = self._direct_key(AZURE_CREDENTIALS)
+        return Token(key.reveal()) if key and _TOKEN.fullmatch(key.reveal()) else key
+
+    def _azure(self) -> AzureKeySettings | None:
+        endpoint = self._handle(b"azure-endpoint", MAX_ENDPOINT)
+        if endpoint is None:
+            return None
+        return AzureKeySettings(
+            endpoint=endpoint, is_callers=True, public_only=not self.rules.allow_private_network
+        )
+
+    def _direct_key(self, places: tuple[bytes, ...]) -> Secret | None:
         if not self.rules.allow_direct_keys:
             return None
-        for name in CREDENTIALS:
+        for name in places:
             key = self.credentials.get(name)
             if key and not _is_virtual(key):
                 return _key(name, key)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bifrost.codecs.json import InvalidJSON, split_object
 from bifrost.errors import BadRequest
+from bifrost.integrations.base import caller_of
 from bifrost.integrations.object_ids import request_ids
 from bifrost.integrations.requirements import ABSENT, REQUIREMENTS, Members, small
 from bifrost.integrations.targets import check_model, fallbacks_of, target_of
@@ -35,11 +36,12 @@ OBJECT_SIGNS = (
 
 def parse_json(request: Request, catalog: Catalog, rules: HeaderRules) -> Call:
     """The call that ``request`` asks for. Raises BadRequest."""
-    caller = rules.read(request.headers, request.remote_addr)
+    caller = caller_of(request, rules)
     route = request.route
     needs = REQUIREMENTS[route.operation]
     members = _members(request)
-    model = check_model(small(members, "model") or DEFAULT_MODELS.get(route.operation))
+    named = request.params.get("model") or small(members, "model")
+    model = check_model(named or DEFAULT_MODELS.get(route.operation))
     target = target_of(model, request, catalog, caller)
     needs.check(members)
     fallbacks = _fallbacks(members, target, request, catalog)

@@ -28,12 +28,21 @@ from bifrost.integrations.headers import HeaderLines
 from bifrost.integrations.object_ids import request_ids
 from bifrost.integrations.relay_routes import Relayed
 from bifrost.schema.call import RawMembers, Target
+from bifrost.schema.payload import Field, File, Form
 
 if TYPE_CHECKING:
     from bifrost.integrations.forwarding import Forwarding
     from bifrost.schema.call import Caller
 
-__all__ = ["MAX_QUERY", "BodyKind", "Changes", "RelayRequest", "body_kind", "relay_request"]
+__all__ = [
+    "MAX_QUERY",
+    "BodyKind",
+    "Changes",
+    "RelayRequest",
+    "body_kind",
+    "changed_form",
+    "relay_request",
+]
 
 MAX_QUERY: Final = 16 * 1024
 """Bytes."""
@@ -143,13 +152,26 @@ def relay_request(
         method=method,
         query=_without_provider(text),
         target=target,
-        headers=_headers(headers, caller, forwarding),
+        headers=_headers(headers, caller, forwarding, target.provider),
         content_type=_first(headers, b"content-type"),
         json=_changed_json(json, members, changes),
         form_changes={} if members else changes,
         ids=request_ids(route.ids, query=text, json=json, fields=fields),
         stream=said.stream(),
     )
+
+
+def changed_form(form: Form, changes: Changes) -> Form:
+    """``form`` with its fields as ``changes`` want them; files stay, whatever they are called."""
+    if not changes:
+        return form
+    parts: list[Field | File] = []
+    for part in form:
+        if part.name not in changes or isinstance(part, File):
+            parts.append(part)
+        elif (value := changes[part.name]) is not None:
+            parts.append(attrs.evolve(part, value=value))
+    return tuple(parts)
 
 
 def _query(query: bytes) -> str:
@@ -259,12 +281,12 @@ def _changed_json(json: bytes, members: RawMembers, changes: Changes) -> bytes:
 
 
 def _headers(
-    headers: HeaderLines, caller: Caller, forwarding: Forwarding
+    headers: HeaderLines, caller: Caller, forwarding: Forwarding, provider: str
 ) -> tuple[tuple[str, str], ...]:
     """The caller's lines for the upstream. What was asked for by prefix outranks what merely came along."""
     asked = {name for name, _ in caller.extra_headers}
     kept_back = _nominated(headers) | asked
-    if caller.direct_key is None:
+    if caller.own_key(provider) is None:
         kept_back |= OF_AN_ACCOUNT
     lines = [_line(name, value) for name, value in headers if _is_relayed(name, forwarding)]
     told = [line for line in lines if line[0] not in kept_back]

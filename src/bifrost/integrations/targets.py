@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bifrost.catalog import MAX_MODEL
 from bifrost.errors import BadRequest
-from bifrost.schema.call import Surface, Target
+from bifrost.schema.call import Operation, Surface, Target
 
 if TYPE_CHECKING:
     from bifrost.catalog import Catalog
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Caller
 
 __all__ = ["check_model", "fallbacks_of", "target_of"]
+
+AZURE_CLIENT = "AzureOpenAI"
+"""In ``user-agent``: what OpenAI's SDKs call themselves where they speak to Azure."""
+
+AZURE_BY_CLIENT = frozenset({Operation.RESPONSES, Operation.COUNT_TOKENS})
 
 
 def check_model(model: object) -> str:
@@ -28,8 +33,8 @@ def check_model(model: object) -> str:
 def target_of(model: str, request: Request, catalog: Catalog, caller: Caller) -> Target:
     """The provider and its model that ``model`` means on this surface. Raises BadRequest."""
     integration = request.route.integration
-    default = integration.default_provider
-    if caller.direct_key is None and default not in catalog.available:
+    default = default_provider(request, caller)
+    if caller.own_key(default) is None and default not in catalog.available:
         default = ""
     target = catalog.parse(model, default)
     if not target.provider:
@@ -39,6 +44,14 @@ def target_of(model: str, request: Request, catalog: Catalog, caller: Caller) ->
     if not target.model:
         raise BadRequest("model is required", param="model")
     return target
+
+
+def default_provider(request: Request, caller: Caller) -> str:
+    """Who serves a model without a prefix. Azure's clients name no deployment for responses, but themselves."""
+    route = request.route
+    default = route.integration.default_provider
+    is_azures = route.operation in AZURE_BY_CLIENT and AZURE_CLIENT in caller.user_agent
+    return "azure" if default and is_azures else default
 
 
 def fallbacks_of(

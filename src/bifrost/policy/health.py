@@ -33,6 +33,7 @@ __all__ = [
     "Signal",
     "after_outcome",
     "after_probe",
+    "after_renewal",
     "lent",
     "step",
 ]
@@ -257,6 +258,16 @@ def _accepted(health: KeyHealth, now_s: float, *, was_trial: bool) -> KeyHealth:
     if (health.is_failed and not was_trial) or now_s < health.rest_until_s:
         return health
     return KeyHealth(circuit=health.circuit)
+
+
+def after_renewal(health: KeyHealth) -> KeyHealth:
+    """``health`` after the key's token was replaced: a refusal of the old one rests it no longer.
+
+    It stays counted, so that a key that is refused with every token fails all the same.
+    """
+    if health.rest_cause is not ErrorClass.AUTH:
+        return health
+    return attrs.evolve(health, rest_until_s=0.0, rest_cause=None)
 
 
 def after_probe(health: KeyHealth) -> KeyHealth:

@@ -32,6 +32,8 @@ class Origin:
     scheme: str
     host: str
     port: int
+    public_only: bool = False
+    """Whether it is connected to only where its host has none but public addresses: a caller named it."""
 
 
 @attrs.frozen(kw_only=True)

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import attrs
 
 from bifrost.codecs import json
+from bifrost.config.secret import Token
 from bifrost.config.settings import ProviderSettings
 from bifrost.dialects.openai_edit import Encoded
 from bifrost.dialects.openai_operations import BRIDGED_RESPONSES, CODERS, OBJECTS, Coder
@@ -32,6 +33,9 @@ RELAYED = frozenset({Operation.RELAY, *OBJECTS})
 
 AS_IT_COMES = frozenset({Operation.RELAY, Operation.FILE_CONTENT})
 """Whatever the answer is, it is the caller's: a file may well be JSON."""
+
+READ_KINDS = (b"application/json", b"text/event-stream", b"text/html")
+"""Answers that are read even where sound or subtitles may come: a page is no answer at all, and is told to be none."""
 
 NO_BODY = Encoded(b"", content_type=None)
 
@@ -139,6 +143,8 @@ class OpenAICompatible:
         if not value or self.spec.auth == "none":
             return None
         try:
+            if self.spec.auth == "api-key" and not isinstance(key.value, Token):
+                return header_line("api-key", value)
             return header_line("authorization", f"Bearer {value}")
         except ValueError:
             # Not chained: the codec's own error would hold the key.
@@ -156,7 +162,7 @@ class OpenAICompatible:
         coder = OBJECTS.get(operation) or self._coders[operation]
         if not coder.may_be_bytes:
             return False
-        return not content_type.lower().startswith((b"application/json", b"text/event-stream"))
+        return not content_type.lower().startswith(READ_KINDS)
 
     def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:
         if self.spec.ends_without_done:

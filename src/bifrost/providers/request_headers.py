@@ -36,7 +36,7 @@ KEPT = frozenset(
 )
 """Nobody else may set these: they frame the message, or say what the gateway can read."""
 
-CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+CREDENTIALS = frozenset({"api-key", "authorization", "cookie", "proxy-authorization"})
 """Not from a caller; from the operator only where no key is sent in the same place."""
 
 CODINGS = b"gzip, deflate, br, zstd"

@@ -53,8 +53,8 @@ class ProviderSpec:
     """Whether requests that only the provider understands are passed on to it; files and batches are among them."""
     plain_only: frozenset[Operation] = frozenset()
     """Operations that it does not stream."""
-    auth: Literal["bearer", "none"] = "bearer"
-    """How the key is sent; one without a value is not sent."""
+    auth: Literal["bearer", "api-key", "none"] = "bearer"
+    """How the key is sent; one without a value is not sent, and a token always is a bearer."""
     may_be_blank: bool = False
     """Whether its keys may have no value."""
     has_key_urls: bool = False

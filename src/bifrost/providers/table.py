@@ -9,6 +9,7 @@ import attrs
 
 from bifrost.dialects.openai_chat_request import Quirks
 from bifrost.errors import ConfigurationMissing
+from bifrost.providers.azure import AZURE, azure
 from bifrost.providers.openai_compatible import openai_compatible
 from bifrost.providers.spec import OPENAI_PATHS, ProviderSpec, paths
 from bifrost.schema.call import Operation
@@ -192,6 +193,7 @@ ROWS = (
         quirks=attrs.evolve(COMPATIBLE, old_max_tokens=True, rename_model=hugging_face_model),
         ends_without_done=True,
     ),
+    AZURE,
 )
 
 BUILT: Mapping[str, ProviderSpec] = MappingProxyType({row.name: row for row in ROWS})
@@ -200,7 +202,6 @@ BUILT: Mapping[str, ProviderSpec] = MappingProxyType({row.name: row for row in R
 UNBUILT = frozenset(
     [
         "anthropic",
-        "azure",
         "bedrock",
         "cohere",
         "elevenlabs",
@@ -231,7 +232,7 @@ def build_adapter(settings: ProviderSettings) -> Adapter:
     row = BUILT.get(settings.name)
     if row is None:
         raise ConfigurationMissing(_why_not(settings.name))
-    return openai_compatible(row, settings)
+    return azure(settings) if row is AZURE else openai_compatible(row, settings)
 
 
 def _custom_spec(name: str, custom: CustomProviderSettings) -> ProviderSpec:

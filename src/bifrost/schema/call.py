@@ -9,7 +9,9 @@ from types import MappingProxyType
 
 import attrs
 
+from bifrost.config.key_configs import AzureKeySettings
 from bifrost.config.secret import Secret
+from bifrost.config.settings import KeySettings
 from bifrost.schema.payload import Form, Payload
 
 __all__ = [
@@ -27,6 +29,10 @@ RawMembers = Mapping[str, bytes]
 """Top-level members of a JSON object in their order, each value as the bytes that came."""
 
 NO_MEMBERS: RawMembers = MappingProxyType({})
+
+
+DIRECT = KeySettings(id="header-provided", name="header-provided")
+"""What a key is called that came with its request."""
 
 
 class Operation(enum.Enum):
@@ -82,6 +88,9 @@ class Caller:
     key_name: str | None = None
     direct_key: Secret | None = None
     """The provider's own key, sent by a caller who may (``allow_direct_keys``)."""
+    azure_key: Secret | None = None
+    """Such a key of an Azure resource, which ``azure`` places; where Azure is the target, in place of ``direct_key``."""
+    azure: AzureKeySettings | None = None
     virtual_key: Secret | None = None
     former_virtual_key_id: str = ""
     """Names the virtual key of a caller who has gone, and whose key was not kept: of a job's submitter."""
@@ -108,6 +117,14 @@ class Caller:
         if key is None:
             return self.former_virtual_key_id
         return hashlib.sha256(key.reveal().encode()).hexdigest()
+
+    def own_key(self, provider: str) -> KeySettings | None:
+        """The caller's own key for ``provider``, if one came along."""
+        if provider == "azure":
+            # Without its resource's address a key of Azure is of no use, and clients of Azure always send one.
+            found = self.azure_key
+            return None if found is None else attrs.evolve(DIRECT, value=found, azure=self.azure)
+        return None if self.direct_key is None else attrs.evolve(DIRECT, value=self.direct_key)
 
 
 @attrs.frozen(kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import select
 import socket
 import ssl
@@ -13,16 +14,19 @@ import trio
 from bifrost.errors import ConfigurationMissing
 from bifrost.providers.base import Origin
 from bifrost.quick_stream import QuickStream
-from bifrost.transport.faults import unconnected
+from bifrost.transport.faults import not_public, unconnected
 from bifrost.transport.wire import Line
 
 if TYPE_CHECKING:
     from bifrost.config.settings import NetworkSettings
 
-__all__ = ["Dial", "dial_with", "tls_context"]
+__all__ = ["Dial", "dial_with", "is_public", "tls_context"]
 
 Dial = Callable[[Origin], Awaitable[Line]]
 """Opens a connection, or raises NetworkError. Leaves nothing open when cancelled."""
+
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+"""RFC 6052, section 2.1."""
 
 KEEP_ALIVE = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
 """A dead peer is found in about 25 s. Seconds, seconds, probes; not every platform has all."""
@@ -49,11 +53,15 @@ def tls_context(settings: NetworkSettings, *, more_ca_pem: str = "") -> ssl.SSLC
     return context
 
 
-def dial_with(context: ssl.SSLContext) -> Dial:
-    """Dials for real: happy eyeballs over all addresses of a name, TLS for ``https``."""
+def dial_with(context: ssl.SSLContext, *, admits: Callable[[str], bool] | None = None) -> Dial:
+    """Dials for real: happy eyeballs over all addresses of a name, TLS for ``https``.
+
+    Origins that are ``public_only`` are reached at addresses that ``admits`` (``is_public``) says yes to.
+    """
+    may_connect = admits or is_public
 
     async def dial(origin: Origin) -> Line:
-        tcp = await _connect(origin)
+        tcp = await _connect(origin, may_connect)
         if origin.scheme != "https":
             return Line(QuickStream(tcp), tcp.socket.close, _look_out(tcp))
         try:
@@ -80,13 +88,50 @@ def _has_input(tls: trio.SSLStream[trio.SocketStream]) -> bool:
     return bool(tls._incoming.pending or tls.pending())  # noqa: SLF001
 
 
-async def _connect(origin: Origin) -> trio.SocketStream:
+async def _connect(origin: Origin, may_connect: Callable[[str], bool]) -> trio.SocketStream:
     try:
-        stream = await trio.open_tcp_stream(origin.host, origin.port)
+        if origin.public_only:
+            stream = await _connect_in_public(origin, may_connect)
+        else:
+            stream = await trio.open_tcp_stream(origin.host, origin.port)
     except (OSError, UnicodeError) as error:
         raise unconnected(f"{origin.host}:{origin.port}: {_first_words(error)}") from error
     _keep_alive(stream)
     return stream
+
+
+async def _connect_in_public(
+    origin: Origin, may_connect: Callable[[str], bool]
+) -> trio.SocketStream:
+    """To a host that a caller named. Its name is resolved once, and what is connected to is what was looked at.
+
+    Raises BadRequest if one of its addresses is not public: loopback, link-local, private, or of no use at all.
+    """
+    found = await trio.socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    addresses = dict.fromkeys(str(address[0]) for *_, address in found)
+    if not all(map(may_connect, addresses)):
+        raise not_public()
+    *others, last = addresses
+    for address in others:
+        try:
+            return await trio.open_tcp_stream(address, origin.port)
+        except OSError:
+            continue
+    return await trio.open_tcp_stream(last, origin.port)
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address, as the resolver writes it, can be somebody else's on the internet."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    inner = _inside(ip) if isinstance(ip, ipaddress.IPv6Address) else None
+    return ip.is_global and not ip.is_multicast and (inner is None or inner.is_global)
+
+
+def _inside(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 address leads to: mapped, or behind NAT64 or 6to4."""
+    if ip in NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour
 
 
 def _keep_alive(stream: trio.SocketStream) -> None:

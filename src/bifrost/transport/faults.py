@@ -17,6 +17,7 @@ __all__ = [
     "deadline_passed",
     "first_byte_timeout",
     "idle_timeout",
+    "not_public",
     "too_large",
     "unconnected",
     "undecodable",
@@ -54,6 +55,14 @@ def too_large(max_bytes: int) -> NetworkError:
 def bad_request(cause: str) -> BadRequest:
     """The request cannot be written as HTTP: nothing was sent."""
     return BadRequest(CREATE, cause=cause)
+
+
+def not_public(why: str = "it leads to a private address") -> BadRequest:
+    """An address that a caller named is not to be connected to: nothing was sent."""
+    return BadRequest(
+        f"the endpoint cannot be used: {why}; client.allow_private_network permits it",
+        param="x-bf-azure-endpoint",
+    )
 
 
 def unreadable(cause: str) -> InternalError:

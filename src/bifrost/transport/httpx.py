@@ -33,6 +33,7 @@ from bifrost.transport.faults import (
     connect_timeout,
     deadline_passed,
     first_byte_timeout,
+    not_public,
     unconnected,
 )
 from bifrost.transport.outgoing import Outgoing
@@ -223,6 +224,8 @@ async def _send(
     client: httpx.AsyncClient, request: UpstreamRequest, limits: Limits
 ) -> httpx.Response:
     encode_head(request)  # only to refuse what cannot be written
+    if request.origin.public_only:
+        raise not_public("behind a proxy, or over HTTP/2, its address cannot be checked")
     is_connected = False
     with trio.CancelScope() as scope:
         scope.deadline = min(trio.current_time() + limits.connect_s, limits.deadline_s)
