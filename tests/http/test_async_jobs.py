@@ -41,7 +41,7 @@ FINDER = Finder.of((*openai.ROUTES, *native.ROUTES), azure.find_deployment)
 
 
 def _found(path: str) -> Found:
-    found = FINDER.find(path)
+    found = FINDER.find(path.partition("?")[0])
     assert found is not None
     return found
 
@@ -145,7 +145,14 @@ class Desk:
 
 def _asked(method: str, path: str, body: Any, headers: dict[str, str]) -> tuple[Any, Any]:
     lines = [(n.replace("_", "-").encode(), v.encode()) for n, v in headers.items()]
-    scope = {"method": method, "path": path, "headers": lines, "client": ("10.0.0.9", 1)}
+    path, _, query = path.partition("?")
+    scope = {
+        "method": method,
+        "path": path,
+        "query_string": query.encode(),
+        "headers": lines,
+        "client": ("10.0.0.9", 1),
+    }
     data = body if isinstance(body, bytes) else dumps(body)
     return scope, messages(data[:5], data[5:])
 
@@ -509,6 +516,23 @@ async def test_a_model_that_was_not_named_is_the_route_s_own(autojump_clock: Moc
         answer = await it.by_header({"input": "x"}, path, x_bf_async="true")
 
     assert answer.json["model"] == "omni-moderation-latest"
+
+
+async def test_a_job_with_a_resource_of_ones_own_keeps_its_version(
+    autojump_clock: MockClock,
+) -> None:
+    path = "/openai/deployments/d/chat/completions?api-version=2025-01-01"
+    own = {"x_bf_azure_endpoint": "https://his.example", "api_key": "his-own"}
+    async with desk(allow_direct_keys=True) as it:
+        await it.by_header(GOOD, path, x_bf_async="true", **own)
+        await trio.sleep(TAKES_S + 1)
+
+    [call] = it.upstream.calls
+    key = call.caller.own_key("azure")
+    assert key is not None
+    assert key.azure is not None
+    assert (key.value.reveal(), key.azure.endpoint) == ("his-own", "https://his.example")
+    assert key.azure.api_version == "2025-01-01"
 
 
 async def test_a_deployment_s_path_says_the_model_of_its_job_too(

@@ -183,6 +183,7 @@ class _Asked:
             id=self.reply.request_id,
             route=self.found[0],
             params=self.found[1],
+            query=self.scope["query_string"].decode("latin-1"),
             headers=self.headers,
             body=body,
             body_bytes=self.reply.request_bytes,
@@ -201,7 +202,7 @@ class _Asked:
         return JobRequest(
             request_id=call.id,
             operation=call.operation.value,
-            route=self.path,
+            route=self._route(call),
             model=_model(call),
             body=body,
             headers=kept.headers,
@@ -210,6 +211,11 @@ class _Asked:
             remote_addr=self.remote_addr,
             result_ttl_s=result_ttl_s(wish, self.views.client.async_job_result_ttl),
         )
+
+    def _route(self, call: Call) -> str:
+        """What the call is made by again: its path, and where a key of the caller's own goes by it the query."""
+        query = self.scope["query_string"].decode("latin-1")
+        return f"{self.path}?{query}" if query and call.caller.azure is not None else self.path
 
     async def _body(self) -> bytes:
         """All of it, without its coding."""

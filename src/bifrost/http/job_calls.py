@@ -34,7 +34,8 @@ class JobCalls:
     async def run(self, wanted: JobRequest) -> JobResult:
         """Make the call, to its end. The configuration is the one of now. Raises GatewayError."""
         views = self.doors.views
-        found = self.finder.find(wanted.route)
+        path, _, query = wanted.route.partition("?")
+        found = self.finder.find(path)
         if found is None:
             # Handed in to another version of the gateway.
             raise RouteNotFound(f"Route not found: {wanted.route}")
@@ -43,6 +44,7 @@ class JobCalls:
             id=wanted.request_id,
             route=found[0],
             params=found[1],
+            query=query,
             headers=(*wanted.headers, *secrets),
             body=wanted.body,
             body_bytes=len(wanted.body),

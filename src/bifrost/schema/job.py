@@ -32,7 +32,7 @@ class JobState(enum.Enum):
 class JobRequest:
     """All that it takes to make the call again, later and perhaps in another process.
 
-    ``operation`` is an ``Operation``'s value, ``route`` the path that was asked, ``body`` the unpacked body. ``headers``
+    ``operation`` is an ``Operation``'s value, ``route`` the path that was asked (with its query, where that matters), ``body`` the unpacked body. ``headers``
     are the caller's lines, names in lower case, without anything secret; ``secrets`` are the lines that are, which are
     kept in memory only. ``virtual_key_id`` names the submitter's virtual key (``Call.virtual_key_id``), empty for none.
     """
