@@ -287,6 +287,7 @@ def test_other_paths_have_no_such_connection(house: House, path: str) -> None:
         ({"http_version": "2"}, {}, 505),
         ({"headers": [(b"origin", b"https://x.example")]}, {"allowed_origins": ()}, 403),
         ({}, {"required_headers": ("x-team",)}, 400),
+        ({"headers": [(b"x-bf-async", b"true")]}, {}, 400),
         ({"headers": [(b"x-api-key", b"sk-bf-\xb0")]}, {}, 400),
     ],
 )

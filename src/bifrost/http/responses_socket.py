@@ -16,6 +16,7 @@ from bifrost.codecs.sse import unframed
 from bifrost.errors import BadRequest, ErrorClass, GatewayError, QueueFull, RouteNotFound
 from bifrost.http.doors import Doors, Views
 from bifrost.http.websocket import DRAINING
+from bifrost.integrations.async_wish import NOT_HERE, refuse_async
 from bifrost.integrations.base import InferenceRoute, Request
 from bifrost.integrations.envelope import error_frame
 from bifrost.integrations.finder import Finder
@@ -78,6 +79,7 @@ class ResponsesDoor:
         peer = scope["client"]
         remote_addr = peer[0] if peer else ""
         views.headers.read(headers, remote_addr)
+        refuse_async(headers, NOT_HERE)
         return Talk(
             route=route,
             doors=self.doors,
