@@ -391,3 +391,17 @@ async def test_a_response_goes_on_with_the_key_that_has_the_one_before(
 
     assert before == "resp_8"
     assert len({r.header("authorization") for r in upstream.requests}) == 1
+
+
+async def test_a_file_is_no_stream_whatever_is_said(gateway: Gateway, upstream: Upstream) -> None:
+    """It was uploaded, and a failure told instead of its id would have the caller upload it again."""
+    upstream.scripts["POST /v1/files"] = [plain(file_object("file-1"))]
+    path = f"{gateway.url}/openai/v1/files"
+    files = {"file": ("a", b"x")}
+
+    async with httpx.AsyncClient() as client:
+        by_field = await client.post(path, data={"stream": "true"}, files=files)
+        by_query = await client.post(f"{path}?stream=true", files=files)
+        by_header = await client.post(path, files=files, headers={"accept": "text/event-stream"})
+
+    assert [answer.json()["id"] for answer in (by_field, by_query, by_header)] == ["file-1"] * 3

@@ -28,7 +28,7 @@ from bifrost.integrations.relay import (
     relay_request,
 )
 from bifrost.integrations.relay_routes import Refused, Relayed, Understood, classify
-from bifrost.schema.call import Call, Relay, Surface
+from bifrost.schema.call import Call, Operation, Relay, Surface
 from bifrost.schema.payload import Field, Form, Payload
 from bifrost.service import Failed
 
@@ -183,10 +183,12 @@ def _call(
         fields=_fields(body.form),
         names_provider=surface is Surface.NATIVE,
     )
+    operation = operation_of(scope["method"], route.template)
     return Call(
         id=reply.request_id,
-        operation=operation_of(scope["method"], route.template),
-        stream=request.stream,
+        operation=operation,
+        # Files and batches are never events, and what was made must not be told as a failure.
+        stream=request.stream and operation is Operation.RELAY,
         target=request.target,
         relay=_onward(request, body),
         ids=request.ids,
