@@ -88,10 +88,9 @@ FIRST_TOKENS_S = 5.0
 SNAPSHOT_S = 1.0
 """For a pool, or the store, to show itself to a scrape."""
 
-FINDER = Finder.of((*openai.ROUTES, *native.ROUTES), azure.find_deployment)
+ROUTES = (*openai.ROUTES, *native.ROUTES)
 
-DESCRIBED = (*openai.ROUTES, *native.ROUTES, *azure.ROUTES.values())
-"""Every inference route."""
+FINDER = Finder.of(ROUTES, azure.find_deployment)
 
 BACKLOG = 4096
 """Connections that may wait to be accepted, as far as the kernel's own bound lets them.
@@ -420,7 +419,7 @@ class Gateway:
         )
         front.register_blueprint(health_routes(self._doors, self._render_metrics, self._stores()))
         front.register_blueprint(model_routes(self._doors, discovery, _new_id))
-        front.register_blueprint(openapi_routes(front, DESCRIBED, async_jobs))
+        front.register_blueprint(openapi_routes(front, (*ROUTES, *azure.TEMPLATES), async_jobs))
         return front
 
     def _listing(self, service: Service) -> Listing:

@@ -14,7 +14,7 @@ from quart_trio import QuartTrio
 from bifrost import __version__
 from bifrost.config.options import ServeOptions
 from bifrost.config.settings import Config
-from bifrost.gateway import FINDER, Gateway
+from bifrost.gateway import Gateway
 from bifrost.http.async_jobs import OPERATIONS, AsyncJobs
 from bifrost.http.doors import Doors, compile_views
 from bifrost.http.openapi import IMPLIED, described, openapi_routes, quart_endpoints
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bifrost.http.app import Front
 
 
-NO_JOBS = AsyncJobs(finder=Finder({}), doors=Doors(compile_views(Config())), jobs=None)
+NO_JOBS = AsyncJobs(finder=Finder.of(()), doors=Doors(compile_views(Config())), jobs=None)
 
 
 @pytest.fixture
@@ -59,8 +59,10 @@ async def told(front: QuartTrio) -> dict[str, Any]:
 
 def served(front: Front) -> set[tuple[str, str]]:
     """Methods and templates, from everything that answers a request."""
-    found = {("POST", path) for path in FINDER.exact}
-    found |= {("POST", route.path) for route in azure.ROUTES.values()}
+    found = {("POST", path) for path in front._inference.finder.exact}
+    found |= {
+        ("POST", f"{prefix}{{path}}{rest}") for prefix in azure.PREFIXES for rest in azure.ROUTES
+    }
     for rule in front.url_map.iter_rules():
         path = re.sub(r"<(?:path:)?(\w+)>", r"{\1}", rule.rule)
         found |= {(method, path) for method in (rule.methods or set()) - IMPLIED}
@@ -83,6 +85,14 @@ async def test_it_tells_of_every_route_and_of_no_other(front: Front) -> None:
     }
     assert operations == served(front)
     assert ("GET", "/openapi.json") in operations
+
+
+async def test_the_finder_knows_every_path_of_a_deployment(front: Front) -> None:
+    for route in azure.TEMPLATES:
+        found = front._inference.finder.find(route.path.replace("{path}", "gpt"))
+
+        assert found is not None
+        assert (found[0].operation, found[1]) == (route.operation, {"model": "azure/gpt"})
 
 
 async def test_without_a_store_it_tells_of_no_jobs(tmp_path: Path) -> None:

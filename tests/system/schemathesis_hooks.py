@@ -16,8 +16,8 @@ SERVED = {
     "x-bf-list-models-provider": "openai",
 }
 
-NAMING = ("/v1/files", "/v1/batches")
-"""Where there is no provider by default."""
+NAMING = ("/v1/files", "/v1/batches", "/openai/deployments", "/openai/openai/deployments")
+"""Where there is no provider by default, or none of those here."""
 
 
 @schemathesis.hook

@@ -58,7 +58,7 @@ def model_routes(doors: Doors, discovery: Discovery, new_id: Callable[[], str]) 
     async def openai_list() -> Response:
         return _json(lists.openai_list(await gather(Surface.OPENAI)))
 
-    @described(_about("Models of Azure's deployments", "openai", "models"))
+    @described(_about("Models of Azure", "azure", "models"))
     async def azure_list(deployment: str) -> Response:  # noqa: ARG001  Azure's lists are the same for each
         return _json(lists.openai_list(await gather(Surface.OPENAI, "azure")))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bifrost.integrations.headers import HeaderRules
     from bifrost.schema.call import Call
 
-__all__ = ["AZURE", "PREFIXES", "find_deployment"]
+__all__ = ["AZURE", "PREFIXES", "TEMPLATES", "find_deployment"]
 
 AZURE = attrs.evolve(OPENAI, name="azure", default_provider="azure")
 
@@ -32,11 +32,18 @@ FAMILIES = frozenset(
 TEMPLATE = f"{PREFIXES[0]}{{path}}"
 
 ROUTES = {
-    behind: route
+    route.path.removeprefix(TEMPLATE): route
     for route in routes(AZURE, TEMPLATE)
-    if (behind := route.path.removeprefix(TEMPLATE)).split("/")[1] in FAMILIES
+    if route.path.removeprefix(TEMPLATE).split("/")[1] in FAMILIES
 }
 """By what stands behind the deployment."""
+
+TEMPLATES = tuple(
+    attrs.evolve(route, path=f"{prefix}{{path}}{rest}")
+    for prefix in PREFIXES
+    for rest, route in ROUTES.items()
+)
+"""All that ``find_deployment`` finds, spelt out."""
 
 
 def find_deployment(path: str) -> tuple[InferenceRoute, Params] | None:

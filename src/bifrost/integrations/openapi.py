@@ -16,7 +16,17 @@ import attrs
 
 from bifrost.errors import GatewayError
 from bifrost.integrations.object_routes import OPERATIONS
-from bifrost.integrations.openapi_shapes import JSON, SCHEMAS, SHAPES, TEXT, WHOLE, Schema, ref
+from bifrost.integrations.openapi_shapes import (
+    JSON,
+    SCHEMAS,
+    SHAPES,
+    TEXT,
+    WHOLE,
+    Schema,
+    Shape,
+    of_deployment,
+    ref,
+)
 from bifrost.integrations.relay_routes import PREFIXES
 from bifrost.schema.call import Operation
 
@@ -179,16 +189,22 @@ ERROR_STATUSES: Final = (
 
 def of_route(route: InferenceRoute) -> Endpoint:
     """An inference route's endpoint."""
-    shape, default = SHAPES[route.operation], route.integration.default_provider
+    shape = SHAPES[route.operation]
     about = About(
         summary=shape.summary,
         tag=route.integration.name,
-        bodies=shape.bodies if default else shape.full_bodies,
+        bodies=_bodies(route, shape),
         answers=shape.answers,
         headers=(*OF_CALLS, *OF_JOBS),
         statuses=ERROR_STATUSES,
     )
     return Endpoint("POST", route.path, about)
+
+
+def _bodies(route: InferenceRoute, shape: Shape) -> Mapping[str, str]:
+    if _NAME.search(route.path):
+        return {kind: of_deployment(name) for kind, name in shape.bodies.items()}
+    return shape.bodies if route.integration.default_provider else shape.full_bodies
 
 
 def object_endpoints() -> tuple[Endpoint, ...]:
@@ -218,9 +234,9 @@ ABOUT = """\
 One door to many providers of language models. What is below `/openai` speaks OpenAI's dialect, with or without `/v1`; what
 is below `/v1` is the same with the provider always named in `model`.
 
-Not described here: every other path below `/openai` is relayed to the provider as it came (`docs/openai-routes.md`), and
-headers with a name of your own choice: `x-bf-eh-…` goes upstream, `x-bf-lh-…` into the log, `x-bf-prom-…` into labels
-(`docs/headers.md`)."""
+Not described here: every other path below `/openai`, which is relayed to the provider as it came (`docs/openai-routes.md`);
+conversations over WebSocket; and headers with a name of your own choice: `x-bf-eh-…` goes upstream, `x-bf-lh-…` into the
+log, `x-bf-prom-…` into labels (`docs/headers.md`)."""
 
 
 def document(endpoints: Iterable[Endpoint], version: str) -> Schema:

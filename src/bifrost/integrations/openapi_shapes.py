@@ -14,6 +14,7 @@ import attrs
 
 from bifrost.catalog import MAX_MODEL
 from bifrost.dialects.openai_operations import CODERS, OBJECTS
+from bifrost.integrations import azure
 from bifrost.integrations.requirements import MAX_DOCUMENTS
 from bifrost.schema.call import Operation
 from bifrost.schema.job import JobState
@@ -21,7 +22,18 @@ from bifrost.schema.job import JobState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ANY_BYTES", "EVENTS", "FORM", "JSON", "SCHEMAS", "SHAPES", "Schema", "Shape", "ref"]
+__all__ = [
+    "ANY_BYTES",
+    "EVENTS",
+    "FORM",
+    "JSON",
+    "SCHEMAS",
+    "SHAPES",
+    "Schema",
+    "Shape",
+    "of_deployment",
+    "ref",
+]
 
 Schema = dict[str, object]
 """JSON Schema, draft 2020-12."""
@@ -88,6 +100,19 @@ class Shape:
 def ref(name: str) -> Schema:
     """A reference to one of ``SCHEMAS``."""
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def of_deployment(name: str) -> str:
+    """The schema of the same body where the path says which model is meant."""
+    return f"deployment_{name}"
+
+
+def _modelless(schema: Schema) -> Schema:
+    match schema["required"]:
+        case [*names]:
+            return {**schema, "required": [name for name in names if name != "model"]}
+        case _:
+            return schema
 
 
 def _optional(schema: Schema) -> Schema:
@@ -442,9 +467,13 @@ def _shape(operation: Operation) -> Shape:
 
 
 def _named() -> Iterator[tuple[str, Schema]]:
+    of_azure = {route.operation for route in azure.TEMPLATES}
     for operation, bodies in OF_REQUESTS.items():
         for kind, schema in bodies.items():
-            yield f"{operation.value}_{_SUFFIXES[kind]}", schema
+            name = f"{operation.value}_{_SUFFIXES[kind]}"
+            yield name, schema
+            if operation in of_azure:
+                yield of_deployment(name), _modelless(schema)
     for operation, schema in OF_ANSWERS.items():
         yield f"{operation.value}_answer", schema
     yield FULL_MODERATION, _body({"model": MODEL, "input": NOT_EMPTY}, {})
