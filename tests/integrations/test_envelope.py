@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -264,3 +265,21 @@ def test_a_frame_tells_whose_failure_it_was_and_when_to_come_back() -> None:
         "request_type": "responses_stream",
         "attempts": [{"key": "k"}],
     }
+
+
+@pytest.mark.parametrize(
+    ("operation", "begin"),
+    [
+        (Operation.CHAT, b"data: {"),
+        (Operation.SPEECH, b"data: {"),
+        (Operation.RESPONSES, b"event: error\ndata: {"),
+        (Operation.IMAGE, b"event: error\ndata: {"),
+        (Operation.IMAGE_EDIT, b"event: error\ndata: {"),
+    ],
+)
+def test_an_error_in_a_stream_has_a_name_where_the_other_events_have(
+    operation: Operation, begin: bytes
+) -> None:
+    call = attrs.evolve(CALL, operation=operation)
+
+    assert error_event(NetworkError("cut"), call=call).startswith(begin)

@@ -13,10 +13,9 @@ import msgspec
 
 from bifrost.codecs import json, sse
 from bifrost.dialects import extra_fields
-from bifrost.dialects.base import NOTHING, AnswerFacts, Progress
-from bifrost.dialects.openai_errors import Told, read_error_body, told_error
+from bifrost.dialects.base import Progress
 from bifrost.dialects.openai_usage import read_usage
-from bifrost.dialects.scrub import scrubber
+from bifrost.dialects.sse_stream import CUT_SHORT, SSEStream
 from bifrost.errors import GatewayError, NetworkError, UpstreamError
 from bifrost.record import Usage
 from bifrost.schema.call import Operation
@@ -78,52 +77,30 @@ _decode_event = json.decoder(_Event)
 
 
 @attrs.define(eq=False)
-class EventStreamDecoder:
+class EventStreamDecoder(SSEStream):
     """One streamed answer of typed events, each handed on with ``extra_fields``.
 
     A stream that stops without one of the events that end it is an error; so is nothing at all. Events that are no JSON
     object are skipped.
     """
 
-    facts: AnswerFacts
-    usage: Usage | None = attrs.field(default=None, init=False)
+    _usage: Usage | None = attrs.field(default=None, init=False)
     _kind: _Kind = attrs.field(init=False)
-    _sse: sse.SSEDecoder = attrs.field(factory=sse.SSEDecoder, init=False)
-    _count: int = attrs.field(default=0, init=False)
-    _last_s: float = attrs.field(init=False)
     _has_end: bool = attrs.field(default=False, init=False)
     """An event that ends the stream has come."""
-    _is_over: bool = attrs.field(default=False, init=False)
     _adds: bool = attrs.field(init=False)
     _extra: bytes = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._kind = KINDS[self.facts.operation]
-        self._last_s = self.facts.sent_s
         self._adds = self.facts.send_extra_fields and not self.facts.raw_verbatim
         self._extra = extra_fields.begin(self.facts)
 
-    def feed(self, data: bytes, now_s: float) -> Progress:
-        """Relay what ``data`` completes. What comes after the end is ignored."""
-        if self._is_over:
-            return NOTHING
-        try:
-            events = self._sse.feed(data)
-        except sse.EventTooLarge as error:
-            return self._broken_off(error, now_s)
-        return self._relay(events, now_s) if events else NOTHING
+    @property
+    def usage(self) -> Usage | None:
+        return self._usage
 
-    def close(self, now_s: float) -> Progress:
-        """The body has ended: the last events, and whether that was the stream's end."""
-        if self._is_over:
-            return NOTHING
-        try:
-            progress = self._relay(self._sse.close(), now_s)
-        except sse.EventTooLarge as error:
-            return self._broken_off(error, now_s)
-        if progress.done or progress.error is not None:
-            return progress
-        self._is_over = True
+    def _at_end(self, progress: Progress, now_s: float) -> Progress:  # noqa: ARG002  others need the time
         if self._has_end:
             return self._ended(progress.data, progress.events)
         return attrs.evolve(progress, error=self._cut_short())
@@ -148,7 +125,7 @@ class EventStreamDecoder:
         wire = _read(event.data)
         kind = event.event if wire is None or not isinstance(wire.type, str) else wire.type
         if kind == "error" or event.is_raw or wire is None:
-            return self._odd(event, kind)
+            return self._told_oddly(event.data, is_error=kind == "error")
         if not isinstance(wire.type, str) and (error := self._told(event.data)) is not None:
             return error
         if kind != PING:
@@ -159,7 +136,7 @@ class EventStreamDecoder:
     def _note(self, wire: _Event, kind: str | None) -> None:
         raw = wire.usage if wire.response is None else wire.response.usage
         if raw is not NO_RAW:
-            self.usage = read_usage(bytes(raw)) or self.usage
+            self._usage = read_usage(bytes(raw)) or self._usage
         if kind in self._kind.ends:
             self._has_end = True
             self._is_over = self._kind.ends_at_once
@@ -185,30 +162,10 @@ class EventStreamDecoder:
     def _ended(self, data: bytes, events: int) -> Progress:
         return Progress(data if self._kind.is_named else data + sse.DONE, events, done=True)
 
-    def _odd(self, event: sse.SSEEvent, kind: str | None) -> GatewayError | None:
-        """What is called an error or is no event at all: an error if it can be read as one."""
-        error = self._told(event.data)
-        if error is None and kind == "error":
-            text = scrubber(self.facts.key)(event.data.decode("utf-8", "replace"))
-            return told_error(Told(message=text[:2000]), None, str)
-        return error
-
-    def _told(self, data: bytes) -> GatewayError | None:
-        scrub = scrubber(self.facts.key)
-        told = read_error_body(data, scrub)
-        return None if told is None else told_error(told, None, scrub)
-
-    def _broken_off(self, error: sse.EventTooLarge, now_s: float) -> Progress:
-        progress = self._relay(error.events, now_s)
-        if progress.done or progress.error is not None:
-            return progress
-        self._is_over = True
-        return attrs.evolve(progress, error=NetworkError(f"Error reading stream: {error}"))
-
     def _cut_short(self) -> GatewayError:
         if not self._count:
             return UpstreamError("empty response received from provider")
-        return NetworkError("Error reading stream: the stream ended before its end marker")
+        return NetworkError(CUT_SHORT)
 
 
 def _read(data: bytes) -> _Event | None:

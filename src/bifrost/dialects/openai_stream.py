@@ -14,10 +14,10 @@ import attrs
 import msgspec
 
 from bifrost.codecs import json, sse
-from bifrost.dialects.base import NOTHING, AnswerFacts, Progress
-from bifrost.dialects.openai_errors import Told, read_error_body, told_error
+from bifrost.dialects.base import Progress
+from bifrost.dialects.openai_errors import read_error_body
 from bifrost.dialects.openai_usage import UsageSum
-from bifrost.dialects.scrub import scrubber
+from bifrost.dialects.sse_stream import CUT_SHORT, SSEStream
 from bifrost.errors import GatewayError, NetworkError, UpstreamError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _decode_chunk = json.decoder(Chunk)
 
 
 @attrs.define(eq=False)
-class OpenAIStream(abc.ABC):
+class OpenAIStream(SSEStream):
     """One streamed chat answer, taken apart.
 
     A stream that stops without ``[DONE]`` is an error, unless this upstream never sends one (``ends_without_done``) and
@@ -58,24 +58,14 @@ class OpenAIStream(abc.ABC):
     such is an error. Usage is summed, from chunks without choices here and from the others by the subclass.
     """
 
-    facts: AnswerFacts
     skipped: int = attrs.field(default=0, init=False)
-    _sse: sse.SSEDecoder = attrs.field(factory=sse.SSEDecoder, init=False)
     _usage: UsageSum = attrs.field(factory=UsageSum, init=False)
-    _count: int = attrs.field(default=0, init=False)
-    """Events handed on."""
-    _last_s: float = attrs.field(init=False)
     _id: Any = attrs.field(default=None, init=False)
     _created: Any = attrs.field(default=None, init=False)
     _model: Any = attrs.field(default=None, init=False)
     _begun: set[int | str | None] = attrs.field(factory=set, init=False)
     _finished: set[int | str | None] = attrs.field(factory=set, init=False)
     _saw_raw: bool = attrs.field(default=False, init=False)
-    _is_over: bool = attrs.field(default=False, init=False)
-
-    @_last_s.default
-    def _begin_s(self) -> float:
-        return self.facts.sent_s
 
     @abc.abstractmethod
     def _hand_on(
@@ -94,31 +84,7 @@ class OpenAIStream(abc.ABC):
     def usage(self) -> Usage | None:
         return self._usage.usage
 
-    def feed(self, data: bytes, now_s: float) -> Progress:
-        """Hand on what ``data`` completes. What comes after the end is ignored."""
-        if self._is_over:
-            return NOTHING
-        return self._relay_block(self._sse.whole(data), now_s)
-
-    def _relay_block(self, block: bytes, now_s: float) -> Progress:
-        """Hand on ``block``, which is whole events."""
-        try:
-            events = self._sse.events(block)
-        except sse.EventTooLarge as error:
-            return self._broken_off(error, now_s)
-        return self._relay(events, now_s) if events else NOTHING
-
-    def close(self, now_s: float) -> Progress:
-        """The body has ended: the last chunks, and whether that was the stream's end."""
-        if self._is_over:
-            return NOTHING
-        try:
-            progress = self._relay(self._sse.close(), now_s)
-        except sse.EventTooLarge as error:
-            return self._broken_off(error, now_s)
-        if progress.done or progress.error is not None:
-            return progress
-        self._is_over = True
+    def _at_end(self, progress: Progress, now_s: float) -> Progress:
         if self.facts.ends_without_done and self._count and self._begun <= self._finished:
             return self._end([progress.data], self._count - progress.events, now_s)
         return attrs.evolve(progress, error=self._cut_short())
@@ -167,19 +133,11 @@ class OpenAIStream(abc.ABC):
 
     def _take_odd(self, event: sse.SSEEvent) -> GatewayError | None:
         """An event that is called an error, or lines without framing: an error if they can be read as one."""
-        error = self._told(event.data)
-        if error is None and event.event == "error":
-            text = scrubber(self.facts.key)(event.data.decode("utf-8", "replace"))
-            return told_error(Told(message=text[:2000]), None, str)
+        error = self._told_oddly(event.data, is_error=event.event == "error")
         if error is None:
             self.skipped += 1
             self._saw_raw = True
         return error
-
-    def _told(self, data: bytes) -> GatewayError | None:
-        scrub = scrubber(self.facts.key)
-        told = read_error_body(data, scrub)
-        return None if told is None else told_error(told, None, scrub)
 
     def _remember(self, chunk: Chunk) -> None:
         self._id = self._id or chunk.id
@@ -195,17 +153,10 @@ class OpenAIStream(abc.ABC):
             error = self._nothing_came()
         return Progress(b"".join(out), self._count - before, error, done=error is None)
 
-    def _broken_off(self, error: sse.EventTooLarge, now_s: float) -> Progress:
-        progress = self._relay(error.events, now_s)
-        if progress.done or progress.error is not None:
-            return progress
-        self._is_over = True
-        return attrs.evolve(progress, error=NetworkError(f"Error reading stream: {error}"))
-
     def _cut_short(self) -> GatewayError:
         if not self._count and self.usage is None:
             return self._nothing_came()
-        return NetworkError("Error reading stream: the stream ended before its end marker")
+        return NetworkError(CUT_SHORT)
 
     def _nothing_came(self) -> GatewayError:
         if self._saw_raw:

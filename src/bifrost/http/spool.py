@@ -188,8 +188,8 @@ def _limiter() -> trio.CapacityLimiter:
 
 
 def _open_file() -> IO[bytes]:
-    # Closed by the spool. Unbuffered: what is written are blocks already.
-    file: IO[Any] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+    # Unbuffered: what is written are blocks already.
+    file: IO[Any] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  the spool closes it
     return file
 
 

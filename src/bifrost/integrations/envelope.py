@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from bifrost.codecs.json import InvalidJSON, dumps, loads
-from bifrost.codecs.sse import data_frame
+from bifrost.codecs.sse import data_frame, event_frame
 from bifrost.errors import ErrorClass
+from bifrost.schema.call import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call, Target
 
 __all__ = ["error_body", "error_event", "error_frame", "error_headers"]
+
+NAMED = frozenset({Operation.RESPONSES, Operation.IMAGE, Operation.IMAGE_EDIT})
+"""Operations whose events have an ``event:`` line."""
 
 RETRY_STATUSES = frozenset({429, 503})
 
@@ -61,8 +65,10 @@ def error_event(
     target: Target | None = None,
     attempts: tuple[dict[str, object], ...] = (),
 ) -> bytes:
-    """The same as the last event of a stream; no ``[DONE]`` comes after it."""
-    return data_frame(error_body(error, call=call, target=target, attempts=attempts))
+    """The same as the last event of a stream; no ``[DONE]`` comes after it. It has a name where the others have."""
+    body = error_body(error, call=call, target=target, attempts=attempts)
+    is_named = call is not None and call.operation in NAMED
+    return event_frame("error", body) if is_named else data_frame(body)
 
 
 def error_frame(
