@@ -19,9 +19,6 @@ Body = Mapping[str, Any]
 
 ADVANCED = ("defer_loading", "input_examples", "allowed_callers")
 
-CONTENT = re.compile(rb'"scope"|"file_id"')
-"""Found in a body that need not be walked through otherwise."""
-
 _DATE = re.compile(r"-20\d\d-\d\d-\d\d$")
 
 

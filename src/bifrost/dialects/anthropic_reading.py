@@ -27,6 +27,9 @@ REASONS: Mapping[str, str] = MappingProxyType(
 )
 """What is not here is told as it is (``pause_turn``, ``compaction``)."""
 
+TIERS = {"standard": "default"}
+"""OpenAI's words for how a request was served, where they differ."""
+
 COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
@@ -73,6 +76,7 @@ class UsageMaxima:
     _thinking: int | None = attrs.field(default=None, init=False)
     _searches: int = attrs.field(default=0, init=False)
     service_tier: str | None = attrs.field(default=None, init=False)
+    """How the request was served, in OpenAI's words."""
 
     def add(self, usage: object) -> None:
         """Take a ``usage`` object; what is none is passed over."""
@@ -87,8 +91,9 @@ class UsageMaxima:
             self._thinking = max(thinking, self._thinking or 0)
         searches = _count(_inner(usage, "server_tool_use").get("web_search_requests"))
         self._searches = max(self._searches, searches or 0)
-        if isinstance(usage.get("service_tier"), str):
-            self.service_tier = usage["service_tier"]
+        tier = usage.get("service_tier")
+        if isinstance(tier, str):
+            self.service_tier = TIERS.get(tier, tier)
 
     def openai(self) -> dict[str, Any]:
         """OpenAI's ``usage``: the prompt with what was cached of it; empty if nothing was told."""

@@ -122,9 +122,10 @@ def _split_types(source: dict[str, Any]) -> dict[str, Any]:
     outer = {name: value for name, value in source.items() if name in OUTER}
     inner = {name: value for name, value in source.items() if name not in OUTER and name != "type"}
     choices = [choice for kind in types if (choice := _of_type(kind, inner)) is not None]
-    if "anyOf" in source:
-        # Both have to hold: the choice of types goes inside, beside the other.
-        return {**outer, "allOf": [{"anyOf": source["anyOf"]}, {"anyOf": choices}]}
+    if "anyOf" in outer:
+        # Both have to hold: the choice of types stands beside the other.
+        both = [{"anyOf": outer.pop("anyOf")}, {"anyOf": choices}]
+        return {**outer, "allOf": both}
     return {**outer, "anyOf": choices}
 
 
