@@ -363,7 +363,8 @@ def _is_another(speech: _Speech, thought: Thought) -> bool:
 def _filled(details: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
     """``details`` with the text that came apart from the signature, where there is one for all."""
     if len(details) == 1 and details[0].get("signature"):
-        return [{**details[0], "text": text}]
+        head = {"type": "", "text": "", "signature": ""}  # in one order, whole or streamed
+        return [{**head, **details[0], "text": text}]
     return details
 
 

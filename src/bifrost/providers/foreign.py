@@ -15,6 +15,7 @@ from bifrost.dialects.hub import Answer, Teller
 from bifrost.dialects.openai_edit import Encoded, refuse_loss
 from bifrost.dialects.tellings import retold_stream, told
 from bifrost.errors import ConfigurationMissing, UnsupportedOperation
+from bifrost.providers.addresses import joined
 from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
 from bifrost.providers.errors import decode_error
 from bifrost.providers.place import Address, Place, address_of, place_of
@@ -168,11 +169,24 @@ class Foreign:
         return attrs.evolve(sent, dropped=(*bridged.dropped, *sent.dropped))
 
     def _address(self, call: Call, model: str, key: KeySettings) -> Address:
-        place = self.spec.locate(self._base, call.operation, model, key, stream=call.stream)
+        path = self._override(call)
         try:
+            if path is not None:
+                return address_of(joined(self._base, path))
+            place = self.spec.locate(self._base, call.operation, model, key, stream=call.stream)
             return address_of(place)
         except ValueError as error:
             raise ConfigurationMissing(f"provider {self.name}: {error}") from None
+
+    def _override(self, call: Call) -> str | None:
+        """The path that the operator has for what is asked upstream, a stream's own or the plain call's."""
+        custom = self.settings.custom
+        if custom is None or not custom.request_path_overrides:
+            return None
+        operation = call.operation if call.operation in self.spec.coders else Operation.CHAT
+        asked = (request_type(operation, stream=stream) for stream in (call.stream, False))
+        paths = (custom.request_path_overrides.get(name, "").strip() for name in asked)
+        return next(filter(None, paths), None)
 
     def _headers(self, address: Address, call: Call, key: KeySettings, sent: Encoded) -> Headers:
         plan = self._plans[Accept.EVENTS if call.stream else Accept.JSON]
