@@ -2,77 +2,51 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import attrs
 import pytest
 
 from actors.fakes import key, provider
 from actors.scripted import JSON, SSE, Answer, call, house, listen, refusal
-from bifrost.config.settings import KeySettings, NetworkSettings, ProviderSettings
+from bifrost.config.settings import NetworkSettings, ProviderSettings
 from bifrost.errors import ErrorClass, NetworkError, UnsupportedOperation
-from bifrost.providers.base import Adapter
-from bifrost.providers.passthrough import relayed_place, relayed_request, verbatim_only
-from bifrost.providers.place import address_of, place_of
-from bifrost.providers.request_headers import Accept, header_line, plan_headers
-from bifrost.providers.table import build_adapter
+from bifrost.providers.foreign import ForeignSpec, foreign
+from bifrost.providers.passthrough import relayed_below
+from bifrost.providers.request_headers import header_line
 from bifrost.record import Outcome
-from bifrost.schema.call import Call, Operation, Relay, Target
+from bifrost.schema.call import Call, Dialect, Operation, Relay
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trio.testing import MockClock
 
-    from bifrost.dialects.base import AnswerFacts, StreamDecoder
-    from bifrost.errors import GatewayError
-    from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
-
-BASE = place_of("https://api.example.com/v1")
-VERSION = ((b"anthropic-version", b"2023-06-01"),)
+    from bifrost.providers.base import Adapter
 
 
-@attrs.frozen
-class OtherDialect:
-    """An adapter of another dialect, as far as passthrough needs it: an address and a header of its own for keys."""
+def with_header(header: str) -> Callable[[ProviderSettings], Adapter]:
+    """Makes adapters of another dialect that knows nothing but passthrough, and sends keys in ``header``."""
 
-    settings: ProviderSettings
-    header: str
-    openai: Adapter = attrs.field(factory=lambda: build_adapter(ProviderSettings(name="openai")))
-
-    @property
-    def name(self) -> str:
-        return self.settings.name
-
-    def supports(self, operation: Operation, *, stream: bool) -> bool:
-        return operation is Operation.RELAY
-
-    def encode(self, call: Call, target: Target, key: KeySettings) -> UpstreamRequest:
-        relay = verbatim_only(call, self.name)
-        plans = {accept: plan_headers({}, accept) for accept in Accept}
-        place = relayed_place(BASE, relay.path, relay.query)
-        credentials = (header_line(self.header, key.value.reveal()),)
-        return relayed_request(
-            call, relay, address_of(place), plans, credentials=credentials, defaults=VERSION
-        )
-
-    def decode_error(
-        self, status: int, headers: Headers, body: bytes, key: KeySettings, **more: Any
-    ) -> GatewayError:
-        return self.openai.decode_error(status, headers, body, key, **more)
-
-    def rate_hint(self, headers: Headers, now_unix_s: float) -> RateHint:
-        return self.openai.rate_hint(headers, now_unix_s)
-
-    def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
+    def never(*_: object, **__: object) -> NoReturn:
         raise AssertionError
 
-    def answers_in_bytes(self, operation: Operation, content_type: bytes) -> bool:
-        raise AssertionError
+    spec = ForeignSpec(
+        name="anthropic",
+        dialect=Dialect.ANTHROPIC,
+        base_url="https://api.example.com/v1",
+        locate=never,
+        coders={},
+        credential=lambda key: (header_line(header, key.value.reveal()),),
+        headers=lambda call, body: ((b"anthropic-version", b"2023-06-01"),),
+        decode_models=never,
+        relay_place=relayed_below("v1"),
+    )
+    return partial(foreign, spec)
 
-    def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:
-        raise AssertionError
 
-    def decode_models(self, body: bytes) -> tuple[dict[str, object], ...]:
-        raise AssertionError
+other = with_header("x-api-key")
 
 
 def passed(*, stream: bool = False, verbatim: bool = True, **more: Any) -> Call:
@@ -88,17 +62,12 @@ def settings(*names: str, max_retries: int = 2) -> ProviderSettings:
     return provider(*keys, name="anthropic", network=NetworkSettings(max_retries=max_retries))
 
 
-def other(settings: ProviderSettings) -> OtherDialect:
-    return OtherDialect(settings, "x-api-key")
-
-
 @pytest.mark.parametrize("header", ["x-api-key", "x-goog-api-key"])
 async def test_an_adapter_needs_no_more_than_address_and_credentials(
     header: str, autojump_clock: MockClock
 ) -> None:
     answer = Answer(status=201, headers=((b"content-type", b"a/b"), (b"x-y", b"z")), pieces=(b"1", b"2"))  # fmt: skip
-    adapt = lambda settings: OtherDialect(settings, header)  # noqa: E731
-    async with house((settings("a"), answer), adapt=adapt) as at:
+    async with house((settings("a"), answer), adapt=with_header(header)) as at:
         heard = await listen(at, passed())
 
         [seen] = at.seen

@@ -436,7 +436,7 @@ async def test_large_bodies_pass_both_ways_byte_for_byte(
         client.stream(
             "POST",
             "/openai_passthrough/upload/v1beta/files",
-            content=blocks(block, 24),
+            content=Blocks(block, 24),
             headers={"content-type": "video/mp4"},
         ) as answer,
     ):
@@ -449,9 +449,20 @@ async def test_large_bodies_pass_both_ways_byte_for_byte(
     assert received.header("content-type") == "video/mp4"
 
 
-async def blocks(block: bytes, count: int) -> Any:
-    for _ in range(count):
-        yield block
+class Blocks:
+    """A body that is sent ``count`` times the same block, without saying how long it will be."""
+
+    def __init__(self, block: bytes, count: int) -> None:
+        self._left = iter([block] * count)
+
+    def __aiter__(self) -> Blocks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return next(self._left)
+        except StopIteration:
+            raise StopAsyncIteration from None
 
 
 async def test_a_form_goes_on_under_its_own_boundary(gateway: Gateway, upstream: Upstream) -> None:

@@ -66,7 +66,7 @@ class PassthroughDoor:
         except GatewayError as error:
             if error.status == 405:
                 reply.always.append((b"allow", ALLOW))
-            await self.inference.refuse(reply, Failed(error), None, views)
+            await self.inference.refuse(reply, Failed(error), None, views, Surface.NATIVE)
 
     async def _pass(
         self,

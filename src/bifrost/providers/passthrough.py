@@ -1,7 +1,7 @@
 """What an adapter needs for requests that go on as they came: an address and the lines that prove who asks.
 
 An adapter that has them says ``True`` to ``supports(Operation.RELAY)`` and hands a call with a ``relay`` to
-``relayed_request``. All else is done by others: ``integrations.passthrough`` has taken off what the provider is not to see,
+``relayed_request``; a ``Foreign`` one needs no more than ``relay_place`` in its row. All else is done by others: ``integrations.passthrough`` has taken off what the provider is not to see,
 ``actors.attempt`` hands the answer on without asking the adapter, whatever its status. Refusals are shown to
 ``Adapter.decode_error`` all the same, for pool and record; the caller sees them as they came.
 """
@@ -9,7 +9,7 @@ An adapter that has them says ``True`` to ``supports(Operation.RELAY)`` and hand
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -20,16 +20,34 @@ from bifrost.providers.request_headers import Accept
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bifrost.config.settings import KeySettings
     from bifrost.providers.base import Headers
     from bifrost.providers.place import Address, Place
     from bifrost.providers.request_headers import HeaderPlan
     from bifrost.schema.call import Call, Relay
 
-__all__ = ["relayed_place", "relayed_request", "verbatim_only"]
+__all__ = ["RelayPlace", "relayed_below", "relayed_place", "relayed_request", "verbatim_only"]
 
 _VERSION_AT_END = re.compile(r"/v\d[a-z0-9]*$")
 _VERSIONED = re.compile(r"/(?:upload/|download/)?v\d[a-z0-9]*(?:/|$)")
 """Google's uploads and downloads have the version behind a word of their own."""
+
+
+class RelayPlace(Protocol):
+    """Says where a request goes that is passed through."""
+
+    def __call__(self, base: Place, relay: Relay, key: KeySettings) -> Place:
+        """The place at ``base``, or wherever ``key`` has its own. Raises ConfigurationMissing."""
+        ...
+
+
+def relayed_below(version: str) -> RelayPlace:
+    """For a provider whose base is the same for all keys; ``version`` is as of ``relayed_place``."""
+
+    def place(base: Place, relay: Relay, key: KeySettings) -> Place:  # noqa: ARG001  others go by it
+        return relayed_place(base, relay.path, relay.query, version=version)
+
+    return place
 
 
 def relayed_place(base: Place, path: str, query: str, *, version: str = "") -> Place:
