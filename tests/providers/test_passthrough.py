@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from bifrost.config.secret import Secret
 from bifrost.config.settings import KeySettings, NetworkSettings, ProviderSettings
 from bifrost.errors import BadRequest, UnsupportedOperation
-from bifrost.providers.passthrough import relayed_place, relayed_request, verbatim_only
+from bifrost.providers.foreign import ForeignSpec, foreign
+from bifrost.providers.passthrough import (
+    relayed_below,
+    relayed_place,
+    relayed_request,
+    verbatim_only,
+)
 from bifrost.providers.place import address_of, place_of
 from bifrost.providers.request_headers import Accept, plan_headers
 from bifrost.providers.table import build_adapter
-from bifrost.schema.call import Call, Caller, Operation, Relay, Target
+from bifrost.schema.call import Call, Caller, Dialect, Operation, Relay, Target
 
 TARGET = Target("openai", "")
 BASE = place_of("https://api.example.com/base")
@@ -119,3 +126,27 @@ def test_openais_addresses(base: str | None, path: str, target: bytes) -> None:
 
     assert request.target == target
     assert dict(request.headers)[b"authorization"] == b"Bearer sk-1"
+
+
+def test_a_foreign_provider_says_where_relays_go() -> None:
+    settings = ProviderSettings(name="gemini")
+    spec = ForeignSpec(
+        name="gemini",
+        dialect=Dialect.GEMINI,
+        base_url="https://h/v1beta",
+        locate=lambda base, operation, model, key, *, stream: base,
+        coders={},
+        credential=lambda key: ((b"x-goog-api-key", key.value.reveal().encode()),),
+        decode_models=lambda body: (),
+    )
+    taking = foreign(attrs.evolve(spec, relay_place=relayed_below("v1beta")), settings)
+    key = KeySettings(id="k", name="k", value=Secret("AIza"))
+
+    request = taking.encode(call(path="/models", query="a=b"), TARGET, key)
+
+    assert (request.target, request.origin.host) == (b"/v1beta/models?a=b", "h")
+    assert dict(request.headers)[b"x-goog-api-key"] == b"AIza"
+    assert taking.supports(Operation.RELAY, stream=True)
+    assert not foreign(spec, settings).supports(Operation.RELAY, stream=False)
+    with pytest.raises(UnsupportedOperation):
+        foreign(spec, settings).encode(call(), TARGET, key)
