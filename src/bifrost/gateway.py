@@ -47,6 +47,7 @@ from bifrost.http.job_calls import JobCalls
 from bifrost.http.listing import Listing
 from bifrost.http.models import model_routes
 from bifrost.http.openapi import openapi_routes
+from bifrost.http.passthrough import PassthroughDoor
 from bifrost.http.relayed import RelayDoor
 from bifrost.http.responses_socket import ResponsesDoor
 from bifrost.http.server import serve as serve_http
@@ -407,6 +408,7 @@ class Gateway:
             async_jobs=async_jobs,
             responses=ResponsesDoor(FINDER, self._doors, self._service),
             relays=RelayDoor(inference, self._listing(inference.service)),
+            passthrough=PassthroughDoor(inference),
             meter=HttpMeter(self._metrics),
             new_id=_new_id,
             log=lambda level, fields: self.logs.line(level, "request completed", fields),

@@ -30,7 +30,7 @@ from bifrost.transport.mock import MockAnswer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
-    from bifrost.providers.base import UpstreamRequest
+    from bifrost.providers.base import Adapter, UpstreamRequest
     from bifrost.transport.base import Limits
 
 __all__ = [
@@ -184,6 +184,7 @@ async def house(
     client: ClientSettings | None = None,
     hop_filters: tuple[Any, ...] = (),
     rng: random.Random | None = None,
+    adapt: Callable[[ProviderSettings], Adapter] = build_adapter,
 ) -> AsyncIterator[House]:
     """A router with pools, alive for as long as the context lasts."""
     client = client or ClientSettings()
@@ -197,7 +198,8 @@ async def house(
     async with trio.open_nursery() as nursery:
         for settings, script in providers:
             upstream = Scripted(settings.name, script if callable(script) else by_order(script))
-            pool = KeyPool(built(settings, upstream), drop_excess=client.drop_excess_requests, max_waiting=5000, fault=crashes)  # fmt: skip
+            first = built(settings, upstream, adapt=adapt)
+            pool = KeyPool(first, drop_excess=client.drop_excess_requests, max_waiting=5000, fault=crashes)  # fmt: skip
             pools[settings.name], upstreams[settings.name] = pool, upstream
             await nursery.start(partial(supervise, pool, on_crash=crashes.on_crash))
         await nursery.start(router.run)
@@ -205,8 +207,13 @@ async def house(
         nursery.cancel_scope.cancel()
 
 
-def built(settings: ProviderSettings, upstream: Scripted, number: int = 1) -> Generation:
-    return Generation(number=number, settings=settings, adapter=build_adapter(settings), upstream=upstream)  # fmt: skip
+def built(
+    settings: ProviderSettings,
+    upstream: Scripted,
+    number: int = 1,
+    adapt: Callable[[ProviderSettings], Adapter] = build_adapter,
+) -> Generation:
+    return Generation(number=number, settings=settings, adapter=adapt(settings), upstream=upstream)
 
 
 _numbers: Iterator[int] = count(1)

@@ -172,6 +172,10 @@ class Relay:
     query: str = ""
     content_type: bytes | None = None
     body: bytes | Payload = attrs.field(default=b"", repr=False)
+    verbatim: bool = False
+    """It came by a passthrough route: ``path`` may begin with anything, and the answer is the caller's whatever its status."""
+    is_generation: bool = False
+    """It asks for tokens and leaves nothing behind that anybody would miss: of no use without its caller."""
 
 
 @attrs.frozen(kw_only=True)
@@ -232,6 +236,17 @@ class Call:
     def creates(self) -> bool:
         """Whether doing it twice could make something twice."""
         return self.relay is not None and self.relay.method not in {"GET", "HEAD"}
+
+    @property
+    def outlives_caller(self) -> bool:
+        """Whether it is seen to its end though nobody waits for it any more."""
+        is_wanted = self.relay is None or not self.relay.is_generation
+        return self.creates and is_wanted and not self.stream
+
+    @property
+    def is_verbatim(self) -> bool:
+        """Whether the upstream's answer is the caller's as it is, refusals among it."""
+        return self.relay is not None and self.relay.verbatim
 
     @property
     def request_type(self) -> str:
