@@ -270,10 +270,12 @@ class KeyRing:
     def refused_token(self, lent: Lent, outcome: AttemptOutcome) -> TokenRefused | None:
         """The token that was not accepted, if ``lent`` ended so."""
         settings = lent.granted.key
-        if outcome.status != 401 or settings is None or not isinstance(settings.value, Token):
+        if settings is None or not isinstance(settings.value, Token):
             return None
-        source = token_source(settings, base_type(self.settings))
-        return None if source is None else TokenRefused(source, settings.value)
+        key = self.keys.get(settings.id)
+        if key is None or key.source is None or outcome.status not in key.source.refused_by:
+            return None
+        return TokenRefused(key.source, settings.value)
 
     def lend(self, choice: Choice, granted: Granted, need: Need, now_s: float) -> None:
         """``choice`` went out as ``granted``."""
@@ -345,6 +347,8 @@ def _is_same(one: KeySettings, other: KeySettings) -> bool:
         and (one.value == other.value or isinstance(other.value, Token))
         and one.url == other.url
         and one.azure == other.azure
+        and one.vertex == other.vertex
+        and one.bedrock == other.bedrock
     )
 
 
