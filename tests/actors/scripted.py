@@ -67,6 +67,7 @@ class Seen:
     body: bytes = attrs.field(repr=False)
     headers: Mapping[bytes, bytes] = attrs.field(repr=False)
     url: str = ""
+    connect_s: float = 0.0
 
 
 def completion(text: str = "Hi", **more: Any) -> Answer:
@@ -119,7 +120,9 @@ class Scripted:
         key = headers.get(b"authorization", b"").removeprefix(b"Bearer ").decode()
         assert isinstance(request.body, bytes)
         url = f"{request.origin.scheme}://{request.origin.host}{request.target.decode()}"
-        seen = Seen(trio.current_time(), self.provider, key, request.body, headers, url)
+        seen = Seen(
+            trio.current_time(), self.provider, key, request.body, headers, url, limits.connect_s
+        )
         self.seen.append(seen)
         self.open_now += 1
         try:

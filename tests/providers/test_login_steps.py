@@ -60,9 +60,7 @@ def test_what_a_login_does_not_know_is_raised() -> None:
 
 
 def test_a_request_is_made_of_an_address() -> None:
-    request = posted(
-        "http://h.example:81/a?b=c", {"x": "y z"}, what="w", headers=(("X-One", "1"),)
-    )
+    request = posted("http://h.example:81/a?b=c", {"x": "y z"}, what="w", headers=(("X-One", "1"),))
 
     assert request.origin == Origin("http", "h.example", 81)
     assert (request.method, request.target, request.body) == (b"POST", b"/a?b=c", b"x=y+z")

@@ -14,7 +14,7 @@ import re
 from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import attrs
 
@@ -23,7 +23,7 @@ from bifrost.config.secret import Secret, Token
 from bifrost.dialects.scrub import scrubber
 from bifrost.errors import ConfigurationMissing, ErrorClass, GatewayError, UpstreamError
 from bifrost.providers.base import UpstreamRequest
-from bifrost.providers.place import address_of, place_of
+from bifrost.providers.place import Place, address_of, place_of
 from bifrost.providers.request_headers import USER_AGENT, header_line
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def asked(
 ) -> UpstreamRequest:
     """A request to ``url``, which ``what`` calls by its setting. Raises ConfigurationMissing if it cannot be sent."""
     try:
-        address = address_of(place_of(url))
+        address = address_of(_place_of(url))
         lines = tuple(header_line(name, value) for name, value in headers)
     except ValueError as error:
         # Not chained: the codec's own error would hold what is secret.
@@ -154,6 +154,13 @@ def asked(
         ),
         body=body,
     )
+
+
+def _place_of(url: str) -> Place:
+    """As ``place_of``; but a slash at the end stays, for it may tell a list from its members."""
+    place = place_of(url)
+    is_list = bool(place.path) and urlsplit(url.strip()).path.endswith("/")
+    return attrs.evolve(place, path=f"{place.path}/") if is_list else place
 
 
 def posted(
