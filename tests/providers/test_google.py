@@ -69,7 +69,7 @@ EXTERNAL = {
 WORKFORCE_USER = {
     "type": "external_account_authorized_user",
     "client_id": "c:id",
-    "client_secret": "s/ecret",
+    "client_secret": "s/1",
     "refresh_token": "1//refresh",
     "token_url": "https://sts.test/v1/oauthtoken",
 }
@@ -210,7 +210,7 @@ def test_a_user_of_a_workforce_pool_refreshes() -> None:
     (sent,) = here.sent
     assert sent.form == {"grant_type": "refresh_token", "refresh_token": "1//refresh"}
     basic = sent.headers["authorization"].removeprefix("Basic ")
-    assert b64decode(basic) == b"c%3Aid:s%2Fecret"
+    assert b64decode(basic) == b"c%3Aid:s%2F1"
 
 
 # Impersonation

@@ -23,8 +23,10 @@ SHORTEST = 4
 BEARER = re.compile(r"\b(bearer|basic)\s+(?=[\w.~+/=-]*\d)[\w.~+/=-]{6,}", re.IGNORECASE)
 """A digit tells a credential from a word (``basic authentication``)."""
 
-KEY_LIKE = re.compile(r"\b(?:sk|gsk|xai|pplx|csk|fw|hf|nvapi)[-_][\w-]{12,}|\bAIza[\w-]{20,}")
-"""The beginnings by which vendors make their keys known."""
+KEY_LIKE = re.compile(
+    r"\b(?:sk|gsk|xai|pplx|csk|fw|hf|nvapi)[-_][\w-]{12,}|\bAIza[\w-]{20,}|\bya29\.[\w.-]{12,}|\bA[KS]IA[A-Z0-9]{16}\b"
+)
+"""The beginnings by which vendors make their keys known; Google's its tokens, AWS the ids of its keys."""
 
 
 def scrubber(key: Secret | None) -> Callable[[str], str]:
