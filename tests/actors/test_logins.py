@@ -185,7 +185,7 @@ async def test_a_pair_of_its_own_needs_nobody(autojump_clock: MockClock) -> None
     async with house("bedrock", attrs.evolve(BEDROCK, bedrock=own), lambda _: NEVER) as here:
         await here.tokens.wait_settled()
 
-        assert await here.lend() == Secret("")
+        assert await here.lend(FORBIDDEN) == AwsCredentials("A", "S")
         assert here.outside.seen == here.machine.services.seen == []
 
 

@@ -17,6 +17,7 @@ from bifrost.policy.token_sources import (
     ManagedIdentity,
     Principal,
     TokenSource,
+    own_token,
     token_source,
     token_sources,
 )
@@ -170,6 +171,24 @@ def test_where_the_credentials_of_a_bedrock_key_come_from(
 ) -> None:
     assert token_source(one, "bedrock") == source
     assert is_blank(one, "bedrock") is blank
+
+
+@pytest.mark.parametrize(
+    ("one", "own"),
+    [
+        (bedrock(**OWN), AwsCredentials("A", "S")),
+        (bedrock(**OWN, session_token=Secret("T")), AwsCredentials("A", "S", "T")),
+        (bedrock(**OWN, role_arn="r"), None),
+        (bedrock(Secret("api-key"), **OWN), None),
+        (bedrock(), None),
+        (KeySettings(id="k", name="k"), None),
+    ],
+)
+def test_a_pair_of_its_own_is_what_a_key_signs_with(
+    one: KeySettings, own: AwsCredentials | None
+) -> None:
+    assert own_token(one, "bedrock") == own
+    assert own_token(one, "openai") is None
 
 
 def test_keys_without_logins_may_be_blank_where_their_provider_says() -> None:

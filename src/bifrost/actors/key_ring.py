@@ -23,7 +23,7 @@ from bifrost.policy.eligibility import KEYLESS, Eligible, base_type, eligible, i
 from bifrost.policy.health import HEALTHY, KeyHealth
 from bifrost.policy.limits import KeyLimits
 from bifrost.policy.sessions import Sessions
-from bifrost.policy.token_sources import TokenSource, token_source
+from bifrost.policy.token_sources import TokenSource, own_token, token_source
 
 if TYPE_CHECKING:
     from bifrost.actors.messages import AttemptOutcome
@@ -45,6 +45,8 @@ class KeyState:
     settings: KeySettings
     source: TokenSource | None = None
     """Of the token that is sent in place of the key's value."""
+    own_token: Token | None = None
+    """Likewise, and the key's for good."""
     health: KeyHealth = HEALTHY
     limits: KeyLimits = attrs.field(factory=KeyLimits, init=False)
 
@@ -109,7 +111,8 @@ class KeyRing:
                 known.settings = key
                 self.keys[key.id] = known
             else:
-                self.keys[key.id] = KeyState(key, token_source(key, base_type(settings)))
+                base = base_type(settings)
+                self.keys[key.id] = KeyState(key, token_source(key, base), own_token(key, base))
                 self.routes.forget(key.id)
         for key_id in old:
             self.routes.forget(key_id)
@@ -258,7 +261,7 @@ class KeyRing:
 
     def lendable(self, key: KeyState) -> KeySettings:
         """``key`` as it is sent: with its token, where it has one."""
-        token = None if key.source is None else self.wallet.token(key.source)
+        token = key.own_token if key.source is None else self.wallet.token(key.source)
         return key.settings if token is None else attrs.evolve(key.settings, value=token)
 
     def renewed(self, source: TokenSource) -> None:

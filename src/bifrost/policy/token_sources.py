@@ -25,6 +25,7 @@ __all__ = [
     "TokenSource",
     "aws_pair",
     "has_login",
+    "own_token",
     "token_source",
     "token_sources",
 ]
@@ -114,9 +115,19 @@ def token_source(key: KeySettings, base: str) -> TokenSource | None:
 
 def has_login(key: KeySettings, base: str) -> bool:
     """Whether a key without a value has another credential; true of providers whose keys never have."""
-    if base not in _FINDERS or _FINDERS[base](key) is not None:
-        return True
-    return key.bedrock is not None and base == "bedrock" and aws_pair(key.bedrock) is not None
+    return (
+        base not in _FINDERS
+        or token_source(key, base) is not None
+        or own_token(key, base) is not None
+    )
+
+
+def own_token(key: KeySettings, base: str) -> AwsCredentials | None:
+    """What ``key`` is lent with in place of its value, though nobody gives it out: a pair of its own to sign with."""
+    bedrock = key.bedrock
+    if base != "bedrock" or bedrock is None or bedrock.role_arn or _is_told(key.value):
+        return None
+    return aws_pair(bedrock)
 
 
 def token_sources(keys: Iterable[KeySettings], base: str) -> tuple[TokenSource, ...]:
