@@ -51,8 +51,7 @@ from bifrost.http.relayed import RelayDoor
 from bifrost.http.responses_socket import ResponsesDoor
 from bifrost.http.server import serve as serve_http
 from bifrost.http.watch import Limits
-from bifrost.integrations import azure, native, openai
-from bifrost.integrations.finder import Finder
+from bifrost.integrations.mounted import DESCRIBED, FINDER
 from bifrost.jobs.room import Jobs, JobWatch
 from bifrost.observe.filter import Observer
 from bifrost.observe.http import HttpMeter
@@ -88,10 +87,6 @@ FIRST_TOKENS_S = 5.0
 
 SNAPSHOT_S = 1.0
 """For a pool, or the store, to show itself to a scrape."""
-
-ROUTES = (*openai.ROUTES, *native.ROUTES)
-
-FINDER = Finder.of(ROUTES, azure.find_deployment)
 
 BACKLOG = 4096
 """Connections that may wait to be accepted, as far as the kernel's own bound lets them.
@@ -425,7 +420,7 @@ class Gateway:
         )
         front.register_blueprint(health_routes(self._doors, self._render_metrics, self._stores()))
         front.register_blueprint(model_routes(self._doors, discovery, _new_id))
-        front.register_blueprint(openapi_routes(front, (*ROUTES, *azure.TEMPLATES), async_jobs))
+        front.register_blueprint(openapi_routes(front, DESCRIBED, async_jobs))
         return front
 
     def _listing(self, service: Service) -> Listing:

@@ -33,6 +33,7 @@ class Usage:
     completion_tokens: int = 0
     total_tokens: int = 0
     cached_read_tokens: int = 0
+    cached_write_tokens: int = 0
     reasoning_tokens: int = 0
 
 

@@ -316,6 +316,7 @@ def test_usage_goes_into_the_record() -> None:
         completion_tokens=3,
         total_tokens=12,
         cached_read_tokens=4,
+        cached_write_tokens=2,
         reasoning_tokens=2,
     )
 

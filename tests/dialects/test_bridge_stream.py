@@ -18,7 +18,8 @@ from bifrost.dialects import bridge_stream
 from bifrost.dialects.base import AnswerFacts, Progress
 from bifrost.dialects.bridge_answer import chat_to_responses
 from bifrost.dialects.bridge_output import Output, OutputTooLarge, stem_of
-from bifrost.dialects.bridge_stream import BridgedStreamDecoder
+from bifrost.dialects.bridge_stream import ResponsesTeller
+from bifrost.dialects.openai_told import ToldStream
 from bifrost.errors import ErrorClass, NetworkError, UpstreamError
 from bifrost.record import Usage
 
@@ -70,7 +71,7 @@ def run(
     *pieces: bytes, facts: AnswerFacts = BARE, members: RawMembers | None = None
 ) -> tuple[Progress, Usage | None]:
     """Everything that comes of ``pieces``, in one."""
-    decoder = BridgedStreamDecoder(facts, members or {})
+    decoder = ToldStream(facts, ResponsesTeller(facts, members or {}))
     data, events = b"", 0
     for piece in [*pieces, None]:
         progress = decoder.close(11.0) if piece is None else decoder.feed(piece, 11.0)
@@ -182,7 +183,7 @@ def test_text_is_told_step_by_step() -> None:
 
 
 def test_stream_begins_as_it_should_though_no_role_comes() -> None:
-    decoder = BridgedStreamDecoder(BARE, {"instructions": b'"Be\\n' + b'brief."'})
+    decoder = ToldStream(BARE, ResponsesTeller(BARE, {"instructions": b'"Be\\n' + b'brief."'}))
 
     first = decoder.feed(chunk(content="Hi"), 10.0)
 
@@ -192,7 +193,7 @@ def test_stream_begins_as_it_should_though_no_role_comes() -> None:
 
 
 def test_nothing_goes_out_before_the_first_chunk() -> None:
-    decoder = BridgedStreamDecoder(BARE, {})
+    decoder = ToldStream(BARE, ResponsesTeller(BARE, {}))
 
     assert decoder.feed(b": ping\n\n", 10.0) == Progress()
     assert decoder.feed(frame({**HEAD, "choices": []}), 10.0) == Progress()
@@ -205,7 +206,7 @@ def test_echo_of_a_request_with_line_breaks_stays_on_one_line() -> None:
 
 
 def test_last_event_waits_for_late_usage() -> None:
-    decoder = BridgedStreamDecoder(BARE, {})
+    decoder = ToldStream(BARE, ResponsesTeller(BARE, {}))
 
     finish = decoder.feed(chunk("stop", content="Hi"), 11.0)
     late = decoder.feed(frame({"choices": [], "usage": USAGE}), 11.0)
@@ -449,7 +450,7 @@ def test_extra_fields_stand_in_every_event() -> None:
     facts = attrs.evolve(
         FACTS, raw_response=True, raw_verbatim=True, raw_request=b"{}", dropped_params=("n",)
     )
-    decoder = BridgedStreamDecoder(facts, {})
+    decoder = ToldStream(facts, ResponsesTeller(facts, {}))
     content = chunk("stop", content="Hi")
 
     first = told(decoder.feed(content, 10.25).data)
@@ -525,7 +526,7 @@ def test_cut_stream_is_an_error() -> None:
 
 
 def test_events_that_are_no_chunks_are_skipped_and_counted() -> None:
-    decoder = BridgedStreamDecoder(BARE, {})
+    decoder = ToldStream(BARE, ResponsesTeller(BARE, {}))
     for data in (
         b"data: nonsense\n\n",
         b'data: {"choices":[{"index":0,"delta":{"content":1e999}}]}\n\n',
@@ -589,7 +590,7 @@ def test_probabilities_that_are_kept_count() -> None:
 
 
 def test_nothing_comes_after_the_end() -> None:
-    decoder = BridgedStreamDecoder(BARE, {})
+    decoder = ToldStream(BARE, ResponsesTeller(BARE, {}))
     decoder.feed(chunk("stop", content="Hi") + DONE, 11.0)
 
     assert decoder.feed(chunk(content="more"), 11.0) == Progress()

@@ -7,6 +7,7 @@ import trio
 from bifrost.errors import NetworkError
 from bifrost.http.relay import Relay
 from bifrost.http.reply import Reply
+from bifrost.integrations.manners import Manner
 from bifrost.schema.call import Call, Operation, Target
 from bifrost.service import Began, Chunk, Event, Failed, Finished
 
@@ -77,7 +78,7 @@ class Wire:
 def relay(script: Script, keepalive_s: float = 15.0) -> tuple[Relay, Wire]:
     wire = Wire()
     reply = Reply(wire.send, request_id="1", always=[(b"x-request-id", b"1")])
-    return Relay(script, reply, keepalive_s, lambda failed: b"data: error\n\n"), wire
+    return Relay(script, reply, keepalive_s, lambda failed: b"data: error\n\n", Manner()), wire
 
 
 async def test_a_whole_answer_leaves_with_its_headers() -> None:

@@ -16,7 +16,8 @@ from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from bifrost.dialects.base import AnswerFacts
-from bifrost.dialects.bridge_stream import BridgedStreamDecoder
+from bifrost.dialects.bridge_stream import ResponsesTeller
+from bifrost.dialects.openai_told import ToldStream
 
 RECORDED = sorted((Path(__file__).parent.parent / "recorded").glob("*.sse"))
 
@@ -34,7 +35,7 @@ EVENT: TypeAdapter[ResponseStreamEvent] = TypeAdapter(ResponseStreamEvent)
 
 def read(pieces: list[bytes], facts: AnswerFacts = FACTS) -> tuple[Any, ...]:
     """All that a stream came to."""
-    decoder = BridgedStreamDecoder(facts, {"temperature": b"0.5"})
+    decoder = ToldStream(facts, ResponsesTeller(facts, {"temperature": b"0.5"}))
     data, events = b"", 0
     for piece in [*pieces, None]:
         progress = decoder.close(1.5) if piece is None else decoder.feed(piece, 1.5)

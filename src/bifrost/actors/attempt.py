@@ -51,6 +51,7 @@ class Attempt:
     rate: RateHint | None = None
     usage: Usage | None = None
     sent_s: float = 0.0
+    sent_unix_s: float = 0.0
     upstream_s: float = 0.0
     first_event_s: float | None = None
     error: GatewayError | None = None
@@ -74,7 +75,7 @@ class Attempt:
     async def run(self) -> None:
         """Do it, to the last event. Raises GatewayError."""
         generation, call = self.granted.generation, self.hop.call
-        self.sent_s = trio.current_time()
+        self.sent_s, self.sent_unix_s = trio.current_time(), self.wall()
         limits = _limits(generation.settings.network, call, self.sent_s)
         try:
             request = generation.adapter.encode(call, self.hop.target, self._key)
@@ -219,7 +220,10 @@ class Attempt:
             model_requested=self.hop.target.model,
             sent_s=self.sent_s,
             received_s=received_s,
+            sent_unix_s=self.sent_unix_s,
             operation=call.operation,
+            dialect=call.surface.dialect,
+            is_native=request.is_native,
             members=call.members,
             send_extra_fields=self.send_extra_fields,
             raw_request=body if raw_request and isinstance(body, bytes) else None,

@@ -13,7 +13,7 @@ import attrs
 from bifrost.config.secret import Secret
 from bifrost.errors import GatewayError
 from bifrost.record import Usage
-from bifrost.schema.call import Operation, RawMembers
+from bifrost.schema.call import Dialect, Operation, RawMembers
 
 __all__ = ["NOTHING", "AnswerFacts", "PlainAnswer", "Progress", "StreamDecoder"]
 
@@ -31,6 +31,12 @@ class AnswerFacts:
     model_requested: str
     sent_s: float
     operation: Operation = Operation.CHAT
+    dialect: Dialect = Dialect.OPENAI
+    """The caller's."""
+    is_native: bool = False
+    """Whether the upstream was asked in the caller's own dialect, so that its answer goes as it comes."""
+    sent_unix_s: float = 0.0
+    """When the request went out, on the calendar: for answers that have to say it and were not told."""
     members: RawMembers = attrs.field(factory=lambda: MappingProxyType({}), repr=False)
     """The request's, for answers that repeat some of it."""
     received_s: float | None = None

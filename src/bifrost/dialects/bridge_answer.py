@@ -6,10 +6,10 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from bifrost.codecs import json
-from bifrost.dialects import extra_fields
 from bifrost.dialects.base import PlainAnswer
 from bifrost.dialects.bridge_output import Output, stem_of
 from bifrost.dialects.bridge_response import Envelope, carried, ending_of
+from bifrost.dialects.chat_teller import with_extra_fields
 from bifrost.dialects.openai_answer import BOM
 from bifrost.dialects.openai_chat_answer import read_plain, refusal_in
 from bifrost.dialects.openai_usage import read_usage
@@ -18,9 +18,10 @@ from bifrost.errors import UpstreamError
 if TYPE_CHECKING:
     from bifrost.dialects.base import AnswerFacts
     from bifrost.dialects.bridge_output import Event
+    from bifrost.dialects.hub import Answer
     from bifrost.schema.call import RawMembers
 
-__all__ = ["chat_to_responses"]
+__all__ = ["chat_to_responses", "tell_response"]
 
 
 def chat_to_responses(body: bytes, facts: AnswerFacts, members: RawMembers) -> PlainAnswer:
@@ -35,20 +36,28 @@ def chat_to_responses(body: bytes, facts: AnswerFacts, members: RawMembers) -> P
     if error is not None:
         return PlainAnswer(body=body, error=error)
     usage = bytes(plain.usage)
-    response = _translated(body, usage, facts, members)
-    if facts.send_extra_fields:
-        response = json.splice(response, extra_fields.of_whole(facts, body))
-    return PlainAnswer(body=response, usage=read_usage(usage))
-
-
-def _translated(body: bytes, usage: bytes, facts: AnswerFacts, members: RawMembers) -> bytes:
     try:
         value = json.loads(body)
-    except json.InvalidJSON as error:
+    except json.InvalidJSON as error_:
         text = "failed to unmarshal response from provider API"
-        raise UpstreamError(text, cause=str(error)) from None
+        raise UpstreamError(text, cause=str(error_)) from None
+    response = _translated(value, body, usage, facts.model_requested, members)
+    return PlainAnswer(body=with_extra_fields(response, body, facts), usage=read_usage(usage))
+
+
+def tell_response(answer: Answer, facts: AnswerFacts) -> bytes:
+    """The Response that a chat ``answer`` of a foreign upstream becomes; ``facts`` have the Responses request's members."""
+    usage = json.dumps(answer.value.get("usage"))
+    response = _translated(answer.value, answer.body, usage, facts.model_requested, facts.members)
+    return with_extra_fields(response, answer.body, facts)
+
+
+def _translated(
+    value: dict[str, Any], body: bytes, usage: bytes, model: str, members: RawMembers
+) -> bytes:
+    """The chat completion ``value`` as a Response. The id is made of ``body`` where there is none."""
     spare_id = f"resp_{hashlib.sha256(body).hexdigest()[:24]}"
-    envelope = Envelope.of(value, facts.model_requested, members, spare_id)
+    envelope = Envelope.of(value, model, members, spare_id)
     choice = _first(value.get("choices"))
     ending = ending_of(choice.get("finish_reason"))
     return envelope.encode(
@@ -56,7 +65,7 @@ def _translated(body: bytes, usage: bytes, facts: AnswerFacts, members: RawMembe
         output=_output(envelope.id, choice, is_incomplete=ending.status != "completed"),
         usage=usage,
         ending=ending,
-        told=carried(body, value),
+        told=carried(value),
     )
 
 

@@ -133,13 +133,9 @@ class Envelope:
         return json.join_object({**members, **self.echo, **(told or {})})
 
 
-def carried(data: bytes, value: Mapping[str, Any]) -> dict[str, bytes]:
-    """Of the chat answer or chunk ``data``, which is ``value``, what goes into the Response as it is."""
-    names = [name for name in CARRIED if value.get(name) is not None]
-    if not names:
-        return {}
-    members = json.split_object(data)
-    return {name: json.one_line(members[name]) for name in names}
+def carried(value: Mapping[str, Any]) -> dict[str, bytes]:
+    """Of the chat answer or chunk ``value``, what goes into the Response as it is."""
+    return {name: json.dumps(value[name]) for name in CARRIED if value.get(name) is not None}
 
 
 def _echo(request: RawMembers) -> dict[str, bytes]:

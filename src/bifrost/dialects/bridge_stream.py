@@ -1,4 +1,4 @@
-"""A streamed chat answer as the events of the Responses API.
+"""A streamed chat answer told as the events of the Responses API.
 
 Source: OpenAI API reference, "Responses streaming events", 2026-11.
 """
@@ -12,29 +12,34 @@ import attrs
 
 from bifrost.codecs import json, sse
 from bifrost.dialects import extra_fields
+from bifrost.dialects.base import AnswerFacts
 from bifrost.dialects.bridge_output import MAX_KEPT, Event, Output, OutputTooLarge, stem_of
 from bifrost.dialects.bridge_response import Ending, Envelope, carried, ending_of
-from bifrost.dialects.openai_stream import NO_RAW, Chunk, OpenAIStream
 from bifrost.errors import GatewayError, UpstreamError
 from bifrost.schema.call import RawMembers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["BridgedStreamDecoder"]
+    from bifrost.dialects.hub import Object
+
+__all__ = ["ResponsesTeller"]
 
 
 @attrs.define(eq=False)
-class BridgedStreamDecoder(OpenAIStream):
-    """Chat chunks in, Responses events out. ``members`` are the Responses request's, to be echoed.
+class ResponsesTeller:
+    """Chat chunks in, Responses events out. Implements ``Teller``. ``members`` are the Responses request's, to be echoed.
 
     ``response.created`` and ``response.in_progress`` go before the first event of any stream; the last event has the
-    whole Response with its usage, so it waits for ``[DONE]``, or for the end of an upstream that sends none. Of several
-    choices the first to come counts. The output is kept for the last event, up to ``MAX_KEPT`` characters; more is an
-    error. What else ends a stream, and what is no chunk: see ``OpenAIStream``.
+    whole Response with its usage, so it waits for the stream's end. Of several choices the first to come counts. The
+    output is kept for the last event, up to ``MAX_KEPT`` characters; more is an error.
     """
 
+    facts: AnswerFacts
     members: RawMembers = attrs.field(repr=False)
+    count: int = attrs.field(default=0, init=False)
+    _last_s: float = attrs.field(init=False)
+    """When the last event was, or the sending."""
     _envelope: Envelope | None = attrs.field(default=None, init=False)
     _output: Output = attrs.field(init=False)
     _choice: Any = attrs.field(default=None, init=False)
@@ -47,25 +52,18 @@ class BridgedStreamDecoder(OpenAIStream):
     _extra: bytes = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._last_s = self.facts.sent_s
         self._extra = b",%b" % extra_fields.begin(self.facts)
 
-    def _hand_on(
-        self, data: bytes, chunk: Chunk, now_s: float, out: list[bytes]
+    def tell(
+        self, chunk: Object, raw: bytes, now_s: float, out: list[bytes]
     ) -> GatewayError | None:
-        if chunk.usage is not NO_RAW:
-            self._usage.add(bytes(chunk.usage))
-        try:
-            # Decoded once more, and in full: a relayed chunk never is.
-            value = json.loads(data)
-        except json.InvalidJSON:
-            self.skipped += 1
-            return None
         if self.facts.raw_response:
-            self._once = b',"raw_response":%b' % json.dumps_str(data.decode())
-        self._begin(data, now_s, out)
-        self._carried.update(carried(data, value))
+            self._once = b',"raw_response":%b' % json.dumps_str(raw.decode("utf-8", "replace"))
+        self._begin(chunk, raw, now_s, out)
+        self._carried.update(carried(chunk))
         try:
-            self._take_choices(value["choices"], now_s, out)
+            self._take_choices(chunk["choices"], now_s, out)
         except OutputTooLarge as error:
             return UpstreamError(f"Error reading stream: {error}")
         return None
@@ -84,11 +82,10 @@ class BridgedStreamDecoder(OpenAIStream):
                 self._ending = ending_of(reason)
                 self._output.finish(tell, is_incomplete=self._ending.status != "completed")
 
-    def _begin(self, data: bytes, now_s: float, out: list[bytes]) -> Envelope:
+    def _begin(self, head: Object, data: bytes, now_s: float, out: list[bytes]) -> Envelope:
         """The envelope; before anything else its first two tellings go out."""
         if self._envelope is not None:
             return self._envelope
-        head = {"id": self._id, "created": self._created, "model": self._model}
         seed = repr(self.facts.sent_s).encode() + data
         spare_id = f"resp_{hashlib.sha256(seed).hexdigest()[:24]}"
         envelope = Envelope.of(head, self.facts.model_requested, self.members, spare_id)
@@ -99,14 +96,14 @@ class BridgedStreamDecoder(OpenAIStream):
         self._write("in_progress", response, now_s, out)
         return envelope
 
-    def _finish(self, now_s: float, out: list[bytes]) -> None:
-        envelope = self._begin(b"", now_s, out)
+    def finish(self, head: Object, usage: bytes, now_s: float, out: list[bytes]) -> None:
+        envelope = self._begin(head, b"", now_s, out)
         is_incomplete = self._ending.status != "completed"
         self._output.finish(self._teller(now_s, out), is_incomplete=is_incomplete)
         response = envelope.encode(
             self._ending.status,
             output=json.dumps(self._output.items),
-            usage=self._usage.encoded(),
+            usage=usage,
             ending=self._ending,
             told=self._carried,
         )
@@ -129,13 +126,13 @@ class BridgedStreamDecoder(OpenAIStream):
             extra = b'%b%d,"chunk_index":%d%b}' % (
                 self._extra,
                 latency_ms,
-                self._count,
+                self.count,
                 self._once,
             )
         kind = f"response.{name}"
-        head = (json.dumps(kind), self._count, members, extra)
+        head = (json.dumps(kind), self.count, members, extra)
         out.append(sse.event_frame(kind, b'{"type":%b,"sequence_number":%d,%b%b}' % head))
-        self._count += 1
+        self.count += 1
         self._last_s = now_s
         self._once = b""
 

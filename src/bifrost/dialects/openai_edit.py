@@ -11,11 +11,19 @@ from bifrost.errors import BadRequest
 from bifrost.schema.payload import Payload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bifrost.schema.call import Call
 
-__all__ = ["Edit", "Encoded", "encoded", "merge_extra_params", "refuse_loss", "value_of"]
+__all__ = [
+    "Edit",
+    "Encoded",
+    "encoded",
+    "merge_extra",
+    "merge_extra_params",
+    "refuse_loss",
+    "value_of",
+]
 
 MERGE_DEPTH = 32
 """Objects nested deeper replace instead of merging."""
@@ -93,6 +101,12 @@ def merge_extra_params(edit: Edit) -> None:
     del edit.members["extra_params"]
     extra = {name: value for name, value in json.split_object(raw).items() if name not in UNMERGED}
     edit.members = _merged(edit.members, extra, MERGE_DEPTH)
+
+
+def merge_extra(body: bytes, extra: Mapping[str, object]) -> bytes:
+    """The JSON object ``body`` with the members of ``extra``, but for those that are the gateway's own to decide."""
+    over = {name: json.dumps(value) for name, value in extra.items() if name not in UNMERGED}
+    return json.join_object(_merged(json.split_object(body), over, MERGE_DEPTH)) if over else body
 
 
 def _merged(base: dict[str, bytes], over: dict[str, bytes], depth: int) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ import attrs
 from bifrost.dialects.base import AnswerFacts, PlainAnswer, StreamDecoder
 from bifrost.dialects.bridge_answer import chat_to_responses
 from bifrost.dialects.bridge_request import responses_to_chat
-from bifrost.dialects.bridge_stream import BridgedStreamDecoder
+from bifrost.dialects.bridge_stream import ResponsesTeller
 from bifrost.dialects.openai_answer import decode_answer
 from bifrost.dialects.openai_chat import ChatStreamDecoder
 from bifrost.dialects.openai_chat_answer import decode_chat_answer
@@ -21,6 +21,7 @@ from bifrost.dialects.openai_edit import refuse_loss
 from bifrost.dialects.openai_events import EventStreamDecoder
 from bifrost.dialects.openai_form_request import encode_form_call
 from bifrost.dialects.openai_json_request import encode_json
+from bifrost.dialects.openai_told import ToldStream
 from bifrost.schema.call import Call, Operation
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _encode_bridged(
 BRIDGED_RESPONSES = Coder(
     encode=_encode_bridged,
     plain=lambda body, facts: chat_to_responses(body, facts, facts.members),
-    stream=lambda facts: BridgedStreamDecoder(facts, facts.members),
+    stream=lambda facts: ToldStream(facts, ResponsesTeller(facts, facts.members)),
     via=Operation.CHAT,
 )
 """Responses of an upstream that has only chat."""

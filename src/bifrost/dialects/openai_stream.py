@@ -77,8 +77,8 @@ class OpenAIStream(SSEStream):
         """
 
     @abc.abstractmethod
-    def _finish(self, now_s: float, out: list[bytes]) -> None:
-        """Put the end of a good stream into ``out``, and count it."""
+    def _finish(self, now_s: float, out: list[bytes]) -> GatewayError | None:
+        """Put the end of a good stream into ``out``, and count it. Returns what makes it a bad end after all."""
 
     @property
     def usage(self) -> Usage | None:
@@ -146,9 +146,8 @@ class OpenAIStream(SSEStream):
 
     def _end(self, out: list[bytes], before: int, now_s: float) -> Progress:
         """The end, after ``out``; an error if there was nothing to end. ``before`` is the count before ``out``."""
-        error = None
         if self._count or self.usage is not None:
-            self._finish(now_s, out)
+            error = self._finish(now_s, out)
         else:
             error = self._nothing_came()
         return Progress(b"".join(out), self._count - before, error, done=error is None)

@@ -21,6 +21,7 @@ MAX_COUNT = 2**53
 class _Details(msgspec.Struct, gc=False):
     cached_tokens: Any = None
     cached_read_tokens: Any = None
+    cached_write_tokens: Any = None
     reasoning_tokens: Any = None
 
 
@@ -62,6 +63,7 @@ def read_usage(raw: bytes) -> Usage | None:
         completion_tokens=completion or 0,
         total_tokens=(prompt or 0) + (completion or 0) if total is None else total,
         cached_read_tokens=_count(given.cached_tokens) or _count(given.cached_read_tokens) or 0,
+        cached_write_tokens=_count(given.cached_write_tokens) or 0,
         reasoning_tokens=_count(made.reasoning_tokens) or _count(wire.reasoning_tokens) or 0,
     )
 

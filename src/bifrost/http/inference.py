@@ -16,8 +16,8 @@ from bifrost.http.form import is_form, new_boundary, reading_form
 from bifrost.http.lane import BODY, GONE
 from bifrost.http.relay import Relay
 from bifrost.integrations.base import Request, unpack
-from bifrost.integrations.envelope import error_body, error_event, error_headers
 from bifrost.integrations.finder import Finder, Found
+from bifrost.integrations.manners import manner_of
 from bifrost.service import Exchange, Failed, Service
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bifrost.http.doors import Views
     from bifrost.http.reply import HeaderLines, Reply
     from bifrost.integrations.headers import HeaderLines as RequestLines
-    from bifrost.schema.call import Call
+    from bifrost.schema.call import Call, Surface
     from bifrost.schema.payload import Form
 
 __all__ = ["JSON_TYPE", "MIB", "Inference", "while_there"]
@@ -64,7 +64,7 @@ class Inference:
         except CallerGone:
             return
         except GatewayError as error:
-            await self.refuse(reply, Failed(error), None, views)
+            await self.refuse(reply, Failed(error), None, views, found[0].integration.surface)
             return
         await self.answer(call, scope, receive, reply, views)
 
@@ -162,21 +162,26 @@ class Inference:
         except GatewayError as error:
             failure = Failed(error)
         if failure is not None:
-            await self.refuse(reply, failure, call, views)
+            await self.refuse(reply, failure, call, views, call.surface)
 
     async def _relay(
         self, exchange: Exchange, call: Call, reply: Reply, views: Views
     ) -> Failed | None:
-        def told(failure: Failed) -> bytes:
-            return error_event(failure.error, call=call, target=failure.target)
+        manner = manner_of(call.surface)
 
-        relay = Relay(exchange, reply, views.client.sse_keepalive_s, told)
+        def told(failure: Failed) -> bytes:
+            return manner.event(failure.error, call=call, target=failure.target)
+
+        relay = Relay(exchange, reply, views.client.sse_keepalive_s, told, manner)
         return await (relay.stream() if call.stream else relay.plain())
 
-    async def refuse(self, reply: Reply, failure: Failed, call: Call | None, views: Views) -> None:
+    async def refuse(
+        self, reply: Reply, failure: Failed, call: Call | None, views: Views, surface: Surface
+    ) -> None:
+        manner = manner_of(surface)
         attempts = failure.attempts if views.client.include_attempts else ()
-        body = error_body(failure.error, call=call, target=failure.target, attempts=attempts)
-        lines: HeaderLines = [JSON_TYPE, *error_headers(failure.error)]
+        body = manner.body(failure.error, call=call, target=failure.target, attempts=attempts)
+        lines: HeaderLines = [JSON_TYPE, *manner.headers(failure.error)]
         await reply.whole(failure.error.status, lines, body)
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from bifrost.codecs.sse import COMMENT_PING
 from bifrost.http.reply import Reply
+from bifrost.integrations.manners import Manner
 from bifrost.service import Began, Chunk, Event, Exchange, Failed, Finished
 
 if TYPE_CHECKING:
@@ -27,13 +27,14 @@ COALESCE_BYTES = 256 * 1024
 class Relay:
     """Writes one exchange to ``reply``.
 
-    ``error_event`` tells a failure inside a stream.
+    ``error_event`` tells a failure inside a stream, ``manner`` how streams are framed.
     """
 
     exchange: Exchange
     reply: Reply
     keepalive_s: float
     error_event: Callable[[Failed], bytes]
+    manner: Manner
 
     async def plain(self) -> Failed | None:
         """A whole answer. Returns the failure instead, where there was one: nothing has been sent then."""
@@ -116,7 +117,7 @@ class Relay:
                 end = event
                 break
         if not self.reply.is_started:
-            await self.reply.start_stream(headers)
+            await self.reply.start_stream(headers, self.manner.stream_type)
         joined = b"".join(parts)
         if isinstance(end, Finished):
             await self.reply.end(joined)
@@ -126,8 +127,9 @@ class Relay:
 
     async def _keep_alive(self) -> None:
         if not self.reply.is_started:
-            await self.reply.start_stream([])
-        await self.reply.part(COMMENT_PING)
+            await self.reply.start_stream([], self.manner.stream_type)
+        if self.manner.ping:
+            await self.reply.part(self.manner.ping)
 
     async def _end(self, end: Finished | Failed) -> Failed | None:
         if isinstance(end, Failed):

@@ -85,13 +85,13 @@ class RelayDoor:
         except CallerGone:
             pass
         except GatewayError as error:
-            await self.inference.refuse(reply, Failed(error), None, views)
+            await self.inference.refuse(reply, Failed(error), None, views, Surface.OPENAI)
         return True
 
     async def _refuse(self, refused: Refused, reply: Reply, views: Views) -> None:
         if refused.allow:
             reply.always.append((b"allow", ", ".join(refused.allow).encode("ascii")))
-        await self.inference.refuse(reply, Failed(refused.error()), None, views)
+        await self.inference.refuse(reply, Failed(refused.error()), None, views, Surface.OPENAI)
 
     async def _relay(
         self,

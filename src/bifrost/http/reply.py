@@ -7,6 +7,8 @@ from hypercorn.typing import ASGISendCallable, ASGISendEvent
 
 __all__ = ["CutShort", "HeaderLines", "Reply"]
 
+EVENT_STREAM = b"text/event-stream"
+
 HeaderLines = list[tuple[bytes, bytes]]
 
 
@@ -43,10 +45,10 @@ class Reply:
         await self._start(status, lines)
         await self._body(body, more=False)
 
-    async def start_stream(self, headers: HeaderLines) -> None:
-        """The head of an event stream."""
+    async def start_stream(self, headers: HeaderLines, kind: bytes = EVENT_STREAM) -> None:
+        """The head of an event stream; ``kind`` is its content type."""
         lines = [
-            (b"content-type", b"text/event-stream"),
+            (b"content-type", kind),
             (b"cache-control", b"no-cache"),
             *headers,
             *self.always,

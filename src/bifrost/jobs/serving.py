@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from bifrost.errors import InternalError
-from bifrost.integrations.envelope import error_body
+from bifrost.integrations.manners import manner_of
 from bifrost.schema.job import JobResult
 from bifrost.service import Began, Chunk, Failed, Finished, Service
 
@@ -55,5 +55,6 @@ def too_large(client: ClientSettings) -> InternalError:
 
 def _failure(failed: Failed, call: Call, client: ClientSettings) -> JobResult:
     attempts = failed.attempts if client.include_attempts else ()
-    body = error_body(failed.error, call=call, target=failed.target, attempts=attempts)
+    tell = manner_of(call.surface).body
+    body = tell(failed.error, call=call, target=failed.target, attempts=attempts)
     return JobResult(status=failed.error.status, body=body, is_error=True)

@@ -51,6 +51,8 @@ class UpstreamRequest:
     body: bytes | Payload = attrs.field(repr=False, default=b"")
     dropped_params: tuple[str, ...] = ()
     """Members of the call that this provider cannot take and that were left out."""
+    is_native: bool = False
+    """Whether it says the call in the caller's own dialect, which is not OpenAI's."""
     model_deployment: str | None = None
     """The model's name as sent, where the key maps it to a deployment."""
     sign: Sign | None = attrs.field(repr=False, default=None)

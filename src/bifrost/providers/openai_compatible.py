@@ -13,6 +13,8 @@ from bifrost.config.secret import Token
 from bifrost.config.settings import ProviderSettings
 from bifrost.dialects.openai_edit import Encoded
 from bifrost.dialects.openai_operations import BRIDGED_RESPONSES, CODERS, OBJECTS, Coder
+from bifrost.dialects.openai_told import ToldStream
+from bifrost.dialects.tellings import retold, retold_stream
 from bifrost.errors import ConfigurationMissing, GatewayError, UnsupportedOperation, UpstreamError
 from bifrost.providers.addresses import Addresses, fixed_addresses
 from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
@@ -20,7 +22,7 @@ from bifrost.providers.errors import decode_error
 from bifrost.providers.rate_headers import read_rate_hint
 from bifrost.providers.request_headers import Accept, HeaderPlan, header_line, plan_headers
 from bifrost.providers.spec import ProviderSpec
-from bifrost.schema.call import Operation, request_type
+from bifrost.schema.call import Dialect, Operation, request_type
 
 if TYPE_CHECKING:
     from bifrost.config.settings import KeySettings
@@ -154,7 +156,10 @@ class OpenAICompatible:
 
     def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
         coder = OBJECTS.get(facts.operation) or self._coders[facts.operation]
-        return coder.plain(body, facts)
+        if facts.dialect is Dialect.OPENAI:
+            return coder.plain(body, facts)
+        bare = attrs.evolve(facts, send_extra_fields=False)
+        return retold(coder.plain(body, bare), body, facts)
 
     def answers_in_bytes(self, operation: Operation, content_type: bytes) -> bool:
         if operation in AS_IT_COMES:
@@ -167,6 +172,8 @@ class OpenAICompatible:
     def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:
         if self.spec.ends_without_done:
             facts = attrs.evolve(facts, ends_without_done=True)
+        if facts.dialect is not Dialect.OPENAI:
+            return retold_stream(facts, ToldStream)
         make = self._coders[facts.operation].stream
         if make is None:
             raise UnsupportedOperation(

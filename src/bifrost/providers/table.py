@@ -10,6 +10,7 @@ import attrs
 from bifrost.dialects.openai_chat_request import Quirks
 from bifrost.errors import ConfigurationMissing
 from bifrost.providers.azure import AZURE, azure
+from bifrost.providers.foreign import ForeignSpec, foreign
 from bifrost.providers.openai_compatible import openai_compatible
 from bifrost.providers.spec import OPENAI_PATHS, ProviderSpec, paths
 from bifrost.schema.call import Operation
@@ -199,6 +200,9 @@ ROWS = (
 BUILT: Mapping[str, ProviderSpec] = MappingProxyType({row.name: row for row in ROWS})
 """Rows by name."""
 
+FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType({})
+"""Rows of those who do not speak OpenAI's dialect, by name."""
+
 UNBUILT = frozenset(
     [
         "anthropic",
@@ -213,7 +217,7 @@ UNBUILT = frozenset(
 )
 """Providers with a dialect of their own that is still to come."""
 
-KNOWN_PROVIDERS = frozenset(BUILT) | UNBUILT
+KNOWN_PROVIDERS = frozenset(BUILT) | frozenset(FOREIGN) | UNBUILT
 """Names that no custom provider may take."""
 
 BASE_TYPES = frozenset(
@@ -228,7 +232,12 @@ def build_adapter(settings: ProviderSettings) -> Adapter:
     Raises ConfigurationMissing if the provider is unknown or not built, or an address is lacking.
     """
     if settings.custom is not None and settings.name not in KNOWN_PROVIDERS:
+        foreign_row = FOREIGN.get(settings.custom.base_provider_type)
+        if foreign_row is not None:
+            return foreign(foreign_row, settings)
         return openai_compatible(_custom_spec(settings.name, settings.custom), settings)
+    if settings.name in FOREIGN:
+        return foreign(FOREIGN[settings.name], settings)
     row = BUILT.get(settings.name)
     if row is None:
         raise ConfigurationMissing(_why_not(settings.name))
@@ -251,5 +260,5 @@ def _custom_spec(name: str, custom: CustomProviderSettings) -> ProviderSpec:
 
 def _why_not(name: str) -> str:
     if name in UNBUILT:
-        return f"provider {name} is known, but its API is not built yet; built are: {', '.join(sorted(BUILT))}"
+        return f"provider {name} is known, but its API is not built yet; built are: {', '.join(sorted({*BUILT, *FOREIGN}))}"
     return f"unknown provider: {name}; a provider of your own needs custom_provider_config"

@@ -17,6 +17,8 @@ from bifrost.schema.payload import Form, Payload
 __all__ = [
     "Call",
     "Caller",
+    "Dialect",
+    "Native",
     "Operation",
     "RawMembers",
     "Relay",
@@ -64,11 +66,42 @@ class Operation(enum.Enum):
     RELAY = "passthrough"
 
 
+class Dialect(enum.Enum):
+    """How a JSON API speaks: what a caller is answered in, and what an upstream is asked in."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    GEMINI = "gemini"
+    BEDROCK = "bedrock"
+    COHERE = "cohere"
+
+
 class Surface(enum.Enum):
     """Which door a call came in by: what it may leave out, and how its errors are told."""
 
     NATIVE = "native"
     OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    GENAI = "genai"
+    BEDROCK = "bedrock"
+    COHERE = "cohere"
+
+    @property
+    def dialect(self) -> Dialect:
+        """What is spoken there."""
+        return DIALECTS[self]
+
+
+DIALECTS: Mapping[Surface, Dialect] = MappingProxyType(
+    {
+        Surface.NATIVE: Dialect.OPENAI,
+        Surface.OPENAI: Dialect.OPENAI,
+        Surface.ANTHROPIC: Dialect.ANTHROPIC,
+        Surface.GENAI: Dialect.GEMINI,
+        Surface.BEDROCK: Dialect.BEDROCK,
+        Surface.COHERE: Dialect.COHERE,
+    }
+)
 
 
 @attrs.frozen
@@ -148,11 +181,23 @@ class Relay:
 
 
 @attrs.frozen(kw_only=True)
+class Native:
+    """A request as its caller said it, in another dialect than OpenAI's: for an upstream that speaks it too.
+
+    ``members`` is the body without what the gateway consumed (``fallbacks``), ``query`` what was asked behind the path.
+    """
+
+    dialect: Dialect
+    members: RawMembers = attrs.field(repr=False)
+    query: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class Call:
     """One request. Frozen: a filter that changes it makes another.
 
-    ``members`` is the body without what the gateway consumed (``fallbacks``); it is handed on as it came to
-    an upstream of the same dialect. ``deadline_s`` and ``received_s`` are on trio's clock; ``received_s`` is
+    ``members`` is the body without what the gateway consumed (``fallbacks``), in OpenAI's dialect with the gateway's
+    extensions, whatever the caller's own is; it is handed on as it came to an upstream of the same dialect. ``deadline_s`` and ``received_s`` are on trio's clock; ``received_s`` is
     when the whole body was there.
     """
 
@@ -162,6 +207,8 @@ class Call:
     target: Target
     fallbacks: tuple[Target, ...] = ()
     members: RawMembers = NO_MEMBERS
+    native: Native | None = None
+    """The request in its caller's own dialect, where that is not OpenAI's."""
     form: Form | None = None
     """The body instead of ``members``, where it came as ``multipart/form-data``; without what the gateway consumed."""
     boundary: bytes = b""

@@ -1,0 +1,84 @@
+"""How answers are told, by the caller's dialect and by what was asked: the table.
+
+Upstreams of OpenAI's dialect relay to callers of the same without coming here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import attrs
+
+from bifrost.codecs import json
+from bifrost.dialects.base import AnswerFacts, PlainAnswer
+from bifrost.dialects.bridge_answer import tell_response
+from bifrost.dialects.bridge_stream import ResponsesTeller
+from bifrost.dialects.chat_teller import ChatTeller, tell_whole
+from bifrost.dialects.hub import Answer, Teller
+from bifrost.errors import UnsupportedOperation
+from bifrost.schema.call import Dialect, Operation
+
+if TYPE_CHECKING:
+    from bifrost.dialects.base import StreamDecoder
+
+__all__ = ["TELLINGS", "Telling", "retold", "retold_stream", "telling_of", "told"]
+
+
+@attrs.frozen
+class Telling:
+    """One way to tell. ``stream`` is ``None`` where there is no streaming form."""
+
+    plain: Callable[[Answer, AnswerFacts], bytes]
+    stream: Callable[[AnswerFacts], Teller] | None = None
+
+
+AS_OPENAI = Telling(tell_whole)
+
+TELLINGS: Mapping[tuple[Dialect, Operation], Telling] = MappingProxyType(
+    {
+        (Dialect.OPENAI, Operation.CHAT): Telling(tell_whole, ChatTeller),
+        (Dialect.OPENAI, Operation.RESPONSES): Telling(
+            tell_response, lambda facts: ResponsesTeller(facts, facts.members)
+        ),
+    }
+)
+"""What is not here is told to OpenAI's callers as it is, and to others not at all."""
+
+
+def telling_of(facts: AnswerFacts) -> Telling:
+    """The way to tell what ``facts`` are of. Raises UnsupportedOperation if the caller's dialect has no word for it."""
+    found = TELLINGS.get((facts.dialect, facts.operation))
+    if found is not None:
+        return found
+    if facts.dialect is Dialect.OPENAI:
+        return AS_OPENAI
+    raise UnsupportedOperation(
+        f"{facts.request_type} cannot be told in the dialect of {facts.dialect.value}"
+    )
+
+
+def told(answer: Answer, facts: AnswerFacts) -> PlainAnswer:
+    """``answer`` in the caller's dialect."""
+    if answer.error is not None:
+        return PlainAnswer(body=answer.body, error=answer.error)
+    return PlainAnswer(body=telling_of(facts).plain(answer, facts), usage=answer.usage)
+
+
+def retold(plain: PlainAnswer, body: bytes, facts: AnswerFacts) -> PlainAnswer:
+    """An answer in OpenAI's dialect, without ``extra_fields``, told in a foreign caller's; ``body`` is the upstream's."""
+    if plain.error is not None:
+        return plain
+    answer = Answer(value=json.loads(plain.body), body=body)
+    return attrs.evolve(plain, body=telling_of(facts).plain(answer, facts))
+
+
+def retold_stream(
+    facts: AnswerFacts, read: Callable[[AnswerFacts, Teller], StreamDecoder]
+) -> StreamDecoder:
+    """A stream that is read by ``read`` and told in the caller's dialect. Raises UnsupportedOperation."""
+    tell = telling_of(facts).stream
+    if tell is None:
+        raise UnsupportedOperation(f"{facts.request_type} has no streaming form")
+    return read(facts, tell(facts))

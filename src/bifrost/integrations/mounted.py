@@ -1,0 +1,19 @@
+"""Every inference route there is: a line for each integration."""
+
+from __future__ import annotations
+
+from bifrost.integrations import azure, native, openai
+from bifrost.integrations.finder import Finder
+
+__all__ = ["DESCRIBED", "FINDER"]
+
+ROUTES = (*openai.ROUTES, *native.ROUTES)
+"""Known by their whole path."""
+
+PATTERNS = (azure.find_deployment,)
+"""Those whose path says something besides."""
+
+DESCRIBED = (*ROUTES, *azure.TEMPLATES)
+"""All of them for the OpenAPI description, patterns by their templates."""
+
+FINDER = Finder.of(ROUTES, *PATTERNS)

@@ -1,0 +1,230 @@
+"""Providers with a dialect of their own: one class, and a ``ForeignSpec`` for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlencode
+
+import attrs
+
+from bifrost.config.settings import KeySettings, ProviderSettings
+from bifrost.dialects.base import AnswerFacts, StreamDecoder
+from bifrost.dialects.bridge_request import responses_to_chat
+from bifrost.dialects.hub import Answer, Teller
+from bifrost.dialects.openai_edit import Encoded, refuse_loss
+from bifrost.dialects.tellings import retold_stream, told
+from bifrost.errors import ConfigurationMissing, UnsupportedOperation
+from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
+from bifrost.providers.errors import decode_error
+from bifrost.providers.place import Address, Place, address_of, place_of
+from bifrost.providers.rate_headers import RateFamily, read_rate_hint
+from bifrost.providers.request_headers import Accept, HeaderPlan, plan_headers
+from bifrost.schema.call import Call, Dialect, Operation, request_type
+
+if TYPE_CHECKING:
+    from bifrost.errors import GatewayError
+    from bifrost.schema.call import Target
+
+__all__ = ["Foreign", "ForeignCoder", "ForeignSpec", "Locate", "foreign"]
+
+
+class Locate(Protocol):
+    """Says where a request goes, and by which method."""
+
+    def __call__(
+        self, base: Place, operation: Operation, model: str, key: KeySettings, *, stream: bool
+    ) -> Place:
+        """The place below ``base``. Raises BadRequest for a model that no path can hold, ConfigurationMissing."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class ForeignCoder:
+    """One operation of a foreign dialect.
+
+    ``encode`` says a call, whose members are OpenAI's, for a model to a provider of this name; it raises BadRequest.
+    ``read`` makes OpenAI's answer of a whole 2xx body; it raises UpstreamError. ``read_stream`` makes a decoder that tells
+    a ``Teller``; without it the operation has no streaming form.
+    """
+
+    encode: Callable[[Call, str, str], Encoded]
+    read: Callable[[bytes, AnswerFacts], Answer]
+    read_stream: Callable[[AnswerFacts, Teller], StreamDecoder] | None = None
+    native: NativeCoder | None = None
+    """For callers who speak this dialect themselves."""
+    method: bytes = b"POST"
+
+
+@attrs.frozen(kw_only=True)
+class NativeCoder:
+    """The same for callers of the same dialect: what they said goes upstream, and its answer goes back, as it came.
+
+    ``relay`` checks a whole 2xx body and reads its usage; ``relay_stream`` does so for a stream.
+    """
+
+    encode: Callable[[Call, str, str], Encoded]
+    relay: Callable[[bytes, AnswerFacts], PlainAnswer]
+    relay_stream: Callable[[AnswerFacts], StreamDecoder] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ForeignSpec:
+    """One provider that does not speak OpenAI's dialect."""
+
+    name: str
+    dialect: Dialect
+    base_url: str | None
+    locate: Locate
+    coders: Mapping[Operation, ForeignCoder]
+    """Its operations. Responses are bridged through chat where they are not among them."""
+    credential: Callable[[KeySettings], Headers]
+    """The lines that a key is sent in; raises ConfigurationMissing where it cannot be."""
+    headers: Callable[[Call, bytes], Headers] = lambda call, body: ()  # noqa: ARG005  others go by them
+    """Further lines for a call with this body: the version, features to be tried."""
+    decode_error: Callable[[int, bytes], bytes] = lambda status, body: body  # noqa: ARG005  others go by it
+    """A refusal's body in a shape that ``providers.errors`` reads."""
+    decode_models: Callable[[bytes], tuple[dict[str, object], ...]]
+    """As of an ``Adapter``."""
+    rate_family: RateFamily = "openai"
+
+
+@attrs.frozen(kw_only=True)
+class Foreign:
+    """An ``Adapter`` for one such provider under one configuration; made by ``foreign``."""
+
+    spec: ForeignSpec
+    settings: ProviderSettings
+    _base: Place
+    _plans: Mapping[Accept, HeaderPlan] = attrs.field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    def supports(self, operation: Operation, *, stream: bool) -> bool:
+        if not self._has(operation, stream=stream):
+            return False
+        custom = self.settings.custom
+        if custom is None or custom.allowed_requests is None:
+            return True
+        return custom.allowed_requests.get(request_type(operation, stream=stream), False)
+
+    def _coder(self, operation: Operation) -> ForeignCoder | None:
+        found = self.spec.coders.get(operation)
+        if found is None and operation is Operation.RESPONSES:
+            return self.spec.coders.get(Operation.CHAT)
+        return found
+
+    def _has(self, operation: Operation, *, stream: bool) -> bool:
+        coder = self._coder(operation)
+        return coder is not None and (coder.read_stream is not None or not stream)
+
+    def encode(self, call: Call, target: Target, key: KeySettings) -> UpstreamRequest:
+        coder = self._coder(call.operation)
+        if coder is None or not self._has(call.operation, stream=call.stream):
+            raise UnsupportedOperation(
+                f"{call.request_type} is not supported by {self.name} provider"
+            )
+        deployment = key.deployments.get(target.model)
+        model = deployment or target.model
+        sent, is_native = self._encoded(coder, call, model)
+        address = self._address(call, model, key)
+        return UpstreamRequest(
+            method=coder.method,
+            origin=address.origin,
+            target=address.with_query(urlencode(sent.query)) if sent.query else address.target,
+            headers=self._headers(address, call, key, sent),
+            body=sent.body if sent.payload is None else sent.payload,
+            dropped_params=sent.dropped,
+            is_native=is_native,
+            model_deployment=deployment,
+        )
+
+    def _encoded(self, coder: ForeignCoder, call: Call, model: str) -> tuple[Encoded, bool]:
+        native = call.native
+        if coder.native is not None and native is not None and native.dialect is self.spec.dialect:
+            return coder.native.encode(call, model, self.name), True
+        if call.operation is Operation.RESPONSES and Operation.RESPONSES not in self.spec.coders:
+            return self._bridged(coder, call, model), False
+        return coder.encode(call, model, self.name), False
+
+    def _bridged(self, coder: ForeignCoder, call: Call, model: str) -> Encoded:
+        bridged = responses_to_chat(call.members)
+        refuse_loss(bridged.dropped, call, self.name)
+        sent = coder.encode(attrs.evolve(call, members=bridged.members), model, self.name)
+        return attrs.evolve(sent, dropped=(*bridged.dropped, *sent.dropped))
+
+    def _address(self, call: Call, model: str, key: KeySettings) -> Address:
+        place = self.spec.locate(self._base, call.operation, model, key, stream=call.stream)
+        try:
+            return address_of(place)
+        except ValueError as error:
+            raise ConfigurationMissing(f"provider {self.name}: {error}") from None
+
+    def _headers(self, address: Address, call: Call, key: KeySettings, sent: Encoded) -> Headers:
+        plan = self._plans[Accept.EVENTS if call.stream else Accept.JSON]
+        own = (*self.spec.headers(call, sent.body), *self.spec.credential(key))
+        names = {name for name, _ in own}
+        lines = plan.lines(address.host, call.caller.extra_headers, None, sent.content_type)
+        return (*(line for line in lines if line[0] not in names), *own)
+
+    def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
+        coder = self._known(facts)
+        if facts.is_native and coder.native is not None:
+            return coder.native.relay(body, facts)
+        return told(coder.read(body, facts), facts)
+
+    def answers_in_bytes(self, operation: Operation, content_type: bytes) -> bool:  # noqa: ARG002  an Adapter's
+        return False
+
+    def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:
+        coder = self._known(facts)
+        if facts.is_native and coder.native is not None and coder.native.relay_stream is not None:
+            return coder.native.relay_stream(facts)
+        if coder.read_stream is None:
+            raise UnsupportedOperation(
+                f"{facts.request_type} is not supported by {self.name} provider"
+            )
+        return retold_stream(facts, coder.read_stream)
+
+    def _known(self, facts: AnswerFacts) -> ForeignCoder:
+        coder = self._coder(facts.operation)
+        if coder is None:
+            raise UnsupportedOperation(
+                f"{facts.request_type} is not supported by {self.name} provider"
+            )
+        return coder
+
+    def decode_error(
+        self,
+        status: int,
+        headers: Headers,
+        body: bytes,
+        key: KeySettings,
+        *,
+        now_unix_s: float | None = None,
+        raw: bool = False,
+    ) -> GatewayError:
+        raw = raw or self.settings.send_back_raw_response
+        body = self.spec.decode_error(status, body)
+        return decode_error(status, headers, body, key.value, now_unix_s=now_unix_s, raw=raw)
+
+    def rate_hint(self, headers: Headers, now_unix_s: float) -> RateHint:
+        return read_rate_hint(headers, now_unix_s, self.spec.rate_family)
+
+    def decode_models(self, body: bytes) -> tuple[dict[str, object], ...]:
+        return self.spec.decode_models(body)
+
+
+def foreign(spec: ForeignSpec, settings: ProviderSettings) -> Foreign:
+    """Bind ``spec`` to ``settings``. Raises ConfigurationMissing if an address is lacking or is none."""
+    base_url = settings.network.base_url or spec.base_url
+    if not base_url:
+        raise ConfigurationMissing(f"base_url is required for provider: {settings.name}")
+    try:
+        base = place_of(base_url)
+        plans = {accept: plan_headers(settings.network.extra_headers, accept) for accept in Accept}
+    except ValueError as error:
+        raise ConfigurationMissing(f"provider {settings.name}: {error}") from None
+    return Foreign(spec=spec, settings=settings, base=base, plans=plans)
