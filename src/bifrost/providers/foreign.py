@@ -156,11 +156,26 @@ class Foreign:
         return attrs.evolve(sent, dropped=(*bridged.dropped, *sent.dropped))
 
     def _address(self, call: Call, model: str, key: KeySettings) -> Address:
-        place = self.spec.locate(self._base, call.operation, model, key, stream=call.stream)
         try:
+            place = self._overridden(call) or self.spec.locate(
+                self._base, call.operation, model, key, stream=call.stream
+            )
             return address_of(place)
         except ValueError as error:
             raise ConfigurationMissing(f"provider {self.name}: {error}") from None
+
+    def _overridden(self, call: Call) -> Place | None:
+        """Where a custom provider has the operation, if not where its kind has it; a stream goes where the plain call goes."""
+        custom = self.settings.custom
+        if custom is None or not custom.request_path_overrides:
+            return None
+        told = custom.request_path_overrides
+        path = told.get(call.request_type, told.get(call.operation.value, "")).strip()
+        if not path:
+            return None
+        if path.startswith(("http://", "https://")):
+            return place_of(path)
+        return self._base.at(path if path.startswith("/") else f"/{path}")
 
     def _headers(self, address: Address, call: Call, key: KeySettings, sent: Encoded) -> Headers:
         plan = self._plans[Accept.EVENTS if call.stream else Accept.JSON]
