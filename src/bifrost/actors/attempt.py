@@ -83,6 +83,8 @@ class Attempt:
         limits = _limits(generation.settings.network, call, self.sent_s)
         try:
             request = generation.adapter.encode(call, self.hop.target, self._key)
+            if request.sign is not None:
+                request = request.signed(self.wall())
             async with generation.upstream.open(request, limits) as answer:
                 try:
                     await self._read(answer, request)

@@ -122,6 +122,14 @@ HEADERS: Final = {
             "x-bf-azure-endpoint",
             "The address of the Azure resource that the caller's own key is of.",
         ),
+        Parameter("x-bf-bedrock-api-key", "The caller's own key of Bedrock."),
+        Parameter(
+            "x-bf-bedrock-access-key",
+            "The id of the caller's own key of AWS, by which calls of Bedrock are signed; with the two that follow.",
+        ),
+        Parameter("x-bf-bedrock-secret-key", "The secret of that key."),
+        Parameter("x-bf-bedrock-region", "The region where the caller's key is good."),
+        Parameter("x-bf-bedrock-session-token", "Where that key is temporary."),
         Parameter("x-bf-async", "Hand the request in as a job.", ONLY_TRUE),
         Parameter("x-bf-async-id", "Ask for this job; the body is not looked at."),
         Parameter("x-bf-async-job-result-ttl", "Seconds for which a job's result is kept.", WHOLE),
@@ -141,6 +149,11 @@ OF_CALLS: Final = (
     "x-bf-passthrough-extra-params",
     "x-bf-strict",
     "x-bf-azure-endpoint",
+    "x-bf-bedrock-api-key",
+    "x-bf-bedrock-access-key",
+    "x-bf-bedrock-secret-key",
+    "x-bf-bedrock-region",
+    "x-bf-bedrock-session-token",
 )
 """Those that every call is read for."""
 
