@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
@@ -206,8 +206,9 @@ def test_what_it_has() -> None:
         Operation.RESPONSES,
         Operation.COUNT_TOKENS,
         Operation.LIST_MODELS,
+        Operation.RELAY,
     }
-    assert streams == {Operation.CHAT, Operation.RESPONSES}
+    assert streams == {Operation.CHAT, Operation.RESPONSES, Operation.RELAY}
     with pytest.raises(UnsupportedOperation, match="embedding is not supported by anthropic"):
         sent(call(Operation.EMBEDDING))
     with pytest.raises(UnsupportedOperation):
@@ -224,7 +225,7 @@ def test_a_provider_of_ones_own_that_speaks_it() -> None:
     it = build_adapter(ProviderSettings(name="own", network=network, custom=custom))
 
     plain = it.encode(call(), Target("own", "m"), KEY)
-    stream = it.encode(call(Operation.RESPONSES, input="Hi", stream=True), Target("own", "m"), KEY)
+    stream = it.encode(call(stream=True), Target("own", "m"), KEY)
     count = it.encode(call(Operation.COUNT_TOKENS, input="Hi"), Target("own", "m"), KEY)
 
     assert (plain.origin.host, plain.target) == ("own.example", b"/api/talk")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bifrost.config.settings import KeySettings, ProviderSettings
     from bifrost.providers.spec import ProviderSpec
 
-__all__ = ["Addresses", "FixedAddresses", "fixed_addresses", "joined"]
+__all__ = ["Addresses", "FixedAddresses", "fixed_addresses"]
 
 
 class Addresses(Protocol):
@@ -67,7 +67,7 @@ def fixed_addresses(spec: ProviderSpec, settings: ProviderSettings) -> FixedAddr
     try:
         bases = {whose: place_of(url) for whose, url in urls.items()}
         known = {
-            (whose, asked): address_of(joined(base, path))
+            (whose, asked): address_of(_join(base, path))
             for whose, base in bases.items()
             for asked, path in _paths(spec, settings).items()
         }
@@ -76,10 +76,8 @@ def fixed_addresses(spec: ProviderSpec, settings: ProviderSettings) -> FixedAddr
     return FixedAddresses(settings.name, known, bases)
 
 
-def joined(base: Place, path: str) -> Place:
-    """``path`` below ``base``; a whole address stands for itself. Raises ValueError if that is none."""
-    rooted = _rooted(path)
-    return base.at(rooted) if rooted.startswith("/") else place_of(rooted)
+def _join(base: Place, path: str) -> Place:
+    return place_of(path) if path.startswith(("http://", "https://")) else base.at(path)
 
 
 def _paths(spec: ProviderSpec, settings: ProviderSettings) -> dict[str, str]:

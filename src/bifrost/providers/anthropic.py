@@ -19,6 +19,7 @@ from bifrost.dialects.anthropic_stream import read_stream
 from bifrost.dialects.openai_edit import Encoded
 from bifrost.errors import UnsupportedOperation, UpstreamError
 from bifrost.providers.foreign import ForeignCoder, ForeignSpec, NativeCoder, own_last
+from bifrost.providers.passthrough import relayed_below
 from bifrost.schema.call import Dialect, Operation
 
 if TYPE_CHECKING:
@@ -159,5 +160,6 @@ ANTHROPIC_PROVIDER = ForeignSpec(
     decode_error=refusal_body,
     decode_models=decode_models,
     rate_family="anthropic",
+    relay_place=relayed_below("v1"),
 )
 """The row."""
