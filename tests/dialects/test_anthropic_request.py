@@ -287,6 +287,20 @@ def test_parts_that_cannot_be_sent_are_refused_with_their_place(part: Any, compl
         encode(messages=[{"role": "user", "content": [part]}])
 
 
+def test_the_assistant_and_the_system_say_words_only() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "https://x/y"}}
+    file = {"type": "file", "file": {"file_url": "https://x/y"}}
+    messages = [
+        {"role": "system", "content": [picture, {"type": "text", "text": "S"}]},
+        HI,
+        {"role": "assistant", "content": [file, {"type": "text", "text": "a"}]},
+    ]
+
+    sent = encode(messages=messages)
+
+    assert sent.dropped == ("messages.content.image_url", "messages.content.file")
+
+
 def test_messages_of_one_role_are_one_and_empty_ones_none() -> None:
     messages = [
         {"role": "user", "content": "a"},

@@ -52,6 +52,7 @@ def made(schema: Any) -> tuple[Any, list[str]]:
             {"type": "object", "properties": {"b": {"type": "integer"}, "a": {}}, "additionalProperties": False},
             ["s.minimum", "s.additionalProperties"],
         ),
+        ({"oneOf": [STRING], "anyOf": [STRING]}, {"anyOf": [STRING]}, ["s.oneOf"]),
         ({"oneOf": [STRING, {"type": "null"}]}, {"anyOf": [STRING, {"type": "null"}]}, []),
         (
             {"$defs": {"x": {"type": "string", "maxLength": 3}}, "$ref": "#/$defs/x", "$schema": "…"},
@@ -66,6 +67,14 @@ def made(schema: Any) -> tuple[Any, list[str]]:
 )  # fmt: skip
 def test_schemas(schema: Any, sent: Any, lost: list[str]) -> None:
     assert made(schema) == (sent, lost)
+
+
+@pytest.mark.parametrize("kind", [None, 1, [], [1], {}])
+def test_what_is_no_type_is_refused_with_its_place(kind: Any) -> None:
+    with pytest.raises(BadRequest, match="s.type must be the name of a type") as caught:
+        made({"items": {"type": kind}})
+
+    assert caught.value.param == "s.type"
 
 
 def test_the_order_of_keys_is_kept() -> None:
@@ -93,7 +102,10 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["type", "properties", "items", "anyOf", "enum"]), JSON))
-def test_anything_is_normalised_once(schema: Any) -> None:
-    once, _ = made(schema)
+def test_anything_is_refused_or_normalised_once(schema: Any) -> None:
+    try:
+        once, _ = made(schema)
+    except BadRequest:
+        return
 
     assert made(once) == (once, [])

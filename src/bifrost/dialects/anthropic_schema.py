@@ -75,7 +75,8 @@ class _Normaliser:
             raise BadRequest(f"{self._place} is nested too deeply", param=self._place)
         if not isinstance(source, dict):
             return self._boolean(source)
-        split = _split_types(source)
+        self._check_type(source.get("type", "object"))
+        split = _split_types(_any_of(source))
         made: dict[str, Any] = {}
         for name, value in split.items():
             self._put(made, name, value, depth + 1)
@@ -83,6 +84,12 @@ class _Normaliser:
             made.setdefault("properties", {})
             made["additionalProperties"] = False
         return made
+
+    def _check_type(self, told: object) -> None:
+        types = told if isinstance(told, list) else [told]
+        if not types or not all(isinstance(kind, str) for kind in types):
+            where = f"{self._place}.type"
+            raise BadRequest(f"{where} must be the name of a type, or several", param=where)
 
     def _boolean(self, source: object) -> dict[str, Any]:
         """``true`` takes anything, and so does no schema at all."""
@@ -95,9 +102,6 @@ class _Normaliser:
             made[name] = {key: self.schema(inner, depth) for key, inner in value.items()}
         elif name in OF_SCHEMAS and isinstance(value, list):
             made[name] = [self.schema(inner, depth) for inner in value]
-        elif name == "oneOf" and isinstance(value, list) and "anyOf" not in made:
-            # Exactly one of them is more than can be said there; any of them is as near as it gets.
-            made["anyOf"] = [self.schema(inner, depth) for inner in value]
         elif name == "items" and isinstance(value, dict | bool):
             made[name] = self.schema(value, depth)
         elif name in KEPT or _is_known(name, value):
@@ -110,6 +114,13 @@ def _is_known(name: str, value: object) -> bool:
     if name == "format":
         return isinstance(value, str) and value in FORMATS
     return name == "minItems" and value in (0, 1)
+
+
+def _any_of(source: dict[str, Any]) -> dict[str, Any]:
+    """Exactly one of several schemas is more than can be said there; any of them is as near as it gets."""
+    if "oneOf" not in source or "anyOf" in source:
+        return source
+    return {("anyOf" if name == "oneOf" else name): value for name, value in source.items()}
 
 
 def _split_types(source: dict[str, Any]) -> dict[str, Any]:
