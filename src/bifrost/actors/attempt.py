@@ -225,6 +225,7 @@ class Attempt:
             dialect=call.surface.dialect,
             is_native=request.is_native,
             members=call.members,
+            native=call.native,
             send_extra_fields=self.send_extra_fields,
             raw_request=body if raw_request and isinstance(body, bytes) else None,
             raw_response=raw_response,

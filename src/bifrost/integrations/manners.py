@@ -15,6 +15,7 @@ from bifrost.codecs.sse import COMMENT_PING, event_frame
 from bifrost.errors import GatewayError
 from bifrost.integrations.anthropic_errors import anthropic_body, anthropic_event, signed
 from bifrost.integrations.envelope import error_body, error_event, error_headers
+from bifrost.integrations.genai_errors import genai_body, genai_event
 from bifrost.schema.call import Surface
 
 if TYPE_CHECKING:
@@ -77,11 +78,14 @@ MANNERS: Mapping[Surface, Manner] = MappingProxyType(
             sign=signed,
             id_header=b"request-id",
         ),
+        Surface.GENAI: Manner(body=genai_body, event=genai_event),
     }
 )
 """Those that differ from OpenAI's."""
 
-PREFIXES: Mapping[str, Surface] = MappingProxyType({"/anthropic": Surface.ANTHROPIC})
+PREFIXES: Mapping[str, Surface] = MappingProxyType(
+    {"/anthropic": Surface.ANTHROPIC, "/genai": Surface.GENAI}
+)
 """First segments of paths: how failures are told there that no route is known for."""
 
 

@@ -17,6 +17,7 @@ import attrs
 from bifrost.errors import GatewayError
 from bifrost.integrations.object_routes import OPERATIONS
 from bifrost.integrations.openapi_anthropic import ANTHROPIC_SHAPES
+from bifrost.integrations.openapi_genai import GENAI_SHAPES
 from bifrost.integrations.openapi_parts import JSON, TEXT, WHOLE, Schema, Shape
 from bifrost.integrations.openapi_shapes import SCHEMAS, SHAPES, of_deployment, ref
 from bifrost.integrations.relay_routes import PREFIXES
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ANTHROPIC",
     "ERROR_STATUSES",
+    "GENAI",
     "HEADERS",
     "OF_CALLS",
     "OF_JOBS",
@@ -168,6 +170,14 @@ _NEVER_OF_A_CALL = {404, 405, 499}
 ANTHROPIC = "anthropic_"
 """What the names of error responses begin with that have Anthropic's shape."""
 
+GENAI = "genai_"
+"""The same for Google's."""
+
+GENAI_QUERY = (
+    Parameter("key", "The caller's key, where no header has it."),
+    Parameter("alt", "Of no effect: streams are always server-sent events."),
+)
+
 _NAME = re.compile(r"\{(\w+)\}")
 _NO_WORD = re.compile(r"\W+")
 
@@ -187,6 +197,8 @@ ERROR_STATUSES: Final = (
 
 def of_route(route: InferenceRoute) -> Endpoint:
     """An inference route's endpoint."""
+    if route.integration.surface is Surface.GENAI:
+        return _of_genai(route)
     is_anthropics = route.integration.surface is Surface.ANTHROPIC
     shape = (ANTHROPIC_SHAPES if is_anthropics else SHAPES)[route.operation]
     about = About(
@@ -197,6 +209,21 @@ def of_route(route: InferenceRoute) -> Endpoint:
         headers=(*OF_CALLS, *OF_JOBS),
         statuses=ERROR_STATUSES,
         errors=ANTHROPIC if is_anthropics else "",
+    )
+    return Endpoint("POST", route.path, about)
+
+
+def _of_genai(route: InferenceRoute) -> Endpoint:
+    shape = GENAI_SHAPES[route.path.rpartition(":")[2]]
+    about = About(
+        summary=shape.summary,
+        tag=route.integration.name,
+        bodies=shape.bodies,
+        answers=shape.answers,
+        headers=OF_CALLS,
+        query=GENAI_QUERY,
+        statuses=ERROR_STATUSES,
+        errors=GENAI,
     )
     return Endpoint("POST", route.path, about)
 
@@ -232,7 +259,8 @@ def _of_object(operation: Operation) -> About:
 
 ABOUT = """\
 One door to many providers of language models. What is below `/openai` speaks OpenAI's dialect, with or without `/v1`; what
-is below `/v1` is the same with the provider always named in `model`. What is below `/anthropic` speaks Anthropic's.
+is below `/v1` is the same with the provider always named in `model`. What is below `/anthropic` speaks Anthropic's, what is
+below `/genai` Google's Gemini API.
 
 Not described here: every other path below `/openai`, which is relayed to the provider as it came (`docs/openai-routes.md`);
 conversations over WebSocket; and headers with a name of your own choice: `x-bf-eh-…` goes upstream, `x-bf-lh-…` into the
@@ -334,7 +362,8 @@ def _components() -> Schema:
         "responses": {
             **{status: _failure(status) for status in sorted(statuses)},
             **{
-                f"{ANTHROPIC}{status}": _failure(status, "anthropic_error")
+                f"{whose}{status}": _failure(status, f"{whose}error")
+                for whose in (ANTHROPIC, GENAI)
                 for status in sorted({*ERROR_STATUSES, "404"})
             },
         },
