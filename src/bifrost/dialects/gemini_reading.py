@@ -26,7 +26,7 @@ Object = dict[str, Any]
 MAX_NAME = 64
 """Google's own names are shorter; longer ones stay as they came."""
 
-_SNAKE = re.compile(r"_+([a-z0-9])")
+_SNAKE = re.compile(r"(?<=[^_])_+([a-z0-9])")
 
 
 @lru_cache(maxsize=1024)

@@ -112,11 +112,13 @@ def tell_embedding(answer: Answer, facts: AnswerFacts) -> bytes:
 
 
 def _values(vector: object) -> list[object]:
-    """The numbers of a vector, which some servers send in base64, as little-endian floats of 32 bits, at all costs."""
+    """The numbers of a vector; some servers send base64 of little-endian 32-bit floats, whatever they are asked for."""
     if isinstance(vector, list):
         return vector
+    if not isinstance(vector, str) or not vector:
+        raise UpstreamError(UNREADABLE)
     try:
-        raw = base64.b64decode(vector if isinstance(vector, str) else "", validate=True)
+        raw = base64.b64decode(vector, validate=True)
         return [*struct.unpack(f"<{len(raw) // 4}f", raw)]
     except (ValueError, struct.error):
         raise UpstreamError(UNREADABLE) from None
