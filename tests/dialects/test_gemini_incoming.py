@@ -360,7 +360,7 @@ def test_a_setting(name: str, value: Any, ours: Object) -> None:
 
 
 def test_every_setting_has_a_test_of_its_own() -> None:
-    marks = test_a_setting.pytestmark  # type: ignore[attr-defined]
+    marks = test_a_setting.pytestmark
     tried = {row[0] for row in marks[0].args[1]}
 
     assert set(SETTINGS) <= tried

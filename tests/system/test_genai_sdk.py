@@ -241,7 +241,7 @@ async def test_calls_in_a_stream_come_whole_at_its_end(
     upstream.scripts["gpt-4o-mini"] = [
         stream(chunks(*({"tool_calls": [each]} for each in (begun, *pieces)), finish="tool_calls"))
     ]
-    tools = [
+    tools: Any = [
         types.Tool(function_declarations=[types.FunctionDeclaration(name="weather")]),
         types.Tool(google_search=types.GoogleSearch()),
     ]
