@@ -289,6 +289,7 @@ async def test_the_gateways_own_refusals_have_the_same_shape(gateway: Gateway) -
     ):
         assert answer.status_code == code
         assert answer.json()["error"]["type"] == kind
+        assert answer.json()["request_id"] == answer.headers["request-id"]
 
 
 async def test_a_failure_in_the_middle_is_an_event(gateway: Gateway, upstream: Upstream) -> None:
