@@ -12,11 +12,13 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
+from system.process import openai_provider, running
 from system.sdk import in_thread
 from system.upstream import Upstream, chat_answer, plain, raw, status, stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
 
     from system.process import Gateway
 
@@ -200,6 +202,29 @@ async def test_a_conversation_is_kept_by_the_sdk(client: genai.Client, upstream:
         {"role": "assistant", "content": "Hello"},
         {"role": "user", "content": "And now?"},
     ]
+
+
+async def test_silence_does_no_harm_to_the_sdk(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.scripts["slow"] = [stream(pause_s=0.1)]
+    config = {
+        "client": {"sse_keepalive_s": 0.03},
+        "providers": {"openai": openai_provider(upstream.url)},
+    }
+
+    def read(client: genai.Client) -> list[str | None]:
+        asked = client.models.generate_content_stream(model="openai/slow", contents="x")
+        return [event.text for event in asked]
+
+    async with running(config, tmp_path) as gateway:
+        with client_of(gateway) as client:
+            texts = await in_thread(read, client)
+        plain_lines = await gateway.post(
+            {"contents": [{"parts": [{"text": "x"}]}]},
+            "/genai/v1beta/models/openai/slow:streamGenerateContent",
+        )
+
+    assert texts == ["Hel", "lo", ""]
+    assert "\n\n\n\n" in plain_lines.text
 
 
 # Tools

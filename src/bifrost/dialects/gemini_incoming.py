@@ -137,7 +137,8 @@ def read_count(members: RawMembers) -> Incoming:
 
 def thoughts_wanted(members: RawMembers) -> bool:
     """Whether a ``generateContent`` request asks to be shown what the model thinks. It is one that was read before."""
-    config = _decoded(members).get(CONFIG, {})
+    # Nothing else is looked at: there may be pictures.
+    config = _decoded({n: raw for n, raw in members.items() if camel(n) == CONFIG}).get(CONFIG, {})
     thinking = message(config, CONFIG).get("thinkingConfig", {})
     return message(thinking, "").get("includeThoughts") is True
 

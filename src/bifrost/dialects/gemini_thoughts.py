@@ -68,7 +68,7 @@ def unwrapped(signature: str) -> Details | None:
 
 
 def without_ours(raw: bytes) -> bytes:
-    """The JSON of a request's ``contents`` with signatures of ours as what Gemini takes in their place."""
+    """A member of a request with signatures of ours as what Gemini takes in their place. ``raw`` is JSON."""
     if SIGN.encode() not in raw:
         return raw
     return _OF_OURS.sub(b'"%b"' % SKIPPED.encode(), raw)

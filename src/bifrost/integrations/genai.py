@@ -192,9 +192,7 @@ def _native(request: Request, members: RawMembers, method: Method) -> Native | N
     kept = [pair for pair in pairs if pair[0] not in OURS_TO_SAY]
     return Native(
         dialect=Dialect.GEMINI,
-        members={
-            name: without_ours(raw) if name == "contents" else raw for name, raw in members.items()
-        },
+        members={name: without_ours(raw) for name, raw in members.items()},
         query="&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in kept),
     )
 

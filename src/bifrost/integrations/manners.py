@@ -78,7 +78,8 @@ MANNERS: Mapping[Surface, Manner] = MappingProxyType(
             sign=signed,
             id_header=b"request-id",
         ),
-        Surface.GENAI: Manner(body=genai_body, event=genai_event),
+        # Google's SDK (3.6, 2026-11) takes a comment for a broken event, and passes over empty lines.
+        Surface.GENAI: Manner(body=genai_body, event=genai_event, ping=b"\n\n"),
     }
 )
 """Those that differ from OpenAI's."""
