@@ -9,6 +9,7 @@ import attrs
 
 from bifrost.dialects.openai_chat_request import Quirks
 from bifrost.errors import ConfigurationMissing
+from bifrost.providers.anthropic import ANTHROPIC_PROVIDER
 from bifrost.providers.azure import AZURE, azure
 from bifrost.providers.foreign import ForeignSpec, foreign
 from bifrost.providers.openai_compatible import openai_compatible
@@ -205,12 +206,15 @@ ROWS = (
 BUILT: Mapping[str, ProviderSpec] = MappingProxyType({row.name: row for row in ROWS})
 """Rows by name."""
 
-FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType({})
+FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType(
+    {
+        "anthropic": ANTHROPIC_PROVIDER,
+    }
+)
 """Rows of those who do not speak OpenAI's dialect, by name."""
 
 UNBUILT = frozenset(
     [
-        "anthropic",
         "bedrock",
         "cohere",
         "elevenlabs",
