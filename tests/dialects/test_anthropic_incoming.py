@@ -38,7 +38,10 @@ def messages(*blocks: dict[str, Any], role: str = "user") -> tuple[list[Any], tu
 
 MEMBERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"max_tokens": 5}, {"max_completion_tokens": 5}),
-    ({"temperature": 0.5, "top_p": 0.5, "top_k": 3}, {"temperature": 0.5, "top_p": 0.5, "top_k": 3}),
+    (
+        {"temperature": 0.5, "top_p": 0.5, "top_k": 3},
+        {"temperature": 0.5, "top_p": 0.5, "top_k": 3},
+    ),
     ({"stop_sequences": ["a"]}, {"stop": ["a"]}),
     ({"stop_sequences": []}, {}),
     ({"stream": True}, {"stream": True}),

@@ -19,6 +19,7 @@ from bifrost.errors import BadRequest, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
     from bifrost.dialects.base import AnswerFacts
     from bifrost.dialects.openai_edit import Encoded
     from bifrost.schema.call import Call

@@ -6,9 +6,9 @@ Source: Cohere API reference, "Chat" v2, 2026-11.
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from bifrost.dialects.fields import Field, dropped, mapped
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

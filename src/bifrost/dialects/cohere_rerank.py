@@ -22,6 +22,7 @@ from bifrost.schema.chat import Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
     from bifrost.dialects.base import AnswerFacts
     from bifrost.schema.call import Call, RawMembers
 

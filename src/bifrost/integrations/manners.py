@@ -14,6 +14,7 @@ import attrs
 from bifrost.codecs.sse import COMMENT_PING, event_frame
 from bifrost.errors import GatewayError
 from bifrost.integrations.anthropic_errors import anthropic_body, anthropic_event, signed
+from bifrost.integrations.cohere_errors import cohere_body, cohere_event
 from bifrost.integrations.envelope import error_body, error_event, error_headers
 from bifrost.schema.call import Surface
 
@@ -77,11 +78,14 @@ MANNERS: Mapping[Surface, Manner] = MappingProxyType(
             sign=signed,
             id_header=b"request-id",
         ),
+        Surface.COHERE: Manner(body=cohere_body, event=cohere_event),
     }
 )
 """Those that differ from OpenAI's."""
 
-PREFIXES: Mapping[str, Surface] = MappingProxyType({"/anthropic": Surface.ANTHROPIC})
+PREFIXES: Mapping[str, Surface] = MappingProxyType(
+    {"/anthropic": Surface.ANTHROPIC, "/cohere": Surface.COHERE}
+)
 """First segments of paths: how failures are told there that no route is known for."""
 
 

@@ -17,6 +17,7 @@ import attrs
 from bifrost.errors import GatewayError
 from bifrost.integrations.object_routes import OPERATIONS
 from bifrost.integrations.openapi_anthropic import ANTHROPIC_SHAPES
+from bifrost.integrations.openapi_cohere import COHERE_SHAPES
 from bifrost.integrations.openapi_parts import JSON, TEXT, WHOLE, Schema, Shape
 from bifrost.integrations.openapi_shapes import SCHEMAS, SHAPES, of_deployment, ref
 from bifrost.integrations.relay_routes import PREFIXES
@@ -168,6 +169,9 @@ _NEVER_OF_A_CALL = {404, 405, 499}
 ANTHROPIC = "anthropic_"
 """What the names of error responses begin with that have Anthropic's shape."""
 
+COHERE = "cohere_"
+"""Likewise of Cohere's."""
+
 _NAME = re.compile(r"\{(\w+)\}")
 _NO_WORD = re.compile(r"\W+")
 
@@ -185,10 +189,17 @@ ERROR_STATUSES: Final = (
 """What a call may fail with: the gateway's own statuses, and whatever the upstream's was."""
 
 
+OWN_SHAPES: Mapping[Surface, tuple[Mapping[Operation, Shape], str]] = {
+    Surface.ANTHROPIC: (ANTHROPIC_SHAPES, ANTHROPIC),
+    Surface.COHERE: (COHERE_SHAPES, COHERE),
+}
+"""Those that do not speak OpenAI's dialect: their shapes, and what the names of their error responses begin with."""
+
+
 def of_route(route: InferenceRoute) -> Endpoint:
     """An inference route's endpoint."""
-    is_anthropics = route.integration.surface is Surface.ANTHROPIC
-    shape = (ANTHROPIC_SHAPES if is_anthropics else SHAPES)[route.operation]
+    shapes, errors = OWN_SHAPES.get(route.integration.surface, (SHAPES, ""))
+    shape = shapes[route.operation]
     about = About(
         summary=shape.summary,
         tag=route.integration.name,
@@ -196,7 +207,7 @@ def of_route(route: InferenceRoute) -> Endpoint:
         answers=shape.answers,
         headers=(*OF_CALLS, *OF_JOBS),
         statuses=ERROR_STATUSES,
-        errors=ANTHROPIC if is_anthropics else "",
+        errors=errors,
     )
     return Endpoint("POST", route.path, about)
 
@@ -232,7 +243,8 @@ def _of_object(operation: Operation) -> About:
 
 ABOUT = """\
 One door to many providers of language models. What is below `/openai` speaks OpenAI's dialect, with or without `/v1`; what
-is below `/v1` is the same with the provider always named in `model`. What is below `/anthropic` speaks Anthropic's.
+is below `/v1` is the same with the provider always named in `model`. What is below `/anthropic` speaks
+Anthropic's, what is below `/cohere` Cohere's.
 
 Not described here: every other path below `/openai`, which is relayed to the provider as it came (`docs/openai-routes.md`);
 conversations over WebSocket; and headers with a name of your own choice: `x-bf-eh-…` goes upstream, `x-bf-lh-…` into the
@@ -334,8 +346,9 @@ def _components() -> Schema:
         "responses": {
             **{status: _failure(status) for status in sorted(statuses)},
             **{
-                f"{ANTHROPIC}{status}": _failure(status, "anthropic_error")
-                for status in sorted({*ERROR_STATUSES, "404"})
+                f"{prefix}{status}": _failure(status, f"{prefix}error")
+                for prefix, more in ((ANTHROPIC, ("404",)), (COHERE, ()))
+                for status in sorted({*ERROR_STATUSES, *more})
             },
         },
         "securitySchemes": dict(SCHEMES),

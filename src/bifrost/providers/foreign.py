@@ -13,7 +13,7 @@ from bifrost.dialects.base import AnswerFacts, StreamDecoder
 from bifrost.dialects.bridge_request import responses_to_chat
 from bifrost.dialects.hub import Answer, Teller
 from bifrost.dialects.openai_edit import Encoded, refuse_loss
-from bifrost.dialects.tellings import retold_stream, told
+from bifrost.dialects.tellings import refuse_untold, retold_stream, told
 from bifrost.errors import ConfigurationMissing, UnsupportedOperation
 from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
 from bifrost.providers.errors import decode_error
@@ -145,6 +145,7 @@ class Foreign:
         native = call.native
         if coder.native is not None and native is not None and native.dialect is self.spec.dialect:
             return coder.native.encode(call, model, self.name), True
+        refuse_untold(call)
         if call.operation is Operation.RESPONSES and Operation.RESPONSES not in self.spec.coders:
             return self._bridged(coder, call, model), False
         return coder.encode(call, model, self.name), False

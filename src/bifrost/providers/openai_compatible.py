@@ -14,7 +14,7 @@ from bifrost.config.settings import ProviderSettings
 from bifrost.dialects.openai_edit import Encoded
 from bifrost.dialects.openai_operations import BRIDGED_RESPONSES, CODERS, OBJECTS, Coder
 from bifrost.dialects.openai_told import ToldStream
-from bifrost.dialects.tellings import retold, retold_stream
+from bifrost.dialects.tellings import refuse_untold, retold, retold_stream
 from bifrost.errors import ConfigurationMissing, GatewayError, UnsupportedOperation, UpstreamError
 from bifrost.providers.addresses import Addresses, fixed_addresses
 from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
@@ -89,6 +89,7 @@ class OpenAICompatible:
             return self._request(b"GET", call.request_type, call, key, target.model, NO_BODY)
         if call.relay is not None:
             return self._relay(call, call.relay, key)
+        refuse_untold(call)
         coder = self._coders[call.operation]
         deployment = key.deployments.get(target.model)
         sent = coder.encode(
