@@ -20,9 +20,11 @@ from bifrost.dialects.cohere_shape import (
 from bifrost.dialects.hub import Answer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bifrost.dialects.base import AnswerFacts
 
-__all__ = ["FINISH_REASONS", "annotation_of", "finish_of", "logprobs_of", "read_chat_answer"]
+__all__ = ["FINISH_REASONS", "cited", "finish_of", "logprobs_of", "read_chat_answer"]
 
 FINISH_REASONS = {
     "COMPLETE": "stop",
@@ -75,11 +77,9 @@ def _message(message: Object) -> Object:
         told["tool_calls"] = [_tool_call(call) for call in calls]
     elif told["content"] is None:
         told["content"] = ""
+    offsets = _offsets(content)
     citations = items_of(message.get("citations"))
-    if citations:
-        before = _offsets(content)
-        told["annotations"] = [annotation_of(each, _before(each, before)) for each in citations]
-    return told
+    return told | cited(citations, lambda citation: _before(citation, offsets))
 
 
 def _content(content: object) -> list[Object]:
@@ -129,13 +129,22 @@ def _before(citation: Object, offsets: list[int]) -> int:
     return offsets[index] if type(index) is int and 0 <= index < len(offsets) else 0
 
 
-def annotation_of(citation: Object, before: int) -> Object:
-    """A citation as an annotation. ``before`` are the characters in front of its block; the citation itself goes along.
+def cited(citations: list[Object], before: Callable[[Object], int]) -> Object:
+    """The members that ``citations`` become: those of the text are annotations, with the citation itself beside.
 
-    One of thinking or of a tool plan is no place in the text, and so is of a type of its own.
+    ``before`` says how many characters stand in front of a citation's block. Those of thinking or of a tool plan have no
+    place in the text, and go as they are in ``citations``, which OpenAI has not.
     """
-    if (text_at(citation, "type") or IN_TEXT) != IN_TEXT:
-        return {"type": "citation", "citation": citation}
+    told: Object = {}
+    for citation in citations:
+        if (text_at(citation, "type") or IN_TEXT) == IN_TEXT:
+            told.setdefault("annotations", []).append(_annotation(citation, before(citation)))
+        else:
+            told.setdefault("citations", []).append(citation)
+    return told
+
+
+def _annotation(citation: Object, before: int) -> Object:
     source = _source(citation)
     place = {
         "start_index": _index(citation.get("start")) + before,

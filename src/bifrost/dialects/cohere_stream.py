@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from bifrost.codecs import json
-from bifrost.dialects.cohere_answer import annotation_of, finish_of, logprobs_of
+from bifrost.dialects.cohere_answer import cited, finish_of, logprobs_of
 from bifrost.dialects.cohere_shape import (
     TOOL_PLAN,
     Object,
@@ -131,8 +131,7 @@ class CohereStream(ForeignStream):
     def _citation(self, value: Object, raw: bytes, now_s: float) -> None:
         citations = items_of(object_at(value, "delta", "message").get("citations"))
         if citations:
-            told = [annotation_of(each, self._before(each)) for each in citations]
-            self.conversation.say({"annotations": told}, now_s, raw=raw)
+            self.conversation.say(cited(citations, self._before), now_s, raw=raw)
 
     def _before(self, citation: Object) -> int:
         index = citation.get("content_index")

@@ -117,7 +117,7 @@ def _vector(value: object) -> list[object]:
     if isinstance(value, list):
         return value
     try:
-        raw = base64.b64decode(value, validate=True) if isinstance(value, str) else b""
+        raw = base64.b64decode(str(value), validate=True)
         return [*struct.unpack(f"<{len(raw) // 4}f", raw)]
     except (ValueError, struct.error):
         raise UpstreamError("failed to unmarshal response from provider API") from None

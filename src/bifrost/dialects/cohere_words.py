@@ -73,8 +73,7 @@ def citations_of(message: Object) -> Iterator[Object]:
                 document = {"url": place["url"], "title": place["title"]}
                 source = {"type": "document", "id": place["url"], "document": document}
                 yield {**span, "text": "", "sources": [source], "type": "TEXT_CONTENT"}
-        if own and item.get("type") == "citation":
-            yield own
+    yield from items_of(message.get("citations"))
 
 
 def is_plan(message: Object) -> bool:
