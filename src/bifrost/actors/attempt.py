@@ -101,7 +101,8 @@ class Attempt:
         call = self.hop.call
         if self.sighting is not None:
             self.sighting.begins(content_type(answer.headers))
-        if adapter.answers_in_bytes(call.operation, content_type(answer.headers)):
+        kind = content_type(answer.headers)
+        if adapter.answers_in_bytes(call.operation, kind, stream=call.stream):
             await self._relay_bytes(answer)
         elif call.stream:
             await self._relay_stream(answer, self._facts(request))

@@ -23,7 +23,7 @@ from bifrost.dialects.cohere_shape import items_of, text_at
 from bifrost.dialects.cohere_stream import CohereStream
 from bifrost.errors import UpstreamError
 from bifrost.providers.foreign import ForeignCoder, ForeignSpec, NativeCoder
-from bifrost.providers.simple import at_paths, bearer, list_models
+from bifrost.providers.simple import MAX_MODELS, at_paths, bearer, list_models
 from bifrost.schema.call import Dialect, Operation
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ PATHS: Mapping[Operation, str] = MappingProxyType(
         Operation.COUNT_TOKENS: "/v1/tokenize",
     }
 )
-
-MAX_MODELS = 100_000
 
 
 def _models(body: bytes) -> tuple[dict[str, object], ...]:

@@ -53,7 +53,15 @@ class ForeignCoder:
     read_stream: Callable[[AnswerFacts, Teller], StreamDecoder] | None = None
     native: NativeCoder | None = None
     """For callers who speak this dialect themselves."""
+    make_stream: Callable[[AnswerFacts], StreamDecoder] | None = None
+    """In place of ``read_stream``, where there is one way only to tell the stream: sound."""
+    may_be_bytes: bool = False
+    """Whether a whole answer that is no JSON is one all the same: sound."""
     method: bytes = b"POST"
+
+    @property
+    def streams(self) -> bool:
+        return self.read_stream is not None or self.make_stream is not None
 
 
 @attrs.frozen(kw_only=True)
@@ -73,7 +81,8 @@ class ForeignSpec:
     """One provider that does not speak OpenAI's dialect."""
 
     name: str
-    dialect: Dialect
+    dialect: Dialect | None
+    """``None``: no caller speaks it."""
     base_url: str | None
     locate: Locate
     coders: Mapping[Operation, ForeignCoder]
@@ -118,7 +127,7 @@ class Foreign:
 
     def _has(self, operation: Operation, *, stream: bool) -> bool:
         coder = self._coder(operation)
-        return coder is not None and (coder.read_stream is not None or not stream)
+        return coder is not None and (coder.streams or not stream)
 
     def encode(self, call: Call, target: Target, key: KeySettings) -> UpstreamRequest:
         coder = self._coder(call.operation)
@@ -129,7 +138,7 @@ class Foreign:
         deployment = key.deployments.get(target.model)
         model = deployment or target.model
         sent, is_native = self._encoded(coder, call, model)
-        address = self._address(call, model, key)
+        address = self._address(call, model, key, sent.path)
         return UpstreamRequest(
             method=coder.method,
             origin=address.origin,
@@ -156,19 +165,26 @@ class Foreign:
         sent = coder.encode(attrs.evolve(call, members=bridged.members), model, self.name)
         return attrs.evolve(sent, dropped=(*bridged.dropped, *sent.dropped))
 
-    def _address(self, call: Call, model: str, key: KeySettings) -> Address:
+    def _address(self, call: Call, model: str, key: KeySettings, path: str) -> Address:
         place = self.spec.locate(self._base, call.operation, model, key, stream=call.stream)
+        place = place.at(path) if path else place
         try:
             return address_of(place)
         except ValueError as error:
             raise ConfigurationMissing(f"provider {self.name}: {error}") from None
 
     def _headers(self, address: Address, call: Call, key: KeySettings, sent: Encoded) -> Headers:
-        plan = self._plans[Accept.EVENTS if call.stream else Accept.JSON]
+        plan = self._plans[self._accept(call)]
         own = (*self.spec.headers(call, sent.body), *self.spec.credential(key))
         names = {name for name, _ in own}
         lines = plan.lines(address.host, call.caller.extra_headers, None, sent.content_type)
         return (*(line for line in lines if line[0] not in names), *own)
+
+    def _accept(self, call: Call) -> Accept:
+        coder = self._coder(call.operation)
+        if coder is not None and coder.may_be_bytes:
+            return Accept.ANYTHING
+        return Accept.EVENTS if call.stream else Accept.JSON
 
     def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
         coder = self._known(facts)
@@ -176,13 +192,20 @@ class Foreign:
             return coder.native.relay(body, facts)
         return told(coder.read(body, facts), facts)
 
-    def answers_in_bytes(self, operation: Operation, content_type: bytes) -> bool:  # noqa: ARG002  an Adapter's
-        return False
+    def answers_in_bytes(
+        self, operation: Operation, content_type: bytes, *, stream: bool = False
+    ) -> bool:
+        coder = self._coder(operation)
+        if stream or coder is None or not coder.may_be_bytes:
+            return False
+        return not content_type.lower().startswith(b"application/json")
 
     def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:
         coder = self._known(facts)
         if facts.is_native and coder.native is not None and coder.native.relay_stream is not None:
             return coder.native.relay_stream(facts)
+        if coder.make_stream is not None:
+            return coder.make_stream(facts)
         if coder.read_stream is None:
             raise UnsupportedOperation(
                 f"{facts.request_type} is not supported by {self.name} provider"

@@ -162,7 +162,13 @@ class OpenAICompatible:
         bare = attrs.evolve(facts, send_extra_fields=False)
         return retold(coder.plain(body, bare), body, facts)
 
-    def answers_in_bytes(self, operation: Operation, content_type: bytes) -> bool:
+    def answers_in_bytes(
+        self,
+        operation: Operation,
+        content_type: bytes,
+        *,
+        stream: bool = False,  # noqa: ARG002  sound that comes instead of events is sound all the same
+    ) -> bool:
         if operation in AS_IT_COMES:
             return True
         coder = OBJECTS.get(operation) or self._coders[operation]
@@ -248,6 +254,8 @@ def _coders(spec: ProviderSpec) -> dict[Operation, Coder]:
     coders: dict[Operation, Coder] = {
         name: CODERS[name] for name in spec.paths if name is not Operation.LIST_MODELS
     }
+    for name, stream in spec.streams.items():
+        coders[name] = attrs.evolve(coders[name], stream=stream)
     if Operation.CHAT in coders:
         coders.setdefault(Operation.RESPONSES, BRIDGED_RESPONSES)
     return coders

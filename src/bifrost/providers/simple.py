@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from bifrost.providers.place import Place
     from bifrost.schema.call import Call, Operation
 
-__all__ = ["at_paths", "bearer", "key_in", "list_models"]
+__all__ = ["MAX_MODELS", "at_paths", "bearer", "key_in", "list_models"]
 
 NO_BODY = Encoded(b"", content_type=None)
+
+MAX_MODELS = 100_000
+"""Of a list; what comes after them is left out."""
 
 
 def at_paths(paths: Mapping[Operation, str]) -> Locate:
