@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 
 from bifrost.config.settings import ClientSettings
+from bifrost.dialects.anthropic_fields import ANTHROPIC_FIELDS
+from bifrost.dialects.cohere_fields import FIELDS as COHERE_FIELDS
+from bifrost.dialects.elevenlabs_speech import FIELDS as ELEVENLABS_FIELDS
+from bifrost.dialects.fields import Fate, Fields
+from bifrost.dialects.replicate_request import FIELDS as REPLICATE_FIELDS
 from bifrost.errors import ErrorClass
 from bifrost.integrations import native
 from bifrost.observe.lines import call_line
 from bifrost.observe.prometheus import KEY_STATES, Metrics
-from bifrost.providers.table import BUILT, UNBUILT
+from bifrost.providers.table import BUILT, FOREIGN, UNBUILT
 from bifrost.record import CallRecord, Outcome, Usage
 from bifrost.schema.call import Operation
 from bifrost.transport.mock import _CHECKS
@@ -112,6 +117,46 @@ def test_every_operation_of_every_provider_is_described() -> None:
         has = {operation.value for operation in set(row.paths) - common} | {"responses"}
         assert set(re.findall(r"`(\w+)`", told[name])) == has, name
         assert ("by chat" in told[name]) is (Operation.RESPONSES not in row.paths)
+
+
+def test_every_provider_with_an_api_of_its_own_is_described() -> None:
+    page = (ROOT / "docs/providers.md").read_text()
+    operations = (ROOT / "docs/operations.md").read_text()
+
+    for name, row in FOREIGN.items():
+        address = f" | `{row.base_url}` |" if row.base_url else ""
+        assert re.search(rf"^\| `{name}` \| .*{re.escape(address)}", page, re.MULTILINE), name
+        told = re.search(rf"^\| `{name}` \| (.*) \|$", operations, re.MULTILINE)
+        assert told is not None, name
+        has = {operation.value for operation in row.coders}
+        is_bridged = Operation.CHAT in row.coders and Operation.RESPONSES not in row.coders
+        by_chat = {"responses"} if is_bridged else set()
+        assert set(re.findall(r"`(\w+)`", told[1])) == has | by_chat, name
+
+
+@pytest.mark.parametrize(
+    ("section", "fields"),
+    [
+        ("Anthropic", ANTHROPIC_FIELDS),
+        ("Cohere", COHERE_FIELDS),
+        ("Replicate", REPLICATE_FIELDS),
+        ("ElevenLabs", ELEVENLABS_FIELDS),
+    ],
+)
+def test_every_field_that_a_provider_is_told_is_described(section: str, fields: Fields) -> None:
+    page = (ROOT / "docs/providers.md").read_text()
+    table = page.partition(f"## {section}\n")[2].partition("| Field |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE)
+
+    assert dict(rows) == {
+        name: (
+            "dropped"
+            if field.fate is Fate.DROPPED
+            else ", ".join(f"`{word}`" for word in field.to.split(", ") if word) or "taken"
+        )
+        + (f": {field.note}" if field.note else "")
+        for name, field in fields.items()
+    }
 
 
 def test_every_path_of_an_operation_is_described() -> None:

@@ -148,13 +148,10 @@ def streamed(pieces: list[bytes]) -> tuple[bytes, int]:
     decoder = ADAPTER.stream_decoder(facts(Operation.SPEECH))
     assert isinstance(decoder, SoundStream)
     assert decoder.usage is None
-    data, events = b"", 0
-    for piece in [*pieces, None]:
-        progress = decoder.close(2.0) if piece is None else decoder.feed(piece, 2.0)
-        assert progress.error is None
-        data, events = data + progress.data, events + progress.events
-    assert progress.done
-    return data, events
+    progress = [*(decoder.feed(piece, 2.0) for piece in pieces), decoder.close(2.0)]
+    assert [each.error for each in progress] == [None] * len(progress)
+    assert progress[-1].done
+    return b"".join(each.data for each in progress), sum(each.events for each in progress)
 
 
 @given(st.binary(min_size=1, max_size=3 * BLOCK_BYTES), st.data())

@@ -11,13 +11,14 @@ import attrs
 
 from bifrost.codecs import json, sse
 from bifrost.dialects.base import AnswerFacts
-from bifrost.dialects.bridge_reading import CallDelta, Saying, call_deltas, sayings_of
+from bifrost.dialects.bridge_reading import CallDelta, call_deltas
 from bifrost.dialects.cohere_shape import Object, items_of, object_at, text_at
 from bifrost.dialects.cohere_words import (
+    Voice,
     citations_of,
-    is_plan,
     logprobs_told,
     reason_told,
+    spoken,
     usage_told,
 )
 
@@ -40,7 +41,7 @@ class CohereTeller:
     _stem: str = attrs.field(default="", init=False)
     _blocks: int = attrs.field(default=0, init=False)
     """How many of content have begun."""
-    _open: Saying | None = attrs.field(default=None, init=False)
+    _open: Voice | None = attrs.field(default=None, init=False)
     """In which voice the open block is."""
     _calls: int = attrs.field(default=0, init=False)
     """How many tool calls have begun."""
@@ -84,21 +85,19 @@ class CohereTeller:
     def _take(self, choice: Object, out: list[bytes]) -> None:
         delta = object_at(choice, "delta")
         logprobs = logprobs_told(choice.get("logprobs"))
-        for saying, text in sayings_of(delta):
-            if saying is Saying.REASONING and is_plan(delta):
+        for voice, text in spoken(delta):
+            if voice is Voice.PLAN:
                 self._put(out, "tool-plan-delta", delta={"message": {"tool_plan": text}})
             else:
-                self._say(saying, text, logprobs, out)
+                self._say(voice, text, logprobs, out)
         for call in call_deltas(delta):
             self._call(call, out)
         for citation in citations_of(delta):
             self._cite(citation, out)
         self._reason = choice.get("finish_reason") or self._reason
 
-    def _say(self, saying: Saying, text: str, logprobs: list[Object], out: list[bytes]) -> None:
-        # A refusal is told as the text that it is: Cohere has no other place for it.
-        voice = Saying.REASONING if saying is Saying.REASONING else Saying.TEXT
-        name = "thinking" if voice is Saying.REASONING else "text"
+    def _say(self, voice: Voice, text: str, logprobs: list[Object], out: list[bytes]) -> None:
+        name = voice.value
         if self._open is not voice:
             self._close_block(out)
             self._open = voice
@@ -106,7 +105,7 @@ class CohereTeller:
             self._put(out, "content-start", self._blocks, delta={"message": {"content": content}})
             self._blocks += 1
         told: Object = {"delta": {"message": {"content": {name: text}}}}
-        if voice is Saying.TEXT and logprobs:
+        if voice is Voice.TEXT and logprobs:
             told["logprobs"] = _joined(logprobs)
         self._put(out, "content-delta", self._blocks - 1, **told)
 

@@ -11,10 +11,17 @@ import struct
 from typing import TYPE_CHECKING
 
 from bifrost.codecs import json
-from bifrost.dialects.bridge_reading import Saying, call_deltas, sayings_of
+from bifrost.dialects.bridge_reading import call_deltas
 from bifrost.dialects.cohere_embed import packed
-from bifrost.dialects.cohere_shape import TOOL_PLAN, Object, items_of, object_at, text_at
-from bifrost.dialects.cohere_words import citations_of, logprobs_told, reason_told, usage_told
+from bifrost.dialects.cohere_shape import Object, items_of, object_at, text_at
+from bifrost.dialects.cohere_words import (
+    Voice,
+    citations_of,
+    logprobs_told,
+    reason_told,
+    spoken,
+    usage_told,
+)
 from bifrost.errors import UpstreamError
 
 if TYPE_CHECKING:
@@ -50,9 +57,12 @@ def _stem(answer: Answer) -> str:
 
 
 def _message(said: Object, calls: list[Object]) -> Object:
-    thoughts, plan = _thoughts(said)
-    texts = [text for saying, text in sayings_of(said) if saying is not Saying.REASONING]
-    content: list[Object] = [{"type": "thinking", "thinking": text} for text in thoughts]
+    said_in = [*spoken(said)]
+    texts = [text for voice, text in said_in if voice is Voice.TEXT]
+    plan = "".join(text for voice, text in said_in if voice is Voice.PLAN)
+    content: list[Object] = [
+        {"type": "thinking", "thinking": text} for voice, text in said_in if voice is Voice.THINKING
+    ]
     if texts or not calls:
         content.append({"type": "text", "text": "".join(texts)})
     citations = [*citations_of(said)]
@@ -60,17 +70,6 @@ def _message(said: Object, calls: list[Object]) -> Object:
     told |= {"tool_plan": plan} if plan else {}
     told |= {"tool_calls": calls} if calls else {}
     return told | ({"citations": citations} if citations else {})
-
-
-def _thoughts(said: Object) -> tuple[list[str], str]:
-    """What was thought, block by block, and the plan for tools among it."""
-    details = items_of(said.get("reasoning_details"))
-    texts = [(detail.get("id"), text_at(detail, "text")) for detail in details]
-    plan = "".join(text for key, text in texts if key == TOOL_PLAN)
-    thoughts = [text for key, text in texts if text and key != TOOL_PLAN]
-    if not details:
-        thoughts = [text for saying, text in sayings_of(said) if saying is Saying.REASONING]
-    return thoughts, plan
 
 
 def _calls(said: Object, stem: str) -> Iterator[Object]:

@@ -5,17 +5,18 @@ Source: Cohere API reference, "Chat" v2, 2026-11.
 
 from __future__ import annotations
 
+import enum
 from typing import TYPE_CHECKING
 
-from bifrost.dialects.bridge_reading import annotations_of, logprobs_of
-from bifrost.dialects.cohere_shape import TOOL_PLAN, items_of, object_at
+from bifrost.dialects.bridge_reading import Saying, annotations_of, logprobs_of, sayings_of
+from bifrost.dialects.cohere_shape import TOOL_PLAN, items_of, object_at, text_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bifrost.dialects.cohere_shape import Object
 
-__all__ = ["citations_of", "is_plan", "logprobs_told", "reason_told", "usage_told"]
+__all__ = ["Voice", "citations_of", "logprobs_told", "reason_told", "spoken", "usage_told"]
 
 REASONS = {
     "stop": "COMPLETE",
@@ -76,7 +77,33 @@ def citations_of(message: Object) -> Iterator[Object]:
     yield from items_of(message.get("citations"))
 
 
-def is_plan(message: Object) -> bool:
-    """Whether what is thought is the plan for tools, as Cohere's own answers have one."""
-    details = items_of(message.get("reasoning_details"))
-    return bool(details) and all(detail.get("id") == TOOL_PLAN for detail in details)
+class Voice(enum.Enum):
+    """In which voice a text is said: as Cohere calls the content's block, or beside the content."""
+
+    THINKING = "thinking"
+    TEXT = "text"
+    PLAN = "tool_plan"
+
+
+def spoken(message: Object) -> Iterator[tuple[Voice, str]]:
+    """The texts of a message or delta, none of them empty, thinking first.
+
+    A refusal is told as the text that it is: Cohere has no other place for it.
+    """
+    thoughts = [*_detailed(message)]
+    yield from thoughts or _undetailed(message)
+    for saying, text in sayings_of(message):
+        yield Voice.THINKING if saying is Saying.REASONING else Voice.TEXT, text
+
+
+def _detailed(message: Object) -> Iterator[tuple[Voice, str]]:
+    for detail in items_of(message.get("reasoning_details")):
+        text = text_at(detail, "text") or text_at(detail, "summary")
+        if text:
+            yield Voice.PLAN if detail.get("id") == TOOL_PLAN else Voice.THINKING, text
+
+
+def _undetailed(message: Object) -> Iterator[tuple[Voice, str]]:
+    text = text_at(message, "reasoning") or text_at(message, "reasoning_content")
+    if text:
+        yield Voice.THINKING, text

@@ -10,6 +10,7 @@ import attrs
 from bifrost.dialects.mistral_transcript import MistralTranscript
 from bifrost.dialects.openai_chat_request import Quirks
 from bifrost.errors import ConfigurationMissing
+from bifrost.providers.anthropic import ANTHROPIC_PROVIDER
 from bifrost.providers.azure import AZURE, azure
 from bifrost.providers.cohere import COHERE
 from bifrost.providers.elevenlabs import ELEVENLABS
@@ -238,6 +239,7 @@ BUILT: Mapping[str, ProviderSpec] = MappingProxyType({row.name: row for row in R
 
 FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType(
     {
+        "anthropic": ANTHROPIC_PROVIDER,
         COHERE.name: COHERE,
         ELEVENLABS.name: ELEVENLABS,
         REPLICATE.name: REPLICATE,
@@ -247,7 +249,6 @@ FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType(
 
 UNBUILT = frozenset(
     [
-        "anthropic",
         "bedrock",
         "gemini",
         "runway",
