@@ -249,3 +249,15 @@ def test_a_count_is_told() -> None:
 def test_a_refusal_inside_a_200(operation: Operation) -> None:
     with pytest.raises(UpstreamError, match="no such model"):
         told(operation, {"message": "no such model"})
+
+
+def test_what_is_no_json_is_refused() -> None:
+    call = Call(
+        id="1",
+        operation=Operation.EMBEDDING,
+        stream=False,
+        target=Target("cohere", "m"),
+        members={"input": b"nope"},
+    )
+    with pytest.raises(BadRequest, match="Invalid JSON"):
+        ADAPTER.encode(call, call.target, KeySettings(id="k", name="k"))
