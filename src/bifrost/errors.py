@@ -9,6 +9,8 @@ from __future__ import annotations
 import enum
 from typing import ClassVar
 
+import attrs
+
 __all__ = [
     "BadRequest",
     "BodyTooLarge",
@@ -31,6 +33,7 @@ __all__ = [
     "UnsupportedOperation",
     "UpstreamError",
     "UpstreamTimeout",
+    "Verbatim",
 ]
 
 
@@ -67,6 +70,17 @@ class ErrorClass(enum.Enum):
     """Policy says no."""
 
 
+@attrs.frozen
+class Verbatim:
+    """An upstream's refusal as it came, for a caller who is to see it so. ``headers`` are filtered for him already."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    content_type: str
+    """Empty where the upstream told none."""
+    body: bytes = attrs.field(repr=False)
+
+
 class GatewayError(Exception):
     """Any failure a caller may see. ``status``, ``type`` and ``code`` follow OpenAI's error object.
 
@@ -81,6 +95,8 @@ class GatewayError(Exception):
     default_code: ClassVar[str | None] = None
     error_class: ErrorClass = ErrorClass.INTERNAL
     is_bifrost_error: bool = False
+    verbatim: Verbatim | None = None
+    """What the upstream said, where that is to be told in place of the error object."""
 
     def __init__(
         self,
@@ -114,6 +130,18 @@ class GatewayError(Exception):
         self.headers = headers
         self.raw_response = raw_response
         self.raw_request = raw_request
+
+    def let_go(self) -> None:
+        """Forget where it was raised, and what it was raised from.
+
+        For an error that goes on as a value: frames know it, and it knows them by its traceback, and in that ring they and
+        all they hold (a request's body) would stay until the garbage collector comes.
+        """
+        met: BaseException | None = self
+        while met is not None:
+            before = met.__context__
+            met.__traceback__ = met.__context__ = None
+            met = before
 
 
 class BadRequest(GatewayError):
