@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from bifrost.config.settings import ClientSettings
+from bifrost.dialects.fields import Fate
+from bifrost.dialects.gemini_fields import FIELDS
 from bifrost.errors import ErrorClass
 from bifrost.integrations import native
 from bifrost.observe.lines import call_line
 from bifrost.observe.prometheus import KEY_STATES, Metrics
-from bifrost.providers.table import BUILT, UNBUILT
+from bifrost.providers.table import BUILT, FOREIGN, UNBUILT
 from bifrost.record import CallRecord, Outcome, Usage
 from bifrost.schema.call import Operation
 from bifrost.transport.mock import _CHECKS
@@ -91,9 +93,10 @@ def test_every_state_of_a_key_is_described() -> None:
 def test_every_provider_is_described() -> None:
     page = (ROOT / "docs/providers.md").read_text()
     table = page.partition("| Provider |")[2].partition("\n\n")[0]
-    addresses = {name: row.base_url for name, row in BUILT.items() if name != "mock"}
+    rows = {**BUILT, **FOREIGN}
+    addresses = {name: row.base_url for name, row in rows.items() if name != "mock"}
 
-    assert set(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == set(BUILT)
+    assert set(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == set(rows)
     assert dict(re.findall(r"^\| `([\w-]+)` \| `(http[^`]+)` \|", table, re.MULTILINE)) == {
         name: address for name, address in addresses.items() if address
     }
@@ -121,6 +124,17 @@ def test_every_path_of_an_operation_is_described() -> None:
     assert rows == {
         route.operation.value: route.path.removeprefix("/v1") for route in native.ROUTES
     }
+
+
+def test_every_field_that_gemini_takes_is_described() -> None:
+    page = (ROOT / "docs/providers.md").read_text()
+    table = page.partition("| Field | In Gemini |")[2].partition("\n\n")[0]
+    told = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE))
+
+    assert set(told) == set(FIELDS)
+    for name, field in FIELDS.items():
+        assert told[name].startswith("dropped") is (field.fate is Fate.DROPPED), name
+        assert all(f"`{to}`" in told[name] for to in field.to.split(", ") if to), name
 
 
 def test_every_provider_that_is_not_built_is_named() -> None:

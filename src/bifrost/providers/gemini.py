@@ -21,6 +21,7 @@ from bifrost.dialects.gemini_stream import read_stream
 from bifrost.dialects.openai_edit import Encoded
 from bifrost.errors import BadRequest, ConfigurationMissing, ErrorClass, UnsupportedOperation
 from bifrost.providers.foreign import ForeignCoder, ForeignSpec, NativeCoder
+from bifrost.providers.passthrough import relayed_below
 from bifrost.providers.request_headers import header_line
 from bifrost.schema.call import Dialect, Operation
 
@@ -140,5 +141,6 @@ GEMINI = ForeignSpec(
     credential=credential,
     decode_error=plain_error,
     decode_models=decode_models,
+    relay_place=relayed_below(VERSION.strip("/")),
 )
 """The row."""
