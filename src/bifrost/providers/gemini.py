@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bifrost.providers.place import Place
     from bifrost.schema.call import Call
 
-__all__ = ["CHAT", "GEMINI", "METHODS", "credential", "model_not_found"]
+__all__ = ["CHAT", "GEMINI", "LIST", "METHODS", "credential", "model_not_found"]
 
 VERSION = "/v1beta"
 
@@ -121,6 +121,8 @@ def _unread(body: bytes, facts: AnswerFacts) -> Answer:  # noqa: ARG001  lists a
     raise UnsupportedOperation("a list of models is no answer to a call")
 
 
+LIST = ForeignCoder(encode=_nothing, read=_unread, method=b"GET")
+
 GEMINI = ForeignSpec(
     name="gemini",
     dialect=Dialect.GEMINI,
@@ -135,7 +137,7 @@ GEMINI = ForeignSpec(
                 read=read_count,
                 native=NativeCoder(encode=encode_native_count, relay=relay),
             ),
-            Operation.LIST_MODELS: ForeignCoder(encode=_nothing, read=_unread, method=b"GET"),
+            Operation.LIST_MODELS: LIST,
         }
     ),
     credential=credential,
