@@ -519,7 +519,7 @@ def test_counting_takes_chat_and_responses() -> None:
     chat = call_of({"messages": [HI], "temperature": 1}, Operation.COUNT_TOKENS)
     tool = {"type": "function", "name": "weather"}
     responses = call_of(
-        {"input": "Hi", "instructions": "Be kind", "tools": [tool, {"type": "web_search"}]},
+        {"input": "Hi", "instructions": "Be kind", "tools": [tool, {"type": "file_search"}]},
         Operation.COUNT_TOKENS,
     )
     content = {"role": "user", "parts": [{"text": "Hi"}]}
@@ -533,4 +533,4 @@ def test_counting_takes_chat_and_responses() -> None:
         "systemInstruction": {"parts": [{"text": "Be kind"}]},
         "tools": [{"functionDeclarations": [{"name": "weather"}]}],
     }
-    assert counted.dropped == ("tools.web_search",)
+    assert counted.dropped == ("tools.file_search",)

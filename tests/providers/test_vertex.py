@@ -56,6 +56,7 @@ EMBED = call_of({"input": "Hi"}, Operation.EMBEDDING)
 COUNT = call_of({"input": "Hi"}, Operation.COUNT_TOKENS)
 RESPONSES = call_of({"input": "Hi"}, Operation.RESPONSES)
 GOOGLES = "/v1/projects/my-project/locations/europe-west4/publishers/google/models"
+CLAUDES = "/v1/projects/my-project/locations/europe-west4/publishers/anthropic/models"
 MISTRALS = "/v1/projects/my-project/locations/europe-west4/publishers/mistralai/models"
 OPEN = "/v1beta1/projects/my-project/locations/europe-west4/endpoints/openapi/chat/completions"
 
@@ -70,6 +71,9 @@ OPEN = "/v1beta1/projects/my-project/locations/europe-west4/endpoints/openapi/ch
         (COUNT, "gemini-x", f"{GOOGLES}/gemini-x:countTokens"),
         (EMBED, "text-embedding-005", f"{GOOGLES}/text-embedding-005:predict"),
         (CHAT, "1234567890", "/v1beta1/projects/my-project/locations/europe-west4/endpoints/1234567890:generateContent"),
+        (CHAT, "claude-x@20250929", f"{CLAUDES}/claude-x@20250929:rawPredict"),
+        (streamed(RESPONSES), "claude-x", f"{CLAUDES}/claude-x:streamRawPredict"),
+        (COUNT, "claude-x", f"{CLAUDES}/count-tokens:rawPredict"),
         (CHAT, "mistral-small-2503", f"{MISTRALS}/mistral-small-2503:rawPredict"),
         (streamed(CHAT), "mistralai/codestral-2", f"{MISTRALS}/codestral-2:streamRawPredict"),
         (CHAT, "meta/llama-3.3-70b-instruct-maas", OPEN),
@@ -172,7 +176,7 @@ def test_names_that_no_path_can_hold(model: str) -> None:
 
 @pytest.mark.parametrize(
     ("call", "model"),
-    [(CHAT, "claude-sonnet-4-5@20250929"), (COUNT, "meta/llama"), (COUNT, "mistral-x")],
+    [(COUNT, "meta/llama"), (COUNT, "mistral-x")],
 )
 def test_what_it_has_not(call: Call, model: str) -> None:
     with pytest.raises(UnsupportedOperation, match="is not supported by vertex provider"):
@@ -208,6 +212,7 @@ def test_what_is_passed_through() -> None:
 
 FACTS = AnswerFacts(request_type="c", provider="vertex", model_requested="x", sent_s=0.0, received_s=1.0, send_extra_fields=False)  # fmt: skip
 OPENAIS = b'{"id":"1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}'
+CLAUDES_ANSWER = b'{"type":"message","id":"m","role":"assistant","model":"c","content":[{"type":"text","text":"Hi"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}'
 GEMINIS = b'{"candidates":[{"content":{"parts":[{"text":"Hi"}]},"finishReason":"STOP"}]}'
 
 
@@ -216,6 +221,7 @@ GEMINIS = b'{"candidates":[{"content":{"parts":[{"text":"Hi"}]},"finishReason":"
     [
         ("gemini-x", None, GEMINIS),
         ("best", "gemini-x", GEMINIS),
+        ("claude-x", None, CLAUDES_ANSWER),
         ("meta/llama", None, OPENAIS),
         ("gemini-like", "meta/llama", OPENAIS),
         ("mistral-x", None, OPENAIS),

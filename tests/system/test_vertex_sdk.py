@@ -117,6 +117,29 @@ async def test_an_open_model(gateway: Gateway, upstream: Upstream) -> None:
     assert upstream.requests[-1].json["model"] == "meta/llama-maas"
 
 
+async def test_claude(gateway: Gateway, upstream: Upstream) -> None:
+    claudes = GOOGLES.replace("google", "anthropic")
+    message = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-x",
+        "content": [{"type": "text", "text": "Hello"}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 3, "output_tokens": 2},
+    }
+    upstream.scripts[f"POST {claudes}/claude-x:rawPredict"] = [plain(message)]
+
+    told = await in_thread(
+        sdk(gateway).chat.completions.create, model="vertex/claude-x", messages=HI
+    )
+
+    assert told.choices[0].message.content == "Hello"
+    assert told.usage.total_tokens == 5
+    assert proved(upstream) == f"{claudes}/claude-x:rawPredict"
+    assert upstream.requests[-1].json["anthropic_version"] == "vertex-2023-10-16"
+
+
 async def test_embeddings(gateway: Gateway, upstream: Upstream) -> None:
     one = {"embeddings": {"values": [0.5, 0.25], "statistics": {"token_count": 2}}}
     upstream.scripts[f"POST {GOOGLES}/text-embedding-005:predict"] = [plain({"predictions": [one]})]

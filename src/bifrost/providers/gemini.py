@@ -141,6 +141,7 @@ GEMINI = ForeignSpec(
         }
     ),
     credential=credential,
+    has_hosted_tools=True,
     decode_error=plain_error,
     decode_models=decode_models,
     relay_place=relayed_below(VERSION.strip("/")),

@@ -10,6 +10,7 @@ import attrs
 
 from bifrost.dialects.openai_chat_request import Quirks
 from bifrost.errors import ConfigurationMissing
+from bifrost.providers.anthropic import ANTHROPIC_PROVIDER
 from bifrost.providers.azure import AZURE, azure
 from bifrost.providers.foreign import ForeignSpec, foreign
 from bifrost.providers.gemini import GEMINI
@@ -205,7 +206,8 @@ BUILT: Mapping[str, ProviderSpec] = MappingProxyType({row.name: row for row in R
 
 FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType(
     {
-        GEMINI.name: GEMINI,
+        "anthropic": ANTHROPIC_PROVIDER,
+        "gemini": GEMINI,
     }
 )
 """Rows of those who do not speak OpenAI's dialect, by name."""
@@ -223,7 +225,6 @@ MIXED: Mapping[str, Callable[[ProviderSettings], Adapter]] = MappingProxyType(
 
 UNBUILT = frozenset(
     [
-        "anthropic",
         "bedrock",
         "cohere",
         "elevenlabs",

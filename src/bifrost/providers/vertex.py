@@ -1,4 +1,4 @@
-"""Vertex AI: Gemini, Mistral and open models of a Google Cloud project, each in its own dialect, by the model asked for.
+"""Vertex AI: Gemini, Claude, Mistral and open models of a Google Cloud project, each in its own dialect, by the model asked for.
 
 Sources: Vertex AI REST reference, "publishers.models", "Text embeddings API", "Call open models with the OpenAI API", and
 "API keys", 2026-11.
@@ -15,12 +15,19 @@ import attrs
 
 from bifrost.config.secret import Secret, Token
 from bifrost.config.settings import ProviderSettings
+from bifrost.dialects.anthropic_answer import read_answer
+from bifrost.dialects.anthropic_answer import read_count as read_claude_count
+from bifrost.dialects.anthropic_relay import RelayStream, relay_answer
+from bifrost.dialects.anthropic_request import encode_count, encode_native
+from bifrost.dialects.anthropic_stream import read_stream as read_claude_stream
+from bifrost.dialects.anthropic_vertex import encode_claude, encode_native_claude
 from bifrost.dialects.gemini_answer import decode_publisher_models, read_count
 from bifrost.dialects.gemini_embeddings import encode_prediction, read_predictions
 from bifrost.dialects.gemini_errors import plain_error
 from bifrost.dialects.gemini_relay import encode_native_flat_count, relay
 from bifrost.dialects.gemini_request import encode_flat_count
 from bifrost.errors import ConfigurationMissing, UnsupportedOperation
+from bifrost.providers.anthropic import join
 from bifrost.providers.foreign import Foreign, ForeignCoder, ForeignSpec, NativeCoder, foreign
 from bifrost.providers.gemini import CHAT, LIST, METHODS, model_not_found
 from bifrost.providers.openai_compatible import OpenAICompatible, openai_compatible
@@ -145,10 +152,49 @@ GOOGLE = ForeignSpec(
         }
     ),
     credential=_credential,
+    has_hosted_tools=True,
     decode_error=plain_error,
     decode_models=decode_publisher_models,
     relay_place=_relay_place,
 )
+
+
+def _locate_claude(
+    base: Place, operation: Operation, model: str, key: KeySettings, *, stream: bool
+) -> Place:
+    name = "count-tokens" if operation is Operation.COUNT_TOKENS else _named(model)
+    method = "streamRawPredict" if stream else "rawPredict"
+    return _at(base, key, "v1", f"publishers/anthropic/models/{name}:{method}")
+
+
+CLAUDE = ForeignSpec(
+    name="vertex",
+    dialect=Dialect.ANTHROPIC,
+    base_url=HOST,
+    locate=_locate_claude,
+    coders=MappingProxyType(
+        {
+            Operation.CHAT: ForeignCoder(
+                encode=encode_claude,
+                read=read_answer,
+                read_stream=read_claude_stream,
+                native=NativeCoder(
+                    encode=encode_native_claude, relay=relay_answer, relay_stream=RelayStream
+                ),
+            ),
+            Operation.COUNT_TOKENS: ForeignCoder(
+                encode=encode_count,
+                read=read_claude_count,
+                native=NativeCoder(encode=encode_native, relay=relay_answer),
+            ),
+        }
+    ),
+    credential=_credential,
+    join=join,
+    has_hosted_tools=True,
+    decode_models=decode_publisher_models,
+)
+"""Claude by ``rawPredict``: the Messages API, but for the model, which is in the path."""
 
 OPEN = ProviderSpec(
     name="vertex",
@@ -187,6 +233,7 @@ class Vertex:
 
     settings: ProviderSettings
     _google: Foreign
+    _claude: Foreign
     _mistral: OpenAICompatible
     _open: OpenAICompatible
 
@@ -210,14 +257,12 @@ class Vertex:
         return _with_key(request, key.value.reveal().strip())
 
     def _part(self, operation: Operation, model: str) -> Adapter:
-        """Who speaks as ``model`` does. Raises UnsupportedOperation."""
+        """Who speaks as ``model`` does."""
         lowered = model.lower()
         if operation in {Operation.EMBEDDING, Operation.LIST_MODELS, Operation.RELAY}:
             return self._google
         if _CLAUDE.search(lowered):
-            raise UnsupportedOperation(
-                f"{model} is not supported by {self.name} provider: Claude's models speak Anthropic's API, which is not built yet"
-            )
+            return self._claude
         if _MISTRAL.search(lowered):
             return self._mistral
         if "gemini" in lowered or model.isdigit():
@@ -275,6 +320,7 @@ def vertex(settings: ProviderSettings, quirks: Quirks, mistral: Quirks) -> Verte
     return Vertex(
         settings=settings,
         google=google,
+        claude=foreign(CLAUDE, settings),
         mistral=openai_compatible(attrs.evolve(OPEN, quirks=by_path), settings, addresses),
         open=openai_compatible(attrs.evolve(OPEN, quirks=quirks), settings, addresses),
     )
