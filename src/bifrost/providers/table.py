@@ -11,6 +11,7 @@ from bifrost.dialects.openai_chat_request import Quirks
 from bifrost.errors import ConfigurationMissing
 from bifrost.providers.azure import AZURE, azure
 from bifrost.providers.foreign import ForeignSpec, foreign
+from bifrost.providers.gemini import GEMINI
 from bifrost.providers.openai_compatible import openai_compatible
 from bifrost.providers.spec import OPENAI_PATHS, ProviderSpec, paths
 from bifrost.schema.call import Operation
@@ -200,7 +201,11 @@ ROWS = (
 BUILT: Mapping[str, ProviderSpec] = MappingProxyType({row.name: row for row in ROWS})
 """Rows by name."""
 
-FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType({})
+FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType(
+    {
+        GEMINI.name: GEMINI,
+    }
+)
 """Rows of those who do not speak OpenAI's dialect, by name."""
 
 UNBUILT = frozenset(
@@ -209,7 +214,6 @@ UNBUILT = frozenset(
         "bedrock",
         "cohere",
         "elevenlabs",
-        "gemini",
         "replicate",
         "runway",
         "vertex",
