@@ -32,8 +32,8 @@ ANSWER_IDS_MAX: Final = 1000
 EVENT_BYTES_MAX: Final = 64 * 1024
 
 _KINDS = (
-    "agent agenv asst batch call cfile chatcmpl char ckpt cksess cntr container conv cons cthr eval evalrun file ft "
-    "ftckpt ftjob msg outputitem part resp rtc run sess skill step thread upload video voice vs vsfb wf"
+    "agent agenv asst batch batches call cfile chatcmpl char ckpt cksess cntr container conv cons cthr eval evalrun file files ft "
+    "ftckpt ftjob msg msgbatch outputitem part resp rtc run sess skill step thread upload video voice vs vsfb wf"
 ).replace(" ", "|")
 
 _ID = rf"(?:{_KINDS})[_-][A-Za-z0-9_-]{{1,200}}|[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}"
