@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from bifrost.config.settings import ClientSettings
+from bifrost.dialects.anthropic_fields import ANTHROPIC_FIELDS
+from bifrost.dialects.fields import Fate
+from bifrost.dialects.gemini_fields import FIELDS
 from bifrost.errors import ErrorClass
 from bifrost.integrations import native
 from bifrost.observe.lines import call_line
 from bifrost.observe.prometheus import KEY_STATES, Metrics
-from bifrost.providers.table import BUILT, UNBUILT
+from bifrost.providers.table import BUILT, FOREIGN, MIXED, UNBUILT
 from bifrost.record import CallRecord, Outcome, Usage
 from bifrost.schema.call import Operation
 from bifrost.transport.mock import _CHECKS
@@ -114,6 +117,42 @@ def test_every_operation_of_every_provider_is_described() -> None:
         assert ("by chat" in told[name]) is (Operation.RESPONSES not in row.paths)
 
 
+def test_every_provider_with_an_api_of_its_own_is_described() -> None:
+    page = (ROOT / "docs/providers.md").read_text()
+    operations = (ROOT / "docs/operations.md").read_text()
+
+    for name, row in FOREIGN.items():
+        address = f" | `{row.base_url}` |" if row.base_url else ""
+        assert re.search(rf"^\| `{name}` \| .*{re.escape(address)}", page, re.MULTILINE), name
+        told = re.search(rf"^\| `{name}` \| (.*) \|$", operations, re.MULTILINE)
+        assert told is not None, name
+        has = {operation.value for operation in row.coders}
+        by_chat = set() if Operation.RESPONSES in row.coders else {"responses"}
+        assert set(re.findall(r"`(\w+)`", told[1])) == has | by_chat, name
+
+
+def test_every_provider_of_several_dialects_is_described() -> None:
+    for page in ("docs/providers.md", "docs/operations.md"):
+        text = (ROOT / page).read_text()
+        assert [name for name in MIXED if f"\n| `{name}` | " not in text] == []
+
+
+def test_every_field_that_anthropic_is_told_is_described() -> None:
+    page = (ROOT / "docs/providers.md").read_text()
+    table = page.partition("## Anthropic")[2].partition("| Field |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE)
+
+    assert dict(rows) == {
+        name: (
+            "dropped"
+            if field.fate is Fate.DROPPED
+            else ", ".join(f"`{word}`" for word in field.to.split(", "))
+        )
+        + (f": {field.note}" if field.note else "")
+        for name, field in ANTHROPIC_FIELDS.items()
+    }
+
+
 def test_every_path_of_an_operation_is_described() -> None:
     page = (ROOT / "docs/operations.md").read_text()
     rows = dict(re.findall(r"^\| `(\w+)` \| `(/[\w/]+)` \|", page, re.MULTILINE))
@@ -121,6 +160,17 @@ def test_every_path_of_an_operation_is_described() -> None:
     assert rows == {
         route.operation.value: route.path.removeprefix("/v1") for route in native.ROUTES
     }
+
+
+def test_every_field_that_gemini_takes_is_described() -> None:
+    page = (ROOT / "docs/providers.md").read_text()
+    table = page.partition("| Field | In Gemini |")[2].partition("\n\n")[0]
+    told = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE))
+
+    assert set(told) == set(FIELDS)
+    for name, field in FIELDS.items():
+        assert told[name].startswith("dropped") is (field.fate is Fate.DROPPED), name
+        assert all(f"`{to}`" in told[name] for to in field.to.split(", ") if to), name
 
 
 def test_every_provider_that_is_not_built_is_named() -> None:

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from bifrost.dialects.gemini_relay import GeminiRelay, encode_native, encode_native_count, relay
+from bifrost.dialects.gemini_relay import (
+    GeminiRelay,
+    encode_native,
+    encode_native_count,
+    encode_native_flat_count,
+    relay,
+)
 from bifrost.errors import BadRequest, ErrorClass, UpstreamError
 from bifrost.record import Usage
 from bifrost.schema.call import Operation
@@ -39,6 +45,9 @@ def test_counts_name_the_model_that_is_asked() -> None:
     assert json.loads(encode_native_count(deep, "models/x", "gemini").body) == {
         "generateContentRequest": {"model": "models/x", "contents": CONTENTS}
     }
+    for asked in (flat, deep):
+        body = encode_native_flat_count(asked, "x", "vertex").body
+        assert json.loads(body) == {"contents": CONTENTS}
     with pytest.raises(BadRequest, match="must be an object"):
         encode_native_count(native_of({"generateContentRequest": 7}), "x", "gemini")
 

@@ -65,6 +65,7 @@ def test_every_field_of_chat_is_in_the_table() -> None:
         ({"stop": "x"}, {"stopSequences": ["x"]}),
         ({"n": 2}, {"candidateCount": 2}),
         ({"n": 1}, {}),
+        ({"modalities": ["audio"], "top_logprobs": 2}, {"responseModalities": ["AUDIO"], "responseLogprobs": True, "logprobs": 2}),
         ({"logprobs": True}, {"responseLogprobs": True}),
         ({"top_logprobs": 30}, {"responseLogprobs": True, "logprobs": 20}),
         ({"logprobs": False, "top_logprobs": 0}, {}),
@@ -379,11 +380,22 @@ def test_googles_own_tools(tool: Any, there: Any) -> None:
     assert said(tools=[tool])["tools"] == [there]
 
 
+def test_modalities_that_gemini_has_not_are_named() -> None:
+    assert sent(modalities=["text", "smell"]).dropped == ("modalities",)
+
+
+def test_functions_may_have_no_description_and_no_parameters() -> None:
+    tool = {"type": "function", "function": {"name": "now"}}
+
+    assert said(tools=[tool])["tools"] == [{"functionDeclarations": [{"name": "now"}]}]
+
+
 def test_other_tools_are_named_and_searches_wished_for() -> None:
     tools = [{"type": "computer_use"}, {"magic": {}}, {**WEATHER, "cache_control": {"type": "x"}}]
     lost = ("tools.cache_control", "tools.computer_use", "tools.unknown")
     assert sent("gemini-3-pro", tools=tools).dropped == lost
 
+    assert said(web_search_options=True)["tools"] == [{"googleSearch": {}}]
     asked: dict[str, Any] = {"web_search_options": {"search_context_size": "low"}}
     assert said(**asked)["tools"] == [{"googleSearch": {}}]
     assert sent(**asked).dropped == ("web_search_options.search_context_size",)
@@ -507,7 +519,7 @@ def test_counting_takes_chat_and_responses() -> None:
     chat = call_of({"messages": [HI], "temperature": 1}, Operation.COUNT_TOKENS)
     tool = {"type": "function", "name": "weather"}
     responses = call_of(
-        {"input": "Hi", "instructions": "Be kind", "tools": [tool, {"type": "web_search"}]},
+        {"input": "Hi", "instructions": "Be kind", "tools": [tool, {"type": "file_search"}]},
         Operation.COUNT_TOKENS,
     )
     content = {"role": "user", "parts": [{"text": "Hi"}]}
@@ -521,4 +533,4 @@ def test_counting_takes_chat_and_responses() -> None:
         "systemInstruction": {"parts": [{"text": "Be kind"}]},
         "tools": [{"functionDeclarations": [{"name": "weather"}]}],
     }
-    assert counted.dropped == ("tools.web_search",)
+    assert counted.dropped == ("tools.file_search",)

@@ -166,7 +166,7 @@ def test_what_it_has() -> None:
         operation for operation in Operation if adapter().supports(operation, stream=False)
     }
     assert {operation for operation in Operation if adapter().supports(operation, stream=True)} == {
-        Operation.CHAT, Operation.RESPONSES,
+        Operation.CHAT, Operation.RESPONSES, Operation.RELAY,
     }  # fmt: skip
 
 

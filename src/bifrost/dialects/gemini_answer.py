@@ -21,7 +21,15 @@ from bifrost.errors import UpstreamError
 if TYPE_CHECKING:
     from bifrost.dialects.base import AnswerFacts
 
-__all__ = ["blocked", "decode_models", "head_of", "read_chat", "read_count", "read_object"]
+__all__ = [
+    "blocked",
+    "decode_models",
+    "decode_publisher_models",
+    "head_of",
+    "read_chat",
+    "read_count",
+    "read_object",
+]
 
 Object = dict[str, Any]
 
@@ -108,12 +116,21 @@ def read_count(body: bytes, facts: AnswerFacts) -> Answer:
 
 def decode_models(body: bytes) -> tuple[Object, ...]:
     """The models that can be called, named without ``models/``. Raises UpstreamError if ``body`` is no list of models."""
+    return _models(body, "models", "models/")
+
+
+def decode_publisher_models(body: bytes) -> tuple[Object, ...]:
+    """The same of Vertex: what Google publishes there. Raises UpstreamError."""
+    return _models(body, "publisherModels", "publishers/google/models/")
+
+
+def _models(body: bytes, member: str, prefix: str) -> tuple[Object, ...]:
     told = read_object(body)
-    models = told.get("models", [])
-    if not isinstance(models, list) or ("models" not in told and told):
+    models = told.get(member, [])
+    if not isinstance(models, list) or (member not in told and told):
         raise UpstreamError("failed to unmarshal response from provider API")
-    return tuple(_model(model) for model in listed(models[:MAX_MODELS]) if model.get("name"))
-
-
-def _model(model: Object) -> Object:
-    return {**model, "id": str(model["name"]).removeprefix("models/"), "owned_by": "google"}
+    return tuple(
+        {**model, "id": str(model["name"]).removeprefix(prefix), "owned_by": "google"}
+        for model in listed(models[:MAX_MODELS])
+        if model.get("name")
+    )

@@ -28,7 +28,13 @@ if TYPE_CHECKING:
     from bifrost.dialects.base import AnswerFacts
     from bifrost.schema.call import Call, Native
 
-__all__ = ["GeminiRelay", "encode_native", "encode_native_count", "relay"]
+__all__ = [
+    "GeminiRelay",
+    "encode_native",
+    "encode_native_count",
+    "encode_native_flat_count",
+    "relay",
+]
 
 
 def encode_native(call: Call, model: str, provider: str) -> Encoded:  # noqa: ARG001  the path has the model
@@ -41,17 +47,31 @@ def encode_native(call: Call, model: str, provider: str) -> Encoded:  # noqa: AR
 def encode_native_count(call: Call, model: str, provider: str) -> Encoded:
     """As ``encode_native``; the request to be counted may be in it whole, with a model's name of its own."""
     sent = encode_native(call, model, provider)
+    inner = _inner(sent)
+    if inner is None:
+        return sent
+    name = f"models/{model.removeprefix('models/')}"
+    request = json.join_object({**inner, "model": json.dumps(name)})
+    return attrs.evolve(sent, body=json.join_object({"generateContentRequest": request}))
+
+
+def encode_native_flat_count(call: Call, model: str, provider: str) -> Encoded:
+    """The same for Vertex, which wants what is to be counted at the top."""
+    sent = encode_native(call, model, provider)
+    inner = _inner(sent)
+    if inner is None:
+        return sent
+    members = {name: raw for name, raw in inner.items() if name != "model"}
+    return attrs.evolve(sent, body=json.join_object(members))
+
+
+def _inner(sent: Encoded) -> dict[str, bytes] | None:
+    """The request within a request to count; ``None`` if there is none. Raises BadRequest."""
+    request = json.split_object(sent.body).get("generateContentRequest")
     try:
-        members = json.split_object(sent.body)
-        request = members.get("generateContentRequest")
-        if request is None:
-            return sent
-        inner = json.split_object(request)
+        return None if request is None else json.split_object(request)
     except json.InvalidJSON as error:
         raise BadRequest("generateContentRequest must be an object", cause=str(error)) from None
-    name = f"models/{model.removeprefix('models/')}"
-    members["generateContentRequest"] = json.join_object({**inner, "model": json.dumps(name)})
-    return attrs.evolve(sent, body=json.join_object(members))
 
 
 def _native(call: Call) -> Native:

@@ -87,9 +87,7 @@ def _counted(call: Call, model: str, provider: str) -> tuple[Object, tuple[str, 
     losses = Losses()
     members = call.members
     if "messages" not in members:
-        bridged = responses_to_chat(members)
-        losses.lose(*(name for name in bridged.dropped if name.startswith("tools.")))
-        members = bridged.members
+        members = responses_to_chat(members, keeps_reasoning=True, keeps_tools=True).members
     body = _content(read_chat(members), model, losses)
     refuse_loss(losses.names, call, provider)
     return body, tuple(losses.names)

@@ -22,6 +22,7 @@ from bifrost.dialects.gemini_stream import read_stream
 from bifrost.dialects.openai_edit import Encoded
 from bifrost.errors import BadRequest, ConfigurationMissing, ErrorClass, UnsupportedOperation
 from bifrost.providers.foreign import ForeignCoder, ForeignSpec, NativeCoder
+from bifrost.providers.passthrough import relayed_below
 from bifrost.providers.request_headers import header_line
 from bifrost.schema.call import Dialect, Operation
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from bifrost.providers.place import Place
     from bifrost.schema.call import Call
 
-__all__ = ["CHAT", "GEMINI", "METHODS", "credential", "model_not_found"]
+__all__ = ["CHAT", "GEMINI", "LIST", "METHODS", "credential", "model_not_found"]
 
 VERSION = "/v1beta"
 
@@ -121,6 +122,8 @@ def _unread(body: bytes, facts: AnswerFacts) -> Answer:  # noqa: ARG001  lists a
     raise UnsupportedOperation("a list of models is no answer to a call")
 
 
+LIST = ForeignCoder(encode=_nothing, read=_unread, method=b"GET")
+
 GEMINI = ForeignSpec(
     name="gemini",
     dialect=Dialect.GEMINI,
@@ -135,13 +138,15 @@ GEMINI = ForeignSpec(
                 read=read_count,
                 native=NativeCoder(encode=encode_native_count, relay=relay),
             ),
-            Operation.LIST_MODELS: ForeignCoder(encode=_nothing, read=_unread, method=b"GET"),
+            Operation.LIST_MODELS: LIST,
         }
     ),
     objects=GEMINI_OBJECTS,
     pages_by_token=True,
     credential=credential,
+    has_hosted_tools=True,
     decode_error=plain_error,
     decode_models=decode_models,
+    relay_place=relayed_below(VERSION.strip("/")),
 )
 """The row."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -9,15 +10,17 @@ import attrs
 
 from bifrost.dialects.openai_chat_request import Quirks
 from bifrost.errors import ConfigurationMissing
+from bifrost.providers.anthropic import ANTHROPIC_PROVIDER
 from bifrost.providers.azure import AZURE, azure
 from bifrost.providers.foreign import ForeignSpec, foreign
 from bifrost.providers.gemini import GEMINI
 from bifrost.providers.openai_compatible import openai_compatible
 from bifrost.providers.spec import OPENAI_PATHS, ProviderSpec, paths
+from bifrost.providers.vertex import vertex
 from bifrost.schema.call import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bifrost.config.settings import CustomProviderSettings, ProviderSettings
     from bifrost.providers.base import Adapter
@@ -203,25 +206,35 @@ BUILT: Mapping[str, ProviderSpec] = MappingProxyType({row.name: row for row in R
 
 FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType(
     {
-        GEMINI.name: GEMINI,
+        "anthropic": ANTHROPIC_PROVIDER,
+        "gemini": GEMINI,
     }
 )
 """Rows of those who do not speak OpenAI's dialect, by name."""
 
+MIXED: Mapping[str, Callable[[ProviderSettings], Adapter]] = MappingProxyType(
+    {
+        "vertex": partial(
+            vertex,
+            quirks=COMPATIBLE,
+            mistral=attrs.evolve(COMPATIBLE, old_max_tokens=True, any_tool=True),
+        ),
+    }
+)
+"""Those who speak several dialects, by the model asked for."""
+
 UNBUILT = frozenset(
     [
-        "anthropic",
         "bedrock",
         "cohere",
         "elevenlabs",
         "replicate",
         "runway",
-        "vertex",
     ]
 )
 """Providers with a dialect of their own that is still to come."""
 
-KNOWN_PROVIDERS = frozenset(BUILT) | frozenset(FOREIGN) | UNBUILT
+KNOWN_PROVIDERS = frozenset(BUILT) | frozenset(FOREIGN) | frozenset(MIXED) | UNBUILT
 """Names that no custom provider may take."""
 
 BASE_TYPES = frozenset(
@@ -240,6 +253,8 @@ def build_adapter(settings: ProviderSettings) -> Adapter:
         if foreign_row is not None:
             return foreign(foreign_row, settings)
         return openai_compatible(_custom_spec(settings.name, settings.custom), settings)
+    if settings.name in MIXED:
+        return MIXED[settings.name](settings)
     if settings.name in FOREIGN:
         return foreign(FOREIGN[settings.name], settings)
     row = BUILT.get(settings.name)
@@ -264,5 +279,5 @@ def _custom_spec(name: str, custom: CustomProviderSettings) -> ProviderSpec:
 
 def _why_not(name: str) -> str:
     if name in UNBUILT:
-        return f"provider {name} is known, but its API is not built yet; built are: {', '.join(sorted({*BUILT, *FOREIGN}))}"
+        return f"provider {name} is known, but its API is not built yet; built are: {', '.join(sorted({*BUILT, *FOREIGN, *MIXED}))}"
     return f"unknown provider: {name}; a provider of your own needs custom_provider_config"
