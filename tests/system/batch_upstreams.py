@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable
-from typing import Any
+from typing import Any, TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import attrs
@@ -15,6 +14,9 @@ from system.anthropic_rules import complaint as claude_complaint
 from system.gemini_upstream import answer as gemini_answer
 from system.gemini_upstream import complaint as gemini_complaint
 from system.upstream import Behaviour, Received, Upstream, raw, status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["AnthropicBatches", "GeminiBatches"]
 

@@ -16,7 +16,7 @@ from bifrost.actors.retold import Retold
 from bifrost.dialects.base import AnswerFacts, Progress
 from bifrost.dialects.scrub import scrubber
 from bifrost.errors import ErrorClass, GatewayError, UpstreamError, Verbatim
-from bifrost.providers.answer_headers import caller_headers
+from bifrost.providers.answer_headers import caller_headers, dropped_header
 from bifrost.providers.base import Headers, RateHint, UpstreamRequest
 from bifrost.record import AttemptRecord, Usage
 from bifrost.schema.call import DIRECT, Call, Operation, Surface
@@ -62,6 +62,7 @@ class Attempt:
     error: GatewayError | None = None
     _begun: bool = False
     _headers: tuple[tuple[str, str], ...] = ()
+    _dropped: tuple[str, ...] = ()
     _bytes_of: Headers | None = None
     """The upstream's headers, where its answer is relayed as bytes."""
 
@@ -98,7 +99,7 @@ class Attempt:
             raise
 
     async def _read(self, answer: UpstreamAnswer, request: UpstreamRequest) -> None:
-        self.status = answer.status
+        self.status, self._dropped = answer.status, request.dropped_params
         adapter = self.granted.generation.adapter
         self.rate = adapter.rate_hint(answer.headers, self.wall())
         self._headers = caller_headers(answer.headers)
@@ -246,7 +247,8 @@ class Attempt:
             self.lease.opened()
         self.first_event_s = now_s - self.sent_s
         overhead_s = self._live.overhead_s(answer.waited_s)
-        began = Began(headers=self._headers, target=self.hop.target, overhead_s=overhead_s)
+        headers = (*self._headers, *dropped_header(self._dropped))
+        began = Began(headers=headers, target=self.hop.target, overhead_s=overhead_s)
         if self._bytes_of is not None:
             began = _of_bytes(began, answer.status, self._bytes_of, self.hop.call)
         await self.hop.send(began)
@@ -267,6 +269,7 @@ class Attempt:
             dialect=call.surface.dialect,
             is_native=request.is_native,
             members=call.members,
+            native=call.native,
             send_extra_fields=self.send_extra_fields,
             raw_request=body if raw_request and isinstance(body, bytes) else None,
             raw_response=raw_response,

@@ -6,7 +6,6 @@ Sources: Anthropic API reference, "Message Batches" and "Files", 2026-11.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -46,6 +45,7 @@ from bifrost.errors import BadRequest
 from bifrost.schema.call import Operation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from collections.abc import Callable
 
     from bifrost.dialects.base import AnswerFacts, Retelling

@@ -133,6 +133,7 @@ def sealed(
         losses.lose(*(f"extra_params.{name}" for name in request.extras if name not in used))
         sent = _written(body)
     losses.of(request, fields, used)
+    losses.lose(*call.lost)
     refuse_loss(losses.names, call, provider)
     return Encoded(sent, tuple(losses.names))
 

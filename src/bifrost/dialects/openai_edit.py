@@ -25,6 +25,9 @@ __all__ = [
     "value_of",
 ]
 
+INDISPENSABLE = frozenset({"cached_content"})
+"""Members that stand for a part of the conversation which lives with one provider."""
+
 MERGE_DEPTH = 32
 """Objects nested deeper replace instead of merging."""
 
@@ -76,12 +79,19 @@ class Edit:
 
 def encoded(edit: Edit, call: Call, provider: str) -> Encoded:
     """The edited body. Raises BadRequest if something was lost that the caller insists on; ``provider`` is named."""
+    edit.lose(call.lost)
     refuse_loss(edit.dropped, call, provider)
     return Encoded(json.join_object(edit.members), tuple(edit.dropped), tuple(edit.query))
 
 
 def refuse_loss(names: Sequence[str], call: Call, provider: str) -> None:
-    """Raise BadRequest if ``names`` would be lost of a call whose caller insists on all of it."""
+    """Raise BadRequest if ``names`` would be lost of a call whose caller insists on all of it.
+
+    Some nobody can do without: they are a part of what is asked.
+    """
+    for name in names:
+        if name in INDISPENSABLE:
+            raise BadRequest(f"{provider} does not know {name}", param=name)
     if names and call.caller.strict:
         raise BadRequest(f"{provider} does not take: {', '.join(names)}", param=names[0])
 

@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING
 import attrs
 
 from bifrost.codecs import json
+from bifrost.dialects.anthropic_teller import AnthropicTeller
+from bifrost.dialects.anthropic_telling import tell_count, tell_message
 from bifrost.dialects.base import AnswerFacts, PlainAnswer
 from bifrost.dialects.bridge_answer import tell_response
 from bifrost.dialects.bridge_stream import ResponsesTeller
 from bifrost.dialects.chat_teller import ChatTeller, tell_whole
+from bifrost.dialects.gemini_teller import GeminiTeller
+from bifrost.dialects.gemini_telling import tell_count as tell_gemini_count
+from bifrost.dialects.gemini_telling import tell_embedding, tell_generated
 from bifrost.dialects.hub import Answer, Teller
 from bifrost.errors import UnsupportedOperation
 from bifrost.schema.call import Dialect, Operation
@@ -42,6 +47,11 @@ TELLINGS: Mapping[tuple[Dialect, Operation], Telling] = MappingProxyType(
         (Dialect.OPENAI, Operation.RESPONSES): Telling(
             tell_response, lambda facts: ResponsesTeller(facts, facts.members)
         ),
+        (Dialect.ANTHROPIC, Operation.CHAT): Telling(tell_message, AnthropicTeller),
+        (Dialect.ANTHROPIC, Operation.COUNT_TOKENS): Telling(tell_count),
+        (Dialect.GEMINI, Operation.CHAT): Telling(tell_generated, GeminiTeller),
+        (Dialect.GEMINI, Operation.COUNT_TOKENS): Telling(tell_gemini_count),
+        (Dialect.GEMINI, Operation.EMBEDDING): Telling(tell_embedding),
     }
 )
 """What is not here is told to OpenAI's callers as it is, and to others not at all."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from bifrost.integrations import azure, native, openai
+from bifrost.integrations import anthropic, azure, genai, native, openai
 from bifrost.integrations.finder import Finder
 
 __all__ = ["DESCRIBED", "FINDER"]
 
-ROUTES = (*openai.ROUTES, *native.ROUTES)
+ROUTES = (*openai.ROUTES, *native.ROUTES, *anthropic.ROUTES)
 """Known by their whole path."""
 
-PATTERNS = (azure.find_deployment,)
+PATTERNS = (azure.find_deployment, anthropic.find_refused, genai.ROUTES.find)
 """Those whose path says something besides."""
 
-DESCRIBED = (*ROUTES, *azure.TEMPLATES)
+DESCRIBED = (*ROUTES, *azure.TEMPLATES, *genai.ROUTES.templates)
 """All of them for the OpenAPI description, patterns by their templates."""
 
 FINDER = Finder.of(ROUTES, *PATTERNS)

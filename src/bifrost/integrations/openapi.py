@@ -16,21 +16,13 @@ import attrs
 
 from bifrost.errors import GatewayError
 from bifrost.integrations.object_routes import OPERATIONS
-from bifrost.integrations.openapi_shapes import (
-    ANY_BYTES,
-    JSON,
-    SCHEMAS,
-    SHAPES,
-    TEXT,
-    WHOLE,
-    Schema,
-    Shape,
-    of_deployment,
-    ref,
-)
+from bifrost.integrations.openapi_anthropic import ANTHROPIC_SHAPES
+from bifrost.integrations.openapi_genai import GENAI_SHAPES
+from bifrost.integrations.openapi_parts import ANY_BYTES, JSON, TEXT, WHOLE, Schema, Shape
+from bifrost.integrations.openapi_shapes import SCHEMAS, SHAPES, of_deployment, ref
 from bifrost.integrations.passthrough import PREFIXES as PASSTHROUGH
 from bifrost.integrations.relay_routes import METHODS, PREFIXES
-from bifrost.schema.call import Operation
+from bifrost.schema.call import Operation, Surface
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +30,9 @@ if TYPE_CHECKING:
     from bifrost.integrations.base import InferenceRoute
 
 __all__ = [
+    "ANTHROPIC",
     "ERROR_STATUSES",
+    "GENAI",
     "HEADERS",
     "OF_CALLS",
     "OF_JOBS",
@@ -81,6 +75,8 @@ class About:
     query: tuple[Parameter, ...] = ()
     statuses: tuple[str, ...] = ()
     """Those that the error object comes with."""
+    errors: str = ""
+    """What the names of the error responses begin with: whose shape they have."""
     is_open: bool = False
     """Whether no key has a meaning there."""
     is_verbatim: bool = False
@@ -204,6 +200,17 @@ VERBATIM: Schema = {
 _NEVER_OF_A_CALL = {404, 405, 499}
 """No such route, no such method, and what only the record sees."""
 
+ANTHROPIC = "anthropic_"
+"""What the names of error responses begin with that have Anthropic's shape."""
+
+GENAI = "genai_"
+"""The same for Google's."""
+
+GENAI_QUERY = (
+    Parameter("key", "The caller's key, where no header has it."),
+    Parameter("alt", "Of no effect: streams are always server-sent events."),
+)
+
 _NAME = re.compile(r"\{(\w+)\}")
 _NO_WORD = re.compile(r"\W+")
 
@@ -223,7 +230,10 @@ ERROR_STATUSES: Final = (
 
 def of_route(route: InferenceRoute) -> Endpoint:
     """An inference route's endpoint."""
-    shape = SHAPES[route.operation]
+    if route.integration.surface is Surface.GENAI:
+        return _of_genai(route)
+    is_anthropics = route.integration.surface is Surface.ANTHROPIC
+    shape = (ANTHROPIC_SHAPES if is_anthropics else SHAPES)[route.operation]
     about = About(
         summary=shape.summary,
         tag=route.integration.name,
@@ -231,6 +241,22 @@ def of_route(route: InferenceRoute) -> Endpoint:
         answers=shape.answers,
         headers=(*OF_CALLS, *OF_JOBS),
         statuses=ERROR_STATUSES,
+        errors=ANTHROPIC if is_anthropics else "",
+    )
+    return Endpoint("POST", route.path, about)
+
+
+def _of_genai(route: InferenceRoute) -> Endpoint:
+    shape = GENAI_SHAPES[route.path.rpartition(":")[2]]
+    about = About(
+        summary=shape.summary,
+        tag=route.integration.name,
+        bodies=shape.bodies,
+        answers=shape.answers,
+        headers=OF_CALLS,
+        query=GENAI_QUERY,
+        statuses=ERROR_STATUSES,
+        errors=GENAI,
     )
     return Endpoint("POST", route.path, about)
 
@@ -286,7 +312,8 @@ def _of_passthrough(method: str, provider: str) -> About:
 
 ABOUT = """\
 One door to many providers of language models. What is below `/openai` speaks OpenAI's dialect, with or without `/v1`; what
-is below `/v1` is the same with the provider always named in `model`.
+is below `/v1` is the same with the provider always named in `model`. What is below `/anthropic` speaks Anthropic's, what is
+below `/genai` Google's Gemini API.
 
 What is below `/openai_passthrough`, `/anthropic_passthrough` and `/genai_passthrough` is the API of a provider, with a key of
 the gateway's (`docs/passthrough.md`).
@@ -365,7 +392,10 @@ def _responses(about: About) -> Schema:
             str(status): _response(status, _content({JSON: name}))
             for status, name in about.other_answers.items()
         },
-        **{status: {"$ref": f"#/components/responses/{status}"} for status in about.statuses},
+        **{
+            status: {"$ref": f"#/components/responses/{about.errors}{status}"}
+            for status in about.statuses
+        },
     }
 
 
@@ -390,16 +420,23 @@ def _components() -> Schema:
                 "description": "Seconds after which to come back.",
             },
         },
-        "responses": {status: _failure(status) for status in sorted(statuses)},
+        "responses": {
+            **{status: _failure(status) for status in sorted(statuses)},
+            **{
+                f"{whose}{status}": _failure(status, f"{whose}error")
+                for whose in (ANTHROPIC, GENAI)
+                for status in sorted({*ERROR_STATUSES, "404"})
+            },
+        },
         "securitySchemes": dict(SCHEMES),
     }
 
 
-def _failure(status: str) -> Schema:
+def _failure(status: str, schema: str = "error") -> Schema:
     names = {"4XX": "Another mistake of the caller's", "5XX": "Another failure of the upstream's"}
     more = ("retry-after",) if status in {"429", "503"} else ()
     return {
         "description": names.get(status) or HTTPStatus(int(status)).phrase,
         "headers": _answer_headers(*more),
-        "content": _content({JSON: "error"}),
+        "content": _content({JSON: schema}),
     }

@@ -77,6 +77,9 @@ def _without(*names: str) -> tuple[str, ...]:
 
 COMPATIBLE = Quirks(drops=UNKNOWN_TO_MOST, knows_minimal=False)
 
+TOP_K = ("top_k",)
+"""What these know besides. Sources: OpenRouter's, Fireworks', SGLang's and vLLM's documentation, 2026-11."""
+
 Op = Operation
 """The table has it in every line."""
 
@@ -96,6 +99,7 @@ ROWS = (
         paths=paths(Op.LIST_MODELS),
         auth="none",
         may_be_blank=True,
+        quirks=Quirks(also_takes=("mock",)),
     ),
     ProviderSpec(
         name="groq",
@@ -114,7 +118,7 @@ ROWS = (
         name="openrouter",
         base_url="https://openrouter.ai/api",
         paths=paths(Op.LIST_MODELS, Op.TEXT, Op.RESPONSES),
-        quirks=attrs.evolve(COMPATIBLE, keeps_extensions=True),
+        quirks=attrs.evolve(COMPATIBLE, keeps_extensions=True, also_takes=TOP_K),
     ),
     ProviderSpec(
         name="xai",
@@ -151,6 +155,7 @@ ROWS = (
             COMPATIBLE,
             drops=_without("prediction"),
             user_from_cache_key=True,
+            also_takes=TOP_K,
             drops_reasoning_text=True,
         ),
     ),
@@ -179,7 +184,7 @@ ROWS = (
         name="sgl",
         base_url=None,
         paths=SELF_HOSTED,
-        quirks=COMPATIBLE,
+        quirks=attrs.evolve(COMPATIBLE, also_takes=TOP_K),
         may_be_blank=True,
         has_key_urls=True,
     ),
@@ -187,7 +192,7 @@ ROWS = (
         name="vllm",
         base_url=None,
         paths=paths(Op.LIST_MODELS, Op.TEXT, Op.EMBEDDING, Op.RERANK, Op.TRANSCRIPTION),
-        quirks=COMPATIBLE,
+        quirks=attrs.evolve(COMPATIBLE, also_takes=TOP_K),
         may_be_blank=True,
         has_key_urls=True,
     ),
