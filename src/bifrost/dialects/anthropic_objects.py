@@ -45,8 +45,7 @@ from bifrost.errors import BadRequest
 from bifrost.schema.call import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bifrost.dialects.base import AnswerFacts, Retelling
     from bifrost.dialects.hub import Object
