@@ -209,7 +209,7 @@ def message_event(name: str, **members: object) -> str:
 def message_stream_text() -> str:
     """The same words as Anthropic streams them."""
     usage = {"input_tokens": 12, "output_tokens": 1}
-    message = {
+    message: dict[str, object] = {
         "id": "msg_bench",
         "type": "message",
         "role": "assistant",

@@ -236,7 +236,7 @@ def acceptable(schema: dict[str, Any]) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(["x", "y"]), SCHEMAS, min_size=1))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_whatever_comes_in_what_goes_out_is_acceptable(properties: dict[str, Any]) -> None:
     schema = of(**properties)
     before = json.dumps(schema)

@@ -232,7 +232,7 @@ PARTS = st.one_of(
 
 
 @given(st.lists(st.lists(PARTS, max_size=3), min_size=1, max_size=4), st.data())
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_a_stream_put_together_is_the_whole_answer(parts: Any, data: st.DataObject) -> None:
     events = [event(*some) for some in parts]
     events[-1]["candidates"][0]["finishReason"] = "STOP"

@@ -502,6 +502,8 @@ async def on_asyncio(gateway: Gateway, work: Callable[[Any], Awaitable[Any]]) ->
     return await in_thread(partial(anyio.run, run, backend="asyncio"))
 
 
+# The SDK's own affair, where aiohttp is installed.
+@pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 async def test_the_async_client(gateway: Gateway, upstream: Upstream) -> None:
     upstream.scripts["streamed"] = [stream()]
 

@@ -122,9 +122,10 @@ class Attempt:
             raise await self._refusal(answer, request)
         if self.sighting is not None:
             self.sighting.begins(content_type(answer.headers))
+        kind = content_type(answer.headers)
         if call.is_verbatim:
             await self._relay_verbatim(answer)
-        elif adapter.answers_in_bytes(call.operation, content_type(answer.headers)):
+        elif adapter.answers_in_bytes(call.operation, kind, stream=call.stream):
             await self._relay_bytes(answer, request)
         elif call.stream:
             await self._relay_stream(answer, self._facts(request))

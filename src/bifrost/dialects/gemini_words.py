@@ -12,7 +12,13 @@ import attrs
 
 from bifrost.codecs import json
 from bifrost.codecs.data_uri import split_data_uri
-from bifrost.dialects.bridge_reading import Saying, annotations_of, logprobs_of, sayings_of
+from bifrost.dialects.bridge_reading import (
+    Saying,
+    annotations_of,
+    logprobs_of,
+    sayings_of,
+    thoughts_of,
+)
 from bifrost.dialects.gemini_thoughts import OF_CALL, OF_TEXT, split_id, wrapped
 from bifrost.dialects.openai_usage import read_usage
 
@@ -106,6 +112,10 @@ def _modalities(details: object) -> list[Object]:
 
 def said_parts(message: Object, *, thoughts: bool) -> Iterator[Object]:
     """The texts of a message or delta; what was thought only where ``thoughts`` are wanted."""
+    if thoughts:
+        yield from (
+            {"text": each.text, "thought": True} for each in thoughts_of(message) if each.text
+        )
     for saying, text in sayings_of(message):
         if saying is not Saying.REASONING:
             yield {"text": text}

@@ -45,6 +45,8 @@ class Encoded:
     content_type: bytes | None = b"application/json"
     payload: Payload | None = None
     """Instead of ``body``, where that is a form."""
+    path: str = ""
+    """What stands behind the operation's own path, with a slash before it, where the request says so."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """Further lines that go with this body; names in lower case."""
 

@@ -14,6 +14,7 @@ import attrs
 from bifrost.codecs.sse import COMMENT_PING, event_frame
 from bifrost.errors import GatewayError
 from bifrost.integrations.anthropic_errors import anthropic_body, anthropic_event, signed
+from bifrost.integrations.cohere_errors import cohere_body, cohere_event
 from bifrost.integrations.envelope import error_body, error_event, error_headers
 from bifrost.integrations.genai_errors import genai_body, genai_event
 from bifrost.schema.call import Surface
@@ -80,12 +81,13 @@ MANNERS: Mapping[Surface, Manner] = MappingProxyType(
         ),
         # Google's SDK (3.6, 2026-11) takes a comment for a broken event, and passes over empty lines.
         Surface.GENAI: Manner(body=genai_body, event=genai_event, ping=b"\n\n"),
+        Surface.COHERE: Manner(body=cohere_body, event=cohere_event),
     }
 )
 """Those that differ from OpenAI's."""
 
 PREFIXES: Mapping[str, Surface] = MappingProxyType(
-    {"/anthropic": Surface.ANTHROPIC, "/genai": Surface.GENAI}
+    {"/anthropic": Surface.ANTHROPIC, "/genai": Surface.GENAI, "/cohere": Surface.COHERE}
 )
 """First segments of paths: how failures are told there that no route is known for."""
 

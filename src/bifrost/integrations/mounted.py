@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bifrost.integrations import anthropic, azure, genai, native, openai
+from bifrost.integrations import anthropic, azure, cohere, genai, native, openai
 from bifrost.integrations.finder import Finder
 
 __all__ = ["DESCRIBED", "FINDER"]
 
-ROUTES = (*openai.ROUTES, *native.ROUTES, *anthropic.ROUTES)
+ROUTES = (*openai.ROUTES, *native.ROUTES, *anthropic.ROUTES, *cohere.ROUTES)
 """Known by their whole path."""
 
 PATTERNS = (azure.find_deployment, anthropic.find_refused, genai.ROUTES.find)

@@ -17,6 +17,7 @@ import attrs
 from bifrost.errors import GatewayError
 from bifrost.integrations.object_routes import OPERATIONS
 from bifrost.integrations.openapi_anthropic import ANTHROPIC_SHAPES
+from bifrost.integrations.openapi_cohere import COHERE_SHAPES
 from bifrost.integrations.openapi_genai import GENAI_SHAPES
 from bifrost.integrations.openapi_parts import ANY_BYTES, JSON, TEXT, WHOLE, Schema, Shape
 from bifrost.integrations.openapi_shapes import SCHEMAS, SHAPES, of_deployment, ref
@@ -211,6 +212,9 @@ GENAI_QUERY = (
     Parameter("alt", "Of no effect: streams are always server-sent events."),
 )
 
+COHERE = "cohere_"
+"""Likewise of Cohere's."""
+
 _NAME = re.compile(r"\{(\w+)\}")
 _NO_WORD = re.compile(r"\W+")
 
@@ -228,12 +232,19 @@ ERROR_STATUSES: Final = (
 """What a call may fail with: the gateway's own statuses, and whatever the upstream's was."""
 
 
+OWN_SHAPES: Mapping[Surface, tuple[Mapping[Operation, Shape], str]] = {
+    Surface.ANTHROPIC: (ANTHROPIC_SHAPES, ANTHROPIC),
+    Surface.COHERE: (COHERE_SHAPES, COHERE),
+}
+"""Those that do not speak OpenAI's dialect: their shapes, and what the names of their error responses begin with."""
+
+
 def of_route(route: InferenceRoute) -> Endpoint:
     """An inference route's endpoint."""
     if route.integration.surface is Surface.GENAI:
         return _of_genai(route)
-    is_anthropics = route.integration.surface is Surface.ANTHROPIC
-    shape = (ANTHROPIC_SHAPES if is_anthropics else SHAPES)[route.operation]
+    shapes, errors = OWN_SHAPES.get(route.integration.surface, (SHAPES, ""))
+    shape = shapes[route.operation]
     about = About(
         summary=shape.summary,
         tag=route.integration.name,
@@ -241,7 +252,7 @@ def of_route(route: InferenceRoute) -> Endpoint:
         answers=shape.answers,
         headers=(*OF_CALLS, *OF_JOBS),
         statuses=ERROR_STATUSES,
-        errors=ANTHROPIC if is_anthropics else "",
+        errors=errors,
     )
     return Endpoint("POST", route.path, about)
 
@@ -313,7 +324,7 @@ def _of_passthrough(method: str, provider: str) -> About:
 ABOUT = """\
 One door to many providers of language models. What is below `/openai` speaks OpenAI's dialect, with or without `/v1`; what
 is below `/v1` is the same with the provider always named in `model`. What is below `/anthropic` speaks Anthropic's, what is
-below `/genai` Google's Gemini API.
+below `/genai` Google's Gemini API, what is below `/cohere` Cohere's.
 
 What is below `/openai_passthrough`, `/anthropic_passthrough` and `/genai_passthrough` is the API of a provider, with a key of
 the gateway's (`docs/passthrough.md`).
@@ -423,9 +434,9 @@ def _components() -> Schema:
         "responses": {
             **{status: _failure(status) for status in sorted(statuses)},
             **{
-                f"{whose}{status}": _failure(status, f"{whose}error")
-                for whose in (ANTHROPIC, GENAI)
-                for status in sorted({*ERROR_STATUSES, "404"})
+                f"{prefix}{status}": _failure(status, f"{prefix}error")
+                for prefix, more in ((ANTHROPIC, ("404",)), (GENAI, ("404",)), (COHERE, ()))
+                for status in sorted({*ERROR_STATUSES, *more})
             },
         },
         "securitySchemes": dict(SCHEMES),

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from bifrost.dialects.mistral_transcript import MistralTranscript
 from bifrost.dialects.openai_chat_request import Quirks
 from bifrost.errors import ConfigurationMissing
 from bifrost.providers.anthropic import ANTHROPIC_PROVIDER
 from bifrost.providers.azure import AZURE, azure
+from bifrost.providers.cohere import COHERE
+from bifrost.providers.elevenlabs import ELEVENLABS
 from bifrost.providers.foreign import ForeignSpec, foreign
 from bifrost.providers.gemini import GEMINI
 from bifrost.providers.openai_compatible import openai_compatible
+from bifrost.providers.replicate import REPLICATE
 from bifrost.providers.spec import OPENAI_PATHS, ProviderSpec, paths
 from bifrost.providers.vertex import vertex
 from bifrost.schema.call import Operation
@@ -80,6 +84,31 @@ COMPATIBLE = Quirks(drops=UNKNOWN_TO_MOST, knows_minimal=False)
 TOP_K = ("top_k",)
 """What these know besides. Sources: OpenRouter's, Fireworks', SGLang's and vLLM's documentation, 2026-11."""
 
+OF_PERPLEXITY = (
+    "search_mode",
+    "language_preference",
+    "search_domain_filter",
+    "return_images",
+    "return_related_questions",
+    "search_recency_filter",
+    "search_after_date_filter",
+    "search_before_date_filter",
+    "last_updated_after_filter",
+    "last_updated_before_filter",
+    "top_k",
+    "disable_search",
+    "enable_search_classifier",
+    "num_search_results",
+    "num_images",
+    "search_language_filter",
+    "image_format_filter",
+    "image_domain_filter",
+    "safe_search",
+    "stream_mode",
+    "media_response",
+)
+"""What Perplexity knows besides. Source: its API reference, "Chat completions", 2026-11."""
+
 Op = Operation
 """The table has it in every line."""
 
@@ -113,6 +142,7 @@ ROWS = (
         base_url="https://api.mistral.ai",
         paths=paths(Op.LIST_MODELS, Op.EMBEDDING, Op.TRANSCRIPTION),
         quirks=attrs.evolve(COMPATIBLE, old_max_tokens=True, any_tool=True),
+        streams=MappingProxyType({Op.TRANSCRIPTION: MistralTranscript}),
     ),
     ProviderSpec(
         name="openrouter",
@@ -144,6 +174,7 @@ ROWS = (
             drops=_without("web_search_options"),
             old_max_tokens=True,
             estimates_effort=False,
+            also_takes=OF_PERPLEXITY,
         ),
         ends_without_done=True,
     ),
@@ -212,7 +243,10 @@ BUILT: Mapping[str, ProviderSpec] = MappingProxyType({row.name: row for row in R
 FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType(
     {
         "anthropic": ANTHROPIC_PROVIDER,
-        "gemini": GEMINI,
+        COHERE.name: COHERE,
+        ELEVENLABS.name: ELEVENLABS,
+        REPLICATE.name: REPLICATE,
+        GEMINI.name: GEMINI,
     }
 )
 """Rows of those who do not speak OpenAI's dialect, by name."""
@@ -231,9 +265,6 @@ MIXED: Mapping[str, Callable[[ProviderSettings], Adapter]] = MappingProxyType(
 UNBUILT = frozenset(
     [
         "bedrock",
-        "cohere",
-        "elevenlabs",
-        "replicate",
         "runway",
     ]
 )

@@ -275,8 +275,10 @@ class Vertex:
     def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
         return self._of(facts).decode_plain(body, facts)
 
-    def answers_in_bytes(self, operation: Operation, content_type: bytes) -> bool:
-        return self._google.answers_in_bytes(operation, content_type)
+    def answers_in_bytes(
+        self, operation: Operation, content_type: bytes, *, stream: bool = False
+    ) -> bool:
+        return self._google.answers_in_bytes(operation, content_type, stream=stream)
 
     def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:
         return self._of(facts).stream_decoder(facts)
