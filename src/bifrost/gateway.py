@@ -40,6 +40,7 @@ from bifrost.errors import ConfigurationMissing, GatewayError
 from bifrost.explain import explain
 from bifrost.http.app import Front
 from bifrost.http.async_jobs import AsyncJobs
+from bifrost.http.batch_results import BatchResults
 from bifrost.http.doors import Doors, Phase, compile_views
 from bifrost.http.health import StoreHealth, health_routes
 from bifrost.http.inference import Inference
@@ -61,6 +62,7 @@ from bifrost.observe.logs import LEVELS, Logs, Sink
 from bifrost.observe.prometheus import JobsView, Metrics, custom_labels
 from bifrost.policy.eligibility import base_type, eligible
 from bifrost.policy.token_sources import token_sources
+from bifrost.providers.foreign import Foreign
 from bifrost.providers.table import build_adapter
 from bifrost.service import Service, chain
 from bifrost.store.base import StoreError
@@ -413,7 +415,9 @@ class Gateway:
             inference=inference,
             async_jobs=async_jobs,
             responses=ResponsesDoor(FINDER, self._doors, self._service),
-            relays=RelayDoor(inference, self._listing(inference.service)),
+            relays=RelayDoor(
+                inference, self._listing(inference.service), BatchResults(inference.service)
+            ),
             passthrough=PassthroughDoor(inference),
             meter=HttpMeter(self._metrics),
             new_id=_new_id,
@@ -436,7 +440,12 @@ class Gateway:
         def owner_of(name: str, provider: str) -> str | None:
             return self._router.objects.owners.owner((name,), provider, trio.current_time())
 
-        return Listing(service, keys_of, owner_of)
+        def pages_by_token(provider: str) -> bool:
+            pool = self._pools.get(provider)
+            adapter = None if pool is None else pool.generation.adapter
+            return isinstance(adapter, Foreign) and adapter.spec.pages_by_token
+
+        return Listing(service, keys_of, owner_of, pages_by_token)
 
     def _readers(self) -> tuple[Callable[[CallRecord], None], ...]:
         return (self._metrics.record, self._log_call)

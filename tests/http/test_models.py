@@ -17,6 +17,7 @@ from bifrost.codecs.json import dumps
 from bifrost.config.settings import ClientSettings, Config, ProviderSettings
 from bifrost.http.app import Front
 from bifrost.http.async_jobs import AsyncJobs
+from bifrost.http.batch_results import BatchResults
 from bifrost.http.doors import Doors, compile_views
 from bifrost.http.inference import Inference
 from bifrost.http.listing import Listing
@@ -83,12 +84,13 @@ async def door(*providers: tuple[ProviderSettings, Answer], **client: Any) -> As
         discovery = Discovery(within.pools, random.Random(0), lambda: 0.0)
         inference = Inference(Finder({}), doors, within.router.dispatch, new_id)
         listing = Listing(within.router.dispatch, lambda *_: (), lambda *_: None)
+        results = BatchResults(within.router.dispatch)
         front = Front(
             doors=doors,
             responses=ResponsesDoor(Finder({}), doors, within.router.dispatch),
             inference=inference,
             async_jobs=AsyncJobs(finder=Finder({}), doors=doors, jobs=None),
-            relays=RelayDoor(inference, listing),
+            relays=RelayDoor(inference, listing, results),
             passthrough=PassthroughDoor(inference),
             meter=HttpMeter(Metrics.of(config.client, inflight=lambda: 0)),
             new_id=new_id,

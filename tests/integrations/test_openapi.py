@@ -84,7 +84,7 @@ def as_form(operation: Operation, fields: dict[str, Any]) -> Call:
 
 
 def test_every_operation_of_a_route_is_described() -> None:
-    told = {route.operation for route in openai.ROUTES} | set(OBJECTS)
+    told = {route.operation for route in openai.ROUTES} | set(OBJECTS) | {Operation.BATCH_RESULTS}
 
     assert told == set(SHAPES)
     assert all(of_route(route).about.bodies for route in openai.ROUTES)
@@ -158,7 +158,7 @@ def test_only_moderation_does_without_a_model_and_only_where_openai_is_meant() -
         asked(Operation.MODERATION, route=native_route, body=b'{"input":"x"}')
 
 
-@pytest.mark.parametrize("operation", SHAPES)
+@pytest.mark.parametrize("operation", [*CODERS, *OBJECTS])
 def test_an_answer_holds_what_its_dialect_looks_for(operation: Operation) -> None:
     coder = {**CODERS, **OBJECTS}[operation]
     said: dict[str, Any] = SCHEMAS[f"{operation.value}_answer"]

@@ -64,10 +64,11 @@ def test_the_sdk_has_as_many_routes_as_were_counted_by_hand() -> None:
     assert Counter(map(word, SDK)).keys() == {"understood", "relayed", "refused"}
 
 
-def test_all_that_is_understood_is_asked_for_by_the_sdk() -> None:
+def test_all_that_is_understood_is_asked_for_by_the_sdk_or_is_our_own() -> None:
     asked = {(route.method, route.shape) for route in SDK}
 
-    assert {(method, shape.replace("{path}", "{id}")) for method, shape in UNDERSTOOD} <= asked
+    understood = {(method, shape.replace("{path}", "{id}")) for method, shape in UNDERSTOOD}
+    assert understood - asked == {("GET", "batches/{id}/results")}
 
 
 def test_all_that_has_a_name_is_asked_for_by_the_sdk() -> None:

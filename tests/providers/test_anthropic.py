@@ -17,6 +17,7 @@ from bifrost.config.settings import (
     ProviderSettings,
 )
 from bifrost.dialects.base import AnswerFacts
+from bifrost.dialects.openai_operations import OBJECTS
 from bifrost.errors import ConfigurationMissing, ErrorClass, UnsupportedOperation, UpstreamError
 from bifrost.providers.table import build_adapter
 from bifrost.schema.call import Call, Caller, Dialect, Native, Operation, Surface, Target
@@ -216,6 +217,7 @@ def test_what_it_has() -> None:
         Operation.COUNT_TOKENS,
         Operation.LIST_MODELS,
         Operation.RELAY,
+        *OBJECTS,
     }
     assert streams == {Operation.CHAT, Operation.RESPONSES, Operation.RELAY}
     with pytest.raises(UnsupportedOperation, match="embedding is not supported by anthropic"):

@@ -25,7 +25,9 @@ __all__ = [
     "PartHead",
     "boundary_of",
     "encode_form",
+    "encode_related",
     "form_content_type",
+    "related_content_type",
 ]
 
 MAX_PARTS = 1000
@@ -223,8 +225,16 @@ def boundary_of(content_type: bytes) -> bytes:
 
 def form_content_type(boundary: bytes) -> bytes:
     """The ``content-type`` that goes with ``encode_form``."""
-    is_token = TOKEN.fullmatch(boundary) is not None
-    return b"multipart/form-data; boundary=" + (boundary if is_token else b'"%b"' % boundary)
+    return b"multipart/form-data; boundary=" + _quoted(boundary)
+
+
+def related_content_type(boundary: bytes) -> bytes:
+    """The ``content-type`` that goes with ``encode_related``."""
+    return b"multipart/related; boundary=" + _quoted(boundary)
+
+
+def _quoted(boundary: bytes) -> bytes:
+    return boundary if TOKEN.fullmatch(boundary) else b'"%b"' % boundary
 
 
 def encode_form(form: Form, boundary: bytes) -> Payload:
@@ -249,6 +259,22 @@ def encode_form(form: Form, boundary: bytes) -> Payload:
         text += b"\r\n"
     text += b"--" + boundary + b"--\r\n"
     return _Joined((*pieces, BytesPayload(bytes(text))))
+
+
+def encode_related(parts: Iterable[tuple[bytes, Payload]], boundary: bytes) -> Payload:
+    """``parts``, each a content type and what is of it, as ``multipart/related`` (RFC 2387): parts without names.
+
+    ``boundary`` and errors are as those of ``encode_form``.
+    """
+    if not BOUNDARY.fullmatch(boundary):
+        raise ValueError("not a boundary")
+    pieces: list[Payload] = []
+    for kind, content in parts:
+        if b"\r" in kind or b"\n" in kind:
+            raise InvalidForm("a part's content type holds a line break")
+        head = b"--%b\r\nContent-Type: %b\r\n\r\n" % (boundary, kind)
+        pieces += (BytesPayload(head), content, BytesPayload(b"\r\n"))
+    return _Joined((*pieces, BytesPayload(b"--" + boundary + b"--\r\n")))
 
 
 def _part_head(part: Field | File, boundary: bytes) -> bytes:

@@ -5,6 +5,7 @@ Any split of the same bytes gives the same concatenated output, the same usage a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Protocol
 
@@ -15,7 +16,44 @@ from bifrost.errors import GatewayError
 from bifrost.record import Usage
 from bifrost.schema.call import Dialect, Native, Operation, RawMembers
 
-__all__ = ["NOTHING", "AnswerFacts", "PlainAnswer", "Progress", "StreamDecoder"]
+__all__ = [
+    "NOTHING",
+    "AnswerFacts",
+    "PlainAnswer",
+    "Progress",
+    "Reading",
+    "Retelling",
+    "StreamDecoder",
+]
+
+
+class Retelling(Protocol):
+    """An answer that is told in other words while it passes, block by block.
+
+    Any split of the same bytes gives the same concatenated output.
+    """
+
+    def feed(self, data: bytes) -> bytes:
+        """What has come to light by ``data``. Raises GatewayError."""
+        ...
+
+    def close(self) -> bytes:
+        """The rest: the body has ended in good order. Raises GatewayError."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class Reading:
+    """How the answer to one request is to be read, where that shows in the request and not in its operation alone."""
+
+    plain: Callable[[bytes, AnswerFacts], PlainAnswer] | None = None
+    """Of a whole body."""
+    retell: Callable[[AnswerFacts], Retelling] | None = None
+    """Of a body that is relayed in blocks: what it goes through on its way. Without it they go as they come."""
+    content_type: bytes = b"application/jsonl"
+    """Of what is retold."""
+    absent: frozenset[int] = frozenset()
+    """Statuses besides 404 by which this provider says that there is no such object."""
 
 
 @attrs.frozen(kw_only=True)
@@ -56,6 +94,8 @@ class AnswerFacts:
     """Raw echo of the caller's own dialect by ``openai``: the answer *is* the upstream's, without extra fields."""
     response_headers: tuple[tuple[str, str], ...] = ()
     dropped_params: tuple[str, ...] = ()
+    reading: Reading | None = None
+    """As the request has it."""
     ends_without_done: bool = False
     """This upstream ends at its finish reason and sends no ``[DONE]`` (cerebras, perplexity, huggingface)."""
 

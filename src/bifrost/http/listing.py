@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from bifrost.errors import UpstreamError
+from bifrost.http.whole import whole_answer
 from bifrost.integrations.list_cursor import (
+    EMPTY,
     Cursor,
     Page,
     asking,
@@ -17,7 +19,7 @@ from bifrost.integrations.list_cursor import (
     read_page,
 )
 from bifrost.schema.call import Operation
-from bifrost.service import Began, Chunk, Failed, Finished, Service
+from bifrost.service import Service
 
 if TYPE_CHECKING:
     from bifrost.schema.call import Call, Relay
@@ -26,34 +28,52 @@ __all__ = ["LISTS", "Listing"]
 
 LISTS = frozenset({Operation.FILE_LIST, Operation.BATCH_LIST})
 
+PAGES_MAX: Final = 10_000
+"""Ends of pages remembered; the one longest unused is forgotten."""
+
+TOKEN_MAX: Final = 1024
+"""Characters of a cursor; a longer one is not remembered."""
+
 
 @attrs.define(eq=False)
 class Listing:
     """Makes one page of what several keys have.
 
     ``keys_of`` gives the ids of the keys that may serve an operation of a provider, in a steady order; ``owner_of`` the
-    key that has an object of a provider's.
+    key that has an object of a provider's; ``pages_by_token`` whether a provider's lists go on by cursors of his own,
+    and not by an object's id. Those are remembered by the ids that the pages end with.
     """
 
     service: Service
     keys_of: Callable[[str, Operation], tuple[str, ...]]
     owner_of: Callable[[str, str], str | None]
+    pages_by_token: Callable[[str], bool] = lambda provider: False  # noqa: ARG005  others go by it
+    _ends: OrderedDict[tuple[str, str], str] = attrs.field(factory=OrderedDict, init=False)
+    """Provider and last object of a page to the cursor of the next, ``""`` where that key had no more."""
 
     def spans_keys(self, call: Call) -> bool:
-        """Whether ``call`` asks for a list of which several keys have a part."""
+        """Whether ``call`` asks for a list that is put together here."""
+        if call.operation not in LISTS:
+            return False
+        return len(self._keys(call)) > 1 or self.pages_by_token(call.target.provider)
+
+    def _keys(self, call: Call) -> tuple[str, ...]:
+        """Those to be asked; ``""`` stands for the one that the caller has chosen himself."""
         caller = call.caller
         own = caller.own_key(call.target.provider)
-        is_pinned = caller.key_id or caller.key_name or own is not None
-        if call.operation not in LISTS or is_pinned:
-            return False
-        return len(self.keys_of(call.target.provider, call.operation)) > 1
+        if caller.key_id or caller.key_name or own is not None:
+            return ("",)
+        return self.keys_of(call.target.provider, call.operation) or ("",)
 
     async def page(self, call: Call, relay: Relay) -> bytes:
         """The body of the answer. Raises GatewayError."""
-        keys = self.keys_of(call.target.provider, call.operation)
-        at = self._begin(relay.query, call.target.provider, keys)
+        keys, provider = self._keys(call), call.target.provider
+        at = self._begin(relay.query, provider, keys)
+        if at.key >= len(keys):
+            return joined(EMPTY, at, len(keys))
         while True:
             page = await self._ask(call, relay, keys[at.key], at.native)
+            self._note_end(provider, page)
             if not page.is_empty or at.key + 1 >= len(keys):
                 return joined(page, at, len(keys))
             at = Cursor(at.key + 1)
@@ -64,26 +84,25 @@ class Listing:
         if cursor is not None:
             return cursor if cursor.key < len(keys) else Cursor()
         owner = self.owner_of(after, provider) if after else None
-        return Cursor(keys.index(owner) if owner in keys else 0, after)
+        key = keys.index(owner) if owner in keys else 0
+        following = self._ends.get((provider, after))
+        if following == "":
+            return Cursor(key + 1)
+        return Cursor(key, after if following is None else following)
+
+    def _note_end(self, provider: str, page: Page) -> None:
+        if not page.last_id or not self.pages_by_token(provider):
+            return
+        following = page.following if page.has_more else ""
+        self._ends.pop((provider, page.last_id), None)
+        if len(following) <= TOKEN_MAX:
+            self._ends[provider, page.last_id] = following
+        while len(self._ends) > PAGES_MAX:
+            self._ends.popitem(last=False)
 
     async def _ask(self, call: Call, relay: Relay, key_id: str, native: str) -> Page:
-        one = attrs.evolve(
-            call,
-            caller=attrs.evolve(call.caller, key_id=key_id),
-            relay=attrs.evolve(relay, query=asking(relay.query, native)),
+        caller = attrs.evolve(call.caller, key_id=key_id) if key_id else call.caller
+        onward = attrs.evolve(relay, query=asking(relay.query, native))
+        return read_page(
+            await whole_answer(self.service, attrs.evolve(call, caller=caller, relay=onward))
         )
-        body = b""
-        async with self.service(one) as exchange:
-            while True:
-                match await exchange.receive():
-                    case Chunk(data):
-                        body = data
-                    case Finished():
-                        break
-                    case Failed(error):
-                        raise error
-                    case Began():
-                        pass
-        if not body:
-            raise UpstreamError("empty response received from provider")
-        return read_page(body)

@@ -11,6 +11,7 @@ import trio
 
 from bifrost.codecs.multipart import encode_form, form_content_type
 from bifrost.errors import GatewayError
+from bifrost.http.batch_results import BatchResults
 from bifrost.http.body import CallerGone
 from bifrost.http.form import new_boundary, reading_form
 from bifrost.http.inference import JSON_TYPE, MIB, Inference, while_there
@@ -23,12 +24,13 @@ from bifrost.integrations.paths import safe_path
 from bifrost.integrations.relay import (
     BodyKind,
     RelayRequest,
+    batch_model,
     body_kind,
     changed_form,
     relay_request,
 )
 from bifrost.integrations.relay_routes import Refused, Relayed, Understood, classify
-from bifrost.schema.call import Call, Operation, Relay, Surface
+from bifrost.schema.call import Call, Operation, Relay, Surface, Target
 from bifrost.schema.payload import Field, Form, Payload
 from bifrost.service import Failed
 
@@ -59,6 +61,7 @@ class RelayDoor:
 
     inference: Inference
     listing: Listing
+    results: BatchResults
 
     @staticmethod
     def may_be_for(path: str) -> bool:
@@ -107,7 +110,13 @@ class RelayDoor:
         kind = body_kind(next((v for n, v in headers if n == b"content-type"), None))
         async with _received(kind, headers, receive, reply, views) as body:
             call = _call(route, surface, scope, headers, body, reply, views)
-            if call.relay is not None and self.listing.spans_keys(call):
+            if call.relay is not None and call.operation is Operation.BATCH_RESULTS:
+                told = views.client.send_extra_fields
+                write = partial(self.results.write, extra_fields=told)
+                work = partial(write, call, call.relay, reply)
+                reply.is_accounted = True
+                await while_there(scope, receive, work)
+            elif call.relay is not None and self.listing.spans_keys(call):
                 await while_there(scope, receive, partial(self._list, call, call.relay, reply))
             else:
                 await self.inference.answer(call, scope, receive, reply, views)
@@ -184,13 +193,17 @@ def _call(
         names_provider=surface is Surface.NATIVE,
     )
     operation = operation_of(scope["method"], route.template)
+    boundary = b"" if body.form is None else new_boundary()
+    form = None if body.form is None else changed_form(body.form, request.form_changes)
     return Call(
         id=reply.request_id,
         operation=operation,
         # Files and batches are never events, and what was made must not be told as a failure.
         stream=request.stream and operation is Operation.RELAY,
-        target=request.target,
-        relay=_onward(request, body),
+        target=_target(request, operation),
+        form=form if operation is Operation.FILE_UPLOAD else None,
+        boundary=boundary,
+        relay=_onward(request, body, form, boundary),
         ids=request.ids,
         body_bytes=reply.request_bytes,
         caller=attrs.evolve(caller, extra_headers=request.headers),
@@ -204,7 +217,15 @@ def _fields(form: Form | None) -> tuple[tuple[str, bytes], ...]:
     return tuple((part.name, part.value) for part in form or () if isinstance(part, Field))
 
 
-def _onward(request: RelayRequest, body: _Received) -> Relay:
+def _target(request: RelayRequest, operation: Operation) -> Target:
+    """Of a batch whose requests stand in it, the model is theirs where it has none itself."""
+    target = request.target
+    if operation is not Operation.BATCH_CREATE or target.model:
+        return target
+    return attrs.evolve(target, model=batch_model(request.json, target.provider))
+
+
+def _onward(request: RelayRequest, body: _Received, form: Form | None, boundary: bytes) -> Relay:
     onward = Relay(
         method=request.method,
         path=request.route.path,
@@ -212,9 +233,7 @@ def _onward(request: RelayRequest, body: _Received) -> Relay:
         content_type=request.content_type,
         body=request.json,
     )
-    if body.form is not None:
-        boundary = new_boundary()
-        form = changed_form(body.form, request.form_changes)
+    if form is not None:
         return attrs.evolve(
             onward,
             content_type=form_content_type(boundary),

@@ -11,7 +11,7 @@ import attrs
 from bifrost.codecs.json import InvalidJSON, dumps, join_object, loads, split_object
 from bifrost.errors import BadRequest
 
-__all__ = ["Cursor", "Page", "asking", "joined", "read_cursor", "read_page"]
+__all__ = ["EMPTY", "Cursor", "Page", "asking", "joined", "read_cursor", "read_page"]
 
 VERSION = 1
 MAX_CURSOR = 1024
@@ -38,10 +38,16 @@ class Page:
     data: bytes = attrs.field(repr=False)
     last_id: str
     has_more: bool
+    following: str
+    """The provider's own cursor to what comes next: the last object's id, where it has no other."""
 
     @property
     def is_empty(self) -> bool:
         return not loads(self.data)
+
+
+EMPTY = Page({"object": b'"list"', "data": b"[]"}, b"[]", "", has_more=False, following="")
+"""What comes behind the last of all."""
 
 
 def read_cursor(query: str) -> tuple[Cursor | None, str]:
@@ -86,18 +92,23 @@ def read_page(body: bytes) -> Page:
     items = loads(data)
     last = items[-1] if isinstance(items, list) and items else None
     last_id = last.get("id", "") if isinstance(last, dict) else ""
-    return Page(members, data, str(last_id), members.get("has_more") == b"true")
+    told = loads(members.get("next_cursor", b"null"))
+    following = told if isinstance(told, str) and told else str(last_id)
+    return Page(members, data, str(last_id), members.get("has_more") == b"true", following)
 
 
 def joined(page: Page, at: Cursor, keys: int) -> bytes:
     """The answer that tells ``page``, which the key at ``at.key`` of ``keys`` gave."""
     following: Cursor | None = None
     if page.has_more:
-        following = Cursor(at.key, page.last_id)
+        following = Cursor(at.key, page.following)
     elif at.key + 1 < keys:
         following = Cursor(at.key + 1)
-    extra = page.members.pop("extra_fields", None)
-    members = {**page.members, "has_more": b"false" if following is None else b"true"}
+    told = dict(page.members)
+    extra = told.pop("extra_fields", None)
+    # The provider's own would be good for one key only.
+    told.pop("next_cursor", None)
+    members = {**told, "has_more": b"false" if following is None else b"true"}
     if following is not None:
         members["last_id"] = members["next_cursor"] = dumps(following.text())
     if extra is not None:

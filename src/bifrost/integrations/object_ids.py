@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NOTHING", "AnswerIds", "StreamIds", "answer_ids", "named_ids", "request_ids"]
 
+RESULTS: Final = "batch-results-"
+"""How the id of a file begins that is made of a batch's results (``dialects.objects``)."""
+
 REQUEST_IDS_MAX: Final = 64
 """Of one request; more than that say no more."""
 
@@ -32,8 +35,8 @@ ANSWER_IDS_MAX: Final = 1000
 EVENT_BYTES_MAX: Final = 64 * 1024
 
 _KINDS = (
-    "agent agenv asst batch call cfile chatcmpl char ckpt cksess cntr container conv cons cthr eval evalrun file ft "
-    "ftckpt ftjob msg outputitem part resp rtc run sess skill step thread upload video voice vs vsfb wf"
+    "agent agenv asst batch batches call cfile chatcmpl char ckpt cksess cntr container conv cons cthr eval evalrun file files ft "
+    "ftckpt ftjob msg msgbatch outputitem part resp rtc run sess skill step thread upload video voice vs vsfb wf"
 ).replace(" ", "|")
 
 _ID = rf"(?:{_KINDS})[_-][A-Za-z0-9_-]{{1,200}}|[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}"
@@ -60,11 +63,17 @@ def request_ids(
     The path's are taken as they are; elsewhere an id must show its kind. At most ``REQUEST_IDS_MAX``.
     """
     texts = [value.decode("latin-1") for _, value in fields if len(value) <= 256]
-    found = dict.fromkeys(path_ids)
+    found = dict.fromkeys(each for name in path_ids for each in _meant(name))
     found.update(dict.fromkeys(_in_json(json)))
     found.update(dict.fromkeys(filter(_NAMED.fullmatch, texts)))
     found.update(dict.fromkeys(text for _, text in parse_qsl(query) if _NAMED.fullmatch(text)))
     return tuple(islice(found, REQUEST_IDS_MAX))
+
+
+def _meant(name: str) -> tuple[str, ...]:
+    """``name``, and where that is of a batch's results, the batch: its key has both."""
+    batch = name.removeprefix(RESULTS)
+    return (name,) if batch in ("", name) else (name, batch)
 
 
 def named_ids(texts: Iterable[str]) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("GET", "/openai/v1/batches"): Operation.BATCH_LIST,
         ("GET", "/openai/v1/batches/{id}"): Operation.BATCH_RETRIEVE,
         ("POST", "/openai/v1/batches/{id}/cancel"): Operation.BATCH_CANCEL,
+        ("GET", "/openai/v1/batches/{id}/results"): Operation.BATCH_RESULTS,
     }
 )
 """By method and template."""

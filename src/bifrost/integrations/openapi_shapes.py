@@ -315,8 +315,13 @@ OF_REQUESTS: Mapping[Operation, Mapping[str, Schema]] = {
     },
     Operation.BATCH_CREATE: {
         JSON: json_body(
-            {"input_file_id": TEXT, "endpoint": TEXT, "completion_window": TEXT},
-            {"metadata": OBJECT, "provider": TEXT, "model": MODEL},
+            {},
+            {
+                **every(TEXT, "input_file_id endpoint completion_window provider"),
+                "metadata": OBJECT,
+                "model": MODEL,
+                "requests": LIST,
+            },
         )
     },
 }
@@ -346,6 +351,7 @@ OF_ANSWERS: Mapping[Operation, Schema] = {
     Operation.BATCH_LIST: _PAGE,
     Operation.BATCH_RETRIEVE: _OBJECT,
     Operation.BATCH_CANCEL: _OBJECT,
+    Operation.BATCH_RESULTS: _answer("results", LIST, batch_id=TEXT),
 }
 """Each holds what the dialect's own table looks for in it."""
 
@@ -372,6 +378,7 @@ SUMMARIES: Mapping[Operation, str] = {
     Operation.BATCH_LIST: "A provider's batches",
     Operation.BATCH_RETRIEVE: "What is known of a batch",
     Operation.BATCH_CANCEL: "Cancel a batch",
+    Operation.BATCH_RESULTS: "What came of a batch, request by request",
 }
 
 FULL_MODERATION = "moderation_native_request"
@@ -381,11 +388,11 @@ _SUFFIXES = {JSON: "request", FORM: "form"}
 
 
 def _shape(operation: Operation) -> Shape:
-    coder = {**CODERS, **OBJECTS}[operation]
+    coder = {**CODERS, **OBJECTS}.get(operation)
     answers = {JSON: f"{operation.value}_answer"}
-    if coder.stream is not None:
+    if coder is not None and coder.stream is not None:
         answers[EVENTS] = "events"
-    if coder.may_be_bytes:
+    if coder is not None and coder.may_be_bytes:
         answers[ANY_BYTES] = "bytes"
     requests = OF_REQUESTS.get(operation, {})
     bodies = {kind: f"{operation.value}_{_SUFFIXES[kind]}" for kind in requests}

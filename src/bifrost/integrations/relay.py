@@ -16,7 +16,14 @@ from urllib.parse import parse_qsl, unquote_plus
 import attrs
 
 from bifrost.catalog import MAX_MODEL, Catalog
-from bifrost.codecs.json import InvalidJSON, dumps_str, join_object, loads, split_object
+from bifrost.codecs.json import (
+    InvalidJSON,
+    dumps_str,
+    join_object,
+    loads,
+    split_array,
+    split_object,
+)
 from bifrost.errors import BadRequest
 from bifrost.integrations.forwarding import (
     NEVER_FORWARDED,
@@ -39,6 +46,7 @@ __all__ = [
     "BodyKind",
     "Changes",
     "RelayRequest",
+    "batch_model",
     "body_kind",
     "changed_form",
     "checked_query",
@@ -162,6 +170,17 @@ def relay_request(
         ids=request_ids(route.ids, query=text, json=json, fields=fields),
         stream=said.stream(),
     )
+
+
+def batch_model(json: bytes, provider: str) -> str:
+    """The model of the first of a batch's ``requests``, if they stand in the body ``json``: the key has to serve it."""
+    try:
+        requests = split_array(split_object(json).get("requests", b"[]"))
+        first = split_object(requests[0]) if requests else {}
+        asked = split_object(first.get("params", first.get("body", b"{}")))
+    except InvalidJSON:
+        return ""
+    return _text(asked.get("model", b""))[:MAX_MODEL].removeprefix(f"{provider}/")
 
 
 def changed_form(form: Form, changes: Changes) -> Form:

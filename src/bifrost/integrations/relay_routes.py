@@ -56,6 +56,7 @@ UNDERSTOOD: Final = frozenset({
     ("GET", "batches"),
     ("GET", "batches/{id}"),
     ("POST", "batches/{id}/cancel"),
+    ("GET", "batches/{id}/results"),
 })  # fmt: skip
 """Method and shape of what has a handler of its own."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import attrs
 
-from bifrost.dialects.base import PlainAnswer
+from bifrost.dialects.base import PlainAnswer, Reading
 from bifrost.schema.payload import Payload
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class UpstreamRequest:
     """Whether it says the call in the caller's own dialect, which is not OpenAI's."""
     model_deployment: str | None = None
     """The model's name as sent, where the key maps it to a deployment."""
+    reading: Reading | None = attrs.field(repr=False, default=None)
+    """How its answer is to be read, where the adapter's operations do not say it."""
     sign: Sign | None = attrs.field(repr=False, default=None)
     """Puts on what depends on the time of sending, for upstreams that want a signature."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlencode
 
@@ -12,12 +13,13 @@ from bifrost.config.settings import KeySettings, NetworkSettings, ProviderSettin
 from bifrost.dialects.base import AnswerFacts, StreamDecoder
 from bifrost.dialects.bridge_request import responses_to_chat
 from bifrost.dialects.hub import Answer, Teller
+from bifrost.dialects.objects import ObjectCoder, Wanted
 from bifrost.dialects.openai_edit import Encoded, refuse_loss
 from bifrost.dialects.tellings import refuse_untold, retold_stream, told
 from bifrost.errors import ConfigurationMissing, UnsupportedOperation
 from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
 from bifrost.providers.errors import decode_error
-from bifrost.providers.passthrough import RelayPlace, relayed_request, verbatim_only
+from bifrost.providers.passthrough import RelayPlace, relayed_place, relayed_request, verbatim_only
 from bifrost.providers.place import Address, Place, address_of, place_of
 from bifrost.providers.rate_headers import RateFamily, read_rate_hint
 from bifrost.providers.request_headers import Accept, HeaderPlan, plan_headers
@@ -25,7 +27,7 @@ from bifrost.schema.call import Call, Dialect, Operation, request_type
 
 if TYPE_CHECKING:
     from bifrost.errors import GatewayError
-    from bifrost.schema.call import Target
+    from bifrost.schema.call import Relay, Target
 
 __all__ = ["Foreign", "ForeignCoder", "ForeignSpec", "Locate", "foreign", "own_last"]
 
@@ -107,6 +109,10 @@ class ForeignSpec:
     decode_models: Callable[[bytes], tuple[dict[str, object], ...]]
     """As of an ``Adapter``."""
     rate_family: RateFamily = "openai"
+    objects: Mapping[Operation, ObjectCoder] = MappingProxyType({})
+    """Its files and batches."""
+    pages_by_token: bool = False
+    """Whether its lists of them go on by cursors of its own, and not behind an object's id."""
     relay_place: RelayPlace | None = None
     """Where requests go that are passed through to it; ``None``: none are."""
 
@@ -141,12 +147,17 @@ class Foreign:
     def _has(self, operation: Operation, *, stream: bool) -> bool:
         if operation is Operation.RELAY:
             return self.spec.relay_place is not None
+        if operation in self.spec.objects:
+            return not stream
         coder = self._coder(operation)
         return coder is not None and (coder.streams or not stream)
 
     def encode(self, call: Call, target: Target, key: KeySettings) -> UpstreamRequest:
         if call.operation is Operation.RELAY and self.spec.relay_place is not None:
             return self._relayed(call, self.spec.relay_place, key)
+        objects = self.spec.objects.get(call.operation)
+        if objects is not None and call.relay is not None:
+            return self._object(objects, call, call.relay, key)
         coder = self._coder(call.operation)
         if coder is None or not self._has(call.operation, stream=call.stream):
             raise UnsupportedOperation(
@@ -201,6 +212,25 @@ class Foreign:
             defaults=self.spec.headers(call, b""),
         )
 
+    def _object(
+        self, coder: ObjectCoder, call: Call, relay: Relay, key: KeySettings
+    ) -> UpstreamRequest:
+        asked = coder(Wanted(call=call, relay=relay, key=key, provider=self.name))
+        refuse_loss(asked.dropped, call, self.name)
+        query = urlencode(asked.query)
+        address = self._address_of(relayed_place(self._base, asked.path, query))
+        body = asked.body if isinstance(asked.body, bytes) else b""
+        sent = Encoded(body, content_type=asked.content_type, headers=asked.headers)
+        return UpstreamRequest(
+            method=asked.method,
+            origin=address.origin,
+            target=address.target,
+            headers=self._headers(address, call, key, sent),
+            body=asked.body,
+            dropped_params=asked.dropped,
+            reading=asked.reading,
+        )
+
     def _address_of(self, place: Place) -> Address:
         try:
             return address_of(place)
@@ -230,12 +260,16 @@ class Foreign:
         return self.spec.join(lines, own, self.settings.network)
 
     def _accept(self, call: Call) -> Accept:
+        if call.operation is Operation.FILE_CONTENT:
+            return Accept.ANYTHING
         coder = self._coder(call.operation)
         if coder is not None and coder.may_be_bytes:
             return Accept.ANYTHING
         return Accept.EVENTS if call.stream else Accept.JSON
 
     def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
+        if facts.reading is not None and facts.reading.plain is not None:
+            return facts.reading.plain(body, facts)
         coder = self._known(facts)
         if facts.is_native and coder.native is not None:
             return coder.native.relay(body, facts)
@@ -244,6 +278,8 @@ class Foreign:
     def answers_in_bytes(
         self, operation: Operation, content_type: bytes, *, stream: bool = False
     ) -> bool:
+        if operation is Operation.FILE_CONTENT:
+            return True
         coder = self._coder(operation)
         if stream or coder is None or not coder.may_be_bytes:
             return False

@@ -15,6 +15,7 @@ from bifrost.config.secret import Token
 from bifrost.dialects.gemini_answer import decode_models, read_chat, read_count
 from bifrost.dialects.gemini_embeddings import encode_embeddings, read_embeddings
 from bifrost.dialects.gemini_errors import plain_error
+from bifrost.dialects.gemini_objects import GEMINI_OBJECTS
 from bifrost.dialects.gemini_relay import GeminiRelay, encode_native, encode_native_count, relay
 from bifrost.dialects.gemini_request import encode_chat, encode_count
 from bifrost.dialects.gemini_stream import read_stream
@@ -140,6 +141,8 @@ GEMINI = ForeignSpec(
             Operation.LIST_MODELS: LIST,
         }
     ),
+    objects=GEMINI_OBJECTS,
+    pages_by_token=True,
     credential=credential,
     has_hosted_tools=True,
     decode_error=plain_error,

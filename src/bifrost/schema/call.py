@@ -63,6 +63,7 @@ class Operation(enum.Enum):
     BATCH_LIST = "batch_list"
     BATCH_RETRIEVE = "batch_retrieve"
     BATCH_CANCEL = "batch_cancel"
+    BATCH_RESULTS = "batch_results"
     RELAY = "passthrough"
 
 
@@ -218,7 +219,10 @@ class Call:
     lost: tuple[str, ...] = ()
     """What ``native`` says and ``members`` have no word for, by name: dropped for whoever is asked in other words."""
     form: Form | None = None
-    """The body instead of ``members``, where it came as ``multipart/form-data``; without what the gateway consumed."""
+    """The body instead of ``members``, where it came as ``multipart/form-data``; without what the gateway consumed.
+
+    An upload has it beside its ``relay``, for providers that want it told otherwise.
+    """
     boundary: bytes = b""
     """What parts of a form are to be kept apart by on their way upstream: random, for files must not foresee it."""
     relay: Relay | None = None
