@@ -12,7 +12,7 @@ from bifrost.errors import ErrorClass
 from bifrost.integrations import native
 from bifrost.observe.lines import call_line
 from bifrost.observe.prometheus import KEY_STATES, Metrics
-from bifrost.providers.table import BUILT, UNBUILT
+from bifrost.providers.table import BUILT, FOREIGN, UNBUILT
 from bifrost.record import CallRecord, Outcome, Usage
 from bifrost.schema.call import Operation
 from bifrost.transport.mock import _CHECKS
@@ -91,9 +91,10 @@ def test_every_state_of_a_key_is_described() -> None:
 def test_every_provider_is_described() -> None:
     page = (ROOT / "docs/providers.md").read_text()
     table = page.partition("| Provider |")[2].partition("\n\n")[0]
-    addresses = {name: row.base_url for name, row in BUILT.items() if name != "mock"}
+    addresses = {row.name: row.base_url for row in (*BUILT.values(), *FOREIGN.values())}
+    del addresses["mock"]
 
-    assert set(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == set(BUILT)
+    assert set(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == {*BUILT, *FOREIGN}
     assert dict(re.findall(r"^\| `([\w-]+)` \| `(http[^`]+)` \|", table, re.MULTILINE)) == {
         name: address for name, address in addresses.items() if address
     }
@@ -105,13 +106,14 @@ def test_every_operation_of_every_provider_is_described() -> None:
     told = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE))
     common = {Operation.CHAT, Operation.LIST_MODELS}
 
-    assert set(told) == set(BUILT)
-    for name, row in BUILT.items():
-        if name == "openai":
-            continue
-        has = {operation.value for operation in set(row.paths) - common} | {"responses"}
+    operations = {name: set(row.paths) for name, row in BUILT.items()}
+    operations |= {name: set(row.coders) for name, row in FOREIGN.items()}
+    assert set(told) == set(operations)
+    del operations["openai"]
+    for name, own in operations.items():
+        has = {operation.value for operation in own - common} | {"responses"}
         assert set(re.findall(r"`(\w+)`", told[name])) == has, name
-        assert ("by chat" in told[name]) is (Operation.RESPONSES not in row.paths)
+        assert ("by chat" in told[name]) is (Operation.RESPONSES not in own)
 
 
 def test_every_path_of_an_operation_is_described() -> None:

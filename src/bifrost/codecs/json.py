@@ -19,6 +19,7 @@ __all__ = [
     "decoder",
     "dumps",
     "dumps_str",
+    "fragment",
     "is_utf8",
     "join_array",
     "join_object",
@@ -58,6 +59,11 @@ def dumps(value: object) -> bytes:
 def dumps_str(text: str) -> bytes:
     """``text`` as a JSON string; what UTF-8 cannot hold (lone surrogates) becomes question marks."""
     return orjson.dumps(text.encode("utf-8", "replace").decode())
+
+
+def fragment(data: bytes) -> object:
+    """``data``, which is JSON already, as a value for ``dumps``: it is written as it stands."""
+    return orjson.Fragment(data)
 
 
 def is_utf8(data: bytes) -> bool:

@@ -84,6 +84,13 @@ class ForeignSpec:
     """Further lines for a call with this body: the version, features to be tried."""
     decode_error: Callable[[int, bytes], bytes] = lambda status, body: body  # noqa: ARG005  others go by it
     """A refusal's body in a shape that ``providers.errors`` reads."""
+    read_refusal: Callable[[int, Headers, bytes], tuple[int, bytes]] = (
+        lambda status, headers, body: (  # noqa: ARG005  others go by them
+            status,
+            body,
+        )
+    )
+    """The same for whoever tells in headers what it is, or has a status for it that means something else."""
     decode_models: Callable[[bytes], tuple[dict[str, object], ...]]
     """As of an ``Adapter``."""
     rate_family: RateFamily = "openai"
@@ -208,6 +215,7 @@ class Foreign:
     ) -> GatewayError:
         raw = raw or self.settings.send_back_raw_response
         body = self.spec.decode_error(status, body)
+        status, body = self.spec.read_refusal(status, headers, body)
         return decode_error(status, headers, body, key.value, now_unix_s=now_unix_s, raw=raw)
 
     def rate_hint(self, headers: Headers, now_unix_s: float) -> RateHint:

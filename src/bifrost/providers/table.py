@@ -10,6 +10,7 @@ import attrs
 from bifrost.dialects.openai_chat_request import Quirks
 from bifrost.errors import ConfigurationMissing
 from bifrost.providers.azure import AZURE, azure
+from bifrost.providers.bedrock import BEDROCK
 from bifrost.providers.foreign import ForeignSpec, foreign
 from bifrost.providers.openai_compatible import openai_compatible
 from bifrost.providers.spec import OPENAI_PATHS, ProviderSpec, paths
@@ -200,13 +201,12 @@ ROWS = (
 BUILT: Mapping[str, ProviderSpec] = MappingProxyType({row.name: row for row in ROWS})
 """Rows by name."""
 
-FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType({})
+FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType({row.name: row for row in (BEDROCK,)})
 """Rows of those who do not speak OpenAI's dialect, by name."""
 
 UNBUILT = frozenset(
     [
         "anthropic",
-        "bedrock",
         "cohere",
         "elevenlabs",
         "gemini",
