@@ -91,8 +91,8 @@ def test_every_state_of_a_key_is_described() -> None:
 def test_every_provider_is_described() -> None:
     page = (ROOT / "docs/providers.md").read_text()
     table = page.partition("| Provider |")[2].partition("\n\n")[0]
-    addresses = {row.name: row.base_url for row in (*BUILT.values(), *FOREIGN.values())}
-    del addresses["mock"]
+    addresses = {name: row.base_url for name, row in BUILT.items() if name != "mock"}
+    addresses |= {name: row.base_url for name, row in FOREIGN.items()}
 
     assert set(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == {*BUILT, *FOREIGN}
     assert dict(re.findall(r"^\| `([\w-]+)` \| `(http[^`]+)` \|", table, re.MULTILINE)) == {

@@ -115,6 +115,18 @@ class GatewayError(Exception):
         self.raw_response = raw_response
         self.raw_request = raw_request
 
+    def let_go(self) -> None:
+        """Forget where it was raised, and what it was raised from.
+
+        For an error that goes on as a value: frames know it, and it knows them by its traceback, and in that ring they and
+        all they hold (a request's body) would stay until the garbage collector comes.
+        """
+        met: BaseException | None = self
+        while met is not None:
+            before = met.__context__
+            met.__traceback__ = met.__context__ = None
+            met = before
+
 
 class BadRequest(GatewayError):
     """The caller's mistake, seen before anything was sent."""

@@ -164,12 +164,13 @@ def test_tool_choice(choice: Any, told: ToolChoice) -> None:
 
 
 def test_tools_that_are_no_functions_stay_as_they_are() -> None:
-    function = {"name": "f", "parameters": {"type": "object", "properties": {}}, "strict": True}
+    parameters = {"type": "object", "properties": {}}
+    function = {"name": "f", "parameters": parameters, "strict": True}
     search = {"type": "web_search", "max_uses": 2}
 
     request = read(tools=[{"type": "function", "function": function}, search])
 
-    assert request.tools == (Tool(name="f", parameters=function["parameters"], strict=True),)
+    assert request.tools == (Tool(name="f", parameters=parameters, strict=True),)
     assert request.other_tools == (search,)
 
 

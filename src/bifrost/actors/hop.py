@@ -203,6 +203,7 @@ class HopRunner:
                 error_class = None
             except GatewayError as error:
                 error_class = error.error_class
+                error.let_go()
                 return Tried(error, held.granted.key_id, held.granted.untried_left)
             finally:
                 if error_class is not ErrorClass.CANCELLED:
