@@ -14,7 +14,7 @@ from bifrost.actors.messages import AttemptOutcome, Granted
 from bifrost.actors.objects import Sighting
 from bifrost.dialects.base import AnswerFacts, Progress
 from bifrost.errors import ErrorClass, GatewayError, UpstreamError
-from bifrost.providers.answer_headers import caller_headers
+from bifrost.providers.answer_headers import caller_headers, dropped_header
 from bifrost.providers.base import Headers, RateHint, UpstreamRequest
 from bifrost.record import AttemptRecord, Usage
 from bifrost.schema.call import DIRECT, Call, Operation, Surface
@@ -57,6 +57,7 @@ class Attempt:
     error: GatewayError | None = None
     _begun: bool = False
     _headers: tuple[tuple[str, str], ...] = ()
+    _dropped: tuple[str, ...] = ()
     _bytes_of: Headers | None = None
     """The upstream's headers, where its answer is relayed as bytes."""
 
@@ -91,7 +92,7 @@ class Attempt:
             raise
 
     async def _read(self, answer: UpstreamAnswer, request: UpstreamRequest) -> None:
-        self.status = answer.status
+        self.status, self._dropped = answer.status, request.dropped_params
         adapter = self.granted.generation.adapter
         self.rate = adapter.rate_hint(answer.headers, self.wall())
         self._headers = caller_headers(answer.headers)
@@ -202,7 +203,8 @@ class Attempt:
             self.lease.opened()
         self.first_event_s = now_s - self.sent_s
         overhead_s = self._live.overhead_s(answer.waited_s)
-        began = Began(headers=self._headers, target=self.hop.target, overhead_s=overhead_s)
+        headers = (*self._headers, *dropped_header(self._dropped))
+        began = Began(headers=headers, target=self.hop.target, overhead_s=overhead_s)
         if self._bytes_of is not None:
             began = _of_bytes(began, answer.status, self._bytes_of)
         await self.hop.send(began)

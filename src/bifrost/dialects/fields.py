@@ -132,5 +132,6 @@ def sealed(
         losses.lose(*(f"extra_params.{name}" for name in request.extras if name not in used))
         sent = json.dumps(body)
     losses.of(request, fields, used)
+    losses.lose(*call.lost)
     refuse_loss(losses.names, call, provider)
     return Encoded(sent, tuple(losses.names))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from bifrost.codecs import json
-from bifrost.dialects import openai_extensions
+from bifrost.dialects import openai_extensions, openai_foreign
 from bifrost.dialects.openai_edit import Edit, Encoded, encoded, merge_extra_params, value_of
 from bifrost.errors import BadRequest
 
@@ -23,6 +23,9 @@ __all__ = ["STANDARD", "Quirks", "effort_for", "encode_chat", "force_stream"]
 
 DEFAULT_MAX_TOKENS = 4096
 """What a reasoning budget is measured against where the caller sets no bound."""
+
+OPENAI_ITSELF = frozenset({"openai", "azure"})
+"""Whose models are OpenAI's own."""
 
 GROK_REASONING = ("grok-3", "grok-4", "grok-code-fast-1")
 
@@ -51,6 +54,8 @@ class Quirks:
     query_params: tuple[str, ...] = ()
     """Extras that go into the query."""
     rename_model: Callable[[str], str] | None = None
+    also_takes: tuple[str, ...] = ()
+    """Members that are not OpenAI's and that it knows, for callers whose own dialect has them."""
 
 
 STANDARD = Quirks()
@@ -68,6 +73,8 @@ def encode_chat(
     sent = quirks.rename_model(model) if quirks.rename_model else model
     edit.members["model"] = json.dumps_str(sent)
     try:
+        if call.native is not None:
+            _fit(edit, call, quirks, model, provider)
         _edit_all(edit, quirks, model, merges=call.caller.passthrough_extra_params)
         if disable_store:
             edit.members["store"] = b"false"
@@ -76,6 +83,16 @@ def encode_chat(
     except json.InvalidJSON as error:
         raise BadRequest("Invalid JSON", cause=str(error)) from error
     return encoded(edit, call, provider)
+
+
+def _fit(edit: Edit, call: Call, quirks: Quirks, model: str, provider: str) -> None:
+    openai_foreign.fit(
+        edit,
+        model,
+        also=quirks.also_takes,
+        merges=call.caller.passthrough_extra_params,
+        is_openai=provider in OPENAI_ITSELF,
+    )
 
 
 def _edit_all(edit: Edit, quirks: Quirks, model: str, *, merges: bool) -> None:

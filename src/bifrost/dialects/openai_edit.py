@@ -74,6 +74,7 @@ class Edit:
 
 def encoded(edit: Edit, call: Call, provider: str) -> Encoded:
     """The edited body. Raises BadRequest if something was lost that the caller insists on; ``provider`` is named."""
+    edit.lose(call.lost)
     refuse_loss(edit.dropped, call, provider)
     return Encoded(json.join_object(edit.members), tuple(edit.dropped), tuple(edit.query))
 

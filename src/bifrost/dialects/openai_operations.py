@@ -13,6 +13,7 @@ from bifrost.dialects.base import AnswerFacts, PlainAnswer, StreamDecoder
 from bifrost.dialects.bridge_answer import chat_to_responses
 from bifrost.dialects.bridge_request import responses_to_chat
 from bifrost.dialects.bridge_stream import ResponsesTeller
+from bifrost.dialects.chat_input import chat_as_input
 from bifrost.dialects.openai_answer import decode_answer
 from bifrost.dialects.openai_chat import ChatStreamDecoder
 from bifrost.dialects.openai_chat_answer import decode_chat_answer
@@ -65,6 +66,16 @@ def _encode_bridged(
     return attrs.evolve(sent, dropped=(*bridged.dropped, *sent.dropped))
 
 
+def _encode_count(
+    call: Call, model: str, quirks: Quirks, *, provider: str, disable_store: bool = False
+) -> Encoded:
+    """A count for a caller of another dialect comes as a chat, and is asked for as Responses have it."""
+    if call.native is not None and "messages" in call.members:
+        members, dropped = chat_as_input(call.members)
+        call = attrs.evolve(call, members=members, lost=(*dropped, *call.lost))
+    return encode_json(call, model, quirks, provider=provider, disable_store=disable_store)
+
+
 BRIDGED_RESPONSES = Coder(
     encode=_encode_bridged,
     plain=lambda body, facts: chat_to_responses(body, facts, facts.members),
@@ -80,7 +91,7 @@ CODERS: Mapping[Operation, Coder] = MappingProxyType(
         ),
         Operation.TEXT: Coder(plain=decode_chat_answer, stream=ChatStreamDecoder),
         Operation.RESPONSES: Coder(plain=_holding("output"), stream=EventStreamDecoder),
-        Operation.COUNT_TOKENS: Coder(plain=_holding("input_tokens")),
+        Operation.COUNT_TOKENS: Coder(encode=_encode_count, plain=_holding("input_tokens")),
         Operation.EMBEDDING: Coder(plain=_holding("data")),
         Operation.RERANK: Coder(plain=_holding("results")),
         Operation.MODERATION: Coder(plain=_holding("results")),

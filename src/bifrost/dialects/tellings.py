@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from bifrost.codecs import json
+from bifrost.dialects.anthropic_teller import AnthropicTeller
+from bifrost.dialects.anthropic_telling import tell_count, tell_message
 from bifrost.dialects.base import AnswerFacts, PlainAnswer
 from bifrost.dialects.bridge_answer import tell_response
 from bifrost.dialects.bridge_stream import ResponsesTeller
@@ -42,6 +44,8 @@ TELLINGS: Mapping[tuple[Dialect, Operation], Telling] = MappingProxyType(
         (Dialect.OPENAI, Operation.RESPONSES): Telling(
             tell_response, lambda facts: ResponsesTeller(facts, facts.members)
         ),
+        (Dialect.ANTHROPIC, Operation.CHAT): Telling(tell_message, AnthropicTeller),
+        (Dialect.ANTHROPIC, Operation.COUNT_TOKENS): Telling(tell_count),
     }
 )
 """What is not here is told to OpenAI's callers as it is, and to others not at all."""

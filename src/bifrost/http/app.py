@@ -18,8 +18,8 @@ from bifrost.http.cors import SECURITY_HEADERS
 from bifrost.http.reply import CutShort, HeaderLines, Reply
 from bifrost.integrations.async_wish import asks_async
 from bifrost.integrations.azure import PREFIXES as DEPLOYMENTS
-from bifrost.integrations.envelope import error_body, error_headers
 from bifrost.integrations.headers import request_id
+from bifrost.integrations.manners import manner_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,7 +107,7 @@ class Front(QuartTrio):
             self._on_defect(defect)
             reply.template = "_defect"
             if not reply.is_started:
-                await _refuse(reply, InternalError("internal error"))
+                await _refuse(reply, InternalError("internal error"), scope["path"])
         finally:
             # Also of a request whose client has gone: it ends by being cancelled.
             self._account(scope, scope["method"], reply, trio.current_time() - began_s)
@@ -149,7 +149,7 @@ class Front(QuartTrio):
             await receive()
             talk = await self._upgrade(scope, send, reply)
         except GatewayError as error:
-            await _refuse(reply, error)
+            await _refuse(reply, error, scope["path"])
         finally:
             self._account(scope, "GET", reply, trio.current_time() - began_s)
         if talk is not None:
@@ -190,7 +190,7 @@ class Front(QuartTrio):
         else:
             reply.template = found[0].path
             reply.always.append((b"allow", b"POST, OPTIONS"))
-            await _refuse(reply, MethodNotAllowed(f"Method not allowed: {path}"))
+            await _refuse(reply, MethodNotAllowed(f"Method not allowed: {path}"), path)
 
     async def _serve_other(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply
@@ -255,8 +255,9 @@ async def _note_template() -> None:
 
 
 async def _told(error: GatewayError) -> Response:
-    answer = Response(error_body(error), error.status, content_type="application/json")
-    for name, value in error_headers(error):
+    manner = manner_at(request.path)
+    answer = Response(manner.body(error), error.status, content_type="application/json")
+    for name, value in manner.headers(error):
         answer.headers.add(name.decode("latin-1"), value.decode("latin-1"))
     return answer
 
@@ -277,8 +278,10 @@ async def _refusing(send: ASGISendCallable, message: ASGISendEvent) -> None:
     await send(cast("ASGISendEvent", {**message, "type": f"websocket.{message['type']}"}))
 
 
-async def _refuse(reply: Reply, error: GatewayError) -> None:
-    await reply.whole(error.status, [JSON_TYPE], error_body(error))
+async def _refuse(reply: Reply, error: GatewayError, path: str) -> None:
+    manner = manner_at(path)
+    body = manner.sign(manner.body(error), reply.request_id)
+    await reply.whole(error.status, manner.with_id([JSON_TYPE], reply.request_id), body)
 
 
 def _header(scope: HTTPScope, wanted: bytes) -> bytes | None:

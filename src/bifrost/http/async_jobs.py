@@ -18,13 +18,14 @@ from bifrost.http.kept_body import kept_call
 from bifrost.http.reply import Reply
 from bifrost.integrations.async_wish import polled_id
 from bifrost.integrations.base import Request, unpack
-from bifrost.integrations.envelope import error_body, error_headers
 from bifrost.integrations.finder import Finder, Found
 from bifrost.integrations.headers import HeaderLines
+from bifrost.integrations.manners import manner_of
 from bifrost.jobs.headers import sift
 from bifrost.jobs.pending import pending_object
 from bifrost.jobs.room import Jobs
 from bifrost.jobs.told import job_answer
+from bifrost.schema.call import Surface
 from bifrost.schema.job import JobRequest, result_ttl_s
 from bifrost.schema.payload import Field
 
@@ -90,7 +91,7 @@ class AsyncJobs:
         except CallerGone:
             return
         except GatewayError as error:
-            await _refuse(reply, error)
+            await _refuse(reply, error, found[0].integration.surface)
 
     async def serve_path(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply
@@ -109,7 +110,7 @@ class AsyncJobs:
         except CallerGone:
             pass
         except GatewayError as error:
-            await _refuse(reply, error)
+            await _refuse(reply, error, Surface.NATIVE)
         return True
 
     def by_path(self) -> dict[str, InferenceRoute]:
@@ -143,7 +144,11 @@ class AsyncJobs:
             job = await asked.submit(self.jobs, NO_STREAM)
         result = job.result
         if result is None:
-            body = pending_object(job, extra_fields=asked.views.client.send_extra_fields)
+            body = pending_object(
+                job,
+                asked.found[0].integration.surface.dialect,
+                extra_fields=asked.views.client.send_extra_fields,
+            )
             await asked.reply.whole(200, [JSON_TYPE, *_marks(job)], body)
             return
         kind = (b"content-type", result.content_type.encode("latin-1", "replace"))
@@ -273,5 +278,7 @@ def _marks(job: Job) -> list[tuple[bytes, bytes]]:
     ]
 
 
-async def _refuse(reply: Reply, error: GatewayError) -> None:
-    await reply.whole(error.status, [JSON_TYPE, *error_headers(error)], error_body(error))
+async def _refuse(reply: Reply, error: GatewayError, surface: Surface) -> None:
+    manner = manner_of(surface)
+    lines = manner.with_id([JSON_TYPE, *manner.headers(error)], reply.request_id)
+    await reply.whole(error.status, lines, manner.sign(manner.body(error), reply.request_id))

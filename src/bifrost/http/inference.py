@@ -181,7 +181,10 @@ class Inference:
         manner = manner_of(surface)
         attempts = failure.attempts if views.client.include_attempts else ()
         body = manner.body(failure.error, call=call, target=failure.target, attempts=attempts)
+        if call is None:
+            body = manner.sign(body, reply.request_id)
         lines: HeaderLines = [JSON_TYPE, *manner.headers(failure.error)]
+        lines = manner.with_id(lines, reply.request_id)
         await reply.whole(failure.error.status, lines, body)
 
 

@@ -11,8 +11,10 @@ from bifrost.codecs.json import dumps
 from bifrost.errors import BadRequest, ErrorClass, GatewayError, NoUsableKey
 from bifrost.http.openapi import described
 from bifrost.integrations import models as lists
+from bifrost.integrations.anthropic import PREFIX as ANTHROPIC_PREFIX
+from bifrost.integrations.anthropic_models import anthropic_find, anthropic_page
 from bifrost.integrations.azure import PREFIXES
-from bifrost.integrations.openapi import ERROR_STATUSES, OF_CALLS, About, Parameter
+from bifrost.integrations.openapi import ANTHROPIC, ERROR_STATUSES, OF_CALLS, About, Parameter
 from bifrost.integrations.openapi_shapes import JSON
 from bifrost.schema.call import Call, Operation, Surface, Target
 
@@ -33,9 +35,14 @@ PAGE = (
     Parameter("page_size", "How many; 0 for all.", {"type": "integer", "minimum": 0}),
     Parameter("page_token", "Go on where the page before ended."),
 )
+ANTHROPIC_PAGE = (
+    Parameter("limit", "How many.", {"type": "integer", "minimum": 1, "maximum": 1000}),
+    Parameter("after_id", "Go on behind this model."),
+    Parameter("before_id", "Those before this model."),
+)
 
 
-def _about(summary: str, tag: str, schema: str, *query: Parameter) -> About:
+def _about(summary: str, tag: str, schema: str, *query: Parameter, errors: str = "") -> About:
     return About(
         summary=summary,
         tag=tag,
@@ -43,6 +50,7 @@ def _about(summary: str, tag: str, schema: str, *query: Parameter) -> About:
         headers=(*OF_CALLS, *CHOICE_HEADERS),
         query=(PROVIDER, *query),
         statuses=tuple(sorted({*ERROR_STATUSES, "404"})),
+        errors=errors,
     )
 
 
@@ -86,6 +94,27 @@ def model_routes(doors: Doors, discovery: Discovery, new_id: Callable[[], str]) 
             raise BadRequest(f"The model '{model[:256]}' does not exist", status=404)
         return _json(found)
 
+    @described(
+        _about(
+            "Models of all providers",
+            "anthropic",
+            "anthropic_models",
+            *ANTHROPIC_PAGE,
+            errors=ANTHROPIC,
+        )
+    )
+    async def anthropic_list() -> Response:
+        return _json(anthropic_page(await gather(Surface.ANTHROPIC), request.args))
+
+    @described(_about("One model", "anthropic", "anthropic_model", errors=ANTHROPIC))
+    async def anthropic_one(model: str) -> Response:
+        return _json(anthropic_find(await gather(Surface.ANTHROPIC), model))
+
+    anthropic = f"{ANTHROPIC_PREFIX}/v1/models"
+    routes.add_url_rule(anthropic, "anthropic-list", anthropic_list, methods=["GET"])
+    routes.add_url_rule(
+        f"{anthropic}/<path:model>", "anthropic-one", anthropic_one, methods=["GET"]
+    )
     for n, prefix in enumerate(OPENAI_PREFIXES):
         routes.add_url_rule(f"{prefix}/models", f"list-{n}", openai_list, methods=["GET"])
         routes.add_url_rule(

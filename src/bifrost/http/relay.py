@@ -48,7 +48,7 @@ class Relay:
                     await self._bytes(began, kind)
                     return None
                 case Began() as began:
-                    headers = answer_lines(began)
+                    headers = self._lines(began)
                 case Chunk(data):
                     body = data
                 case Finished():
@@ -56,6 +56,9 @@ class Relay:
                     return None
                 case Failed() as end:
                     return end
+
+    def _lines(self, began: Began) -> HeaderLines:
+        return self.manner.with_id(answer_lines(began), self.reply.request_id)
 
     async def _bytes(self, began: Began, kind: str) -> None:
         """Blocks as they come. Where they break off the answer is marked as cut: nothing may look like its end then."""
@@ -87,7 +90,7 @@ class Relay:
                     await self._bytes(began, kind)
                     return None
                 case Began() as began:
-                    headers = answer_lines(began)
+                    headers = self._lines(began)
                 case Chunk(data):
                     end = await self._forward(data, headers)
                     if end is not None:
@@ -127,7 +130,8 @@ class Relay:
 
     async def _keep_alive(self) -> None:
         if not self.reply.is_started:
-            await self.reply.start_stream([], self.manner.stream_type)
+            lines = self.manner.with_id([], self.reply.request_id)
+            await self.reply.start_stream(lines, self.manner.stream_type)
         if self.manner.ping:
             await self.reply.part(self.manner.ping)
 

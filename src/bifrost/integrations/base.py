@@ -22,6 +22,7 @@ __all__ = [
     "Params",
     "Request",
     "caller_of",
+    "query_of",
     "unpack",
     "versioned",
 ]
@@ -100,6 +101,16 @@ def _query(query: str) -> dict[str, str]:
     if len(query) > MAX_QUERY:
         raise BadRequest("the query is too long", status=414)
     return dict(parse_qsl(query))
+
+
+def query_of(request: Request) -> str:
+    """The query, fit to be sent on. Raises BadRequest."""
+    text = request.query
+    if len(text) > MAX_QUERY:
+        raise BadRequest("the query is too long", status=414)
+    if not text.isascii() or not text.isprintable() or " " in text or "#" in text:
+        raise BadRequest("the query must be percent-encoded ASCII")
+    return text
 
 
 def unpack(body: bytes, coding: str, max_bytes: int) -> bytes:

@@ -96,6 +96,10 @@ class Forwarding:
             return False
         return (not self.allowed or name in self.allowed) and name not in self.denied
 
+    def takes_plain_of(self, name: str) -> bool:
+        """Whether a header of this name goes upstream without the prefix."""
+        return self.takes_plain and self.admits(name)
+
     def line(self, name: bytes, value: bytes) -> tuple[str, str] | None:
         """The line to send, ``None`` if the header stays here. Raises BadRequest if it is not fit for a header."""
         text, content = name.decode("latin-1").lower(), value.decode("latin-1")

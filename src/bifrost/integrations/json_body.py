@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bifrost.integrations.headers import HeaderRules
     from bifrost.schema.call import Target
 
-__all__ = ["parse_json"]
+__all__ = ["object_ids", "parse_json"]
 
 DEFAULT_MODELS = {Operation.MODERATION: "omni-moderation-latest"}
 """What OpenAI takes where none is named, for the operations whose SDK method asks for none."""
@@ -61,13 +61,14 @@ def parse_json(request: Request, catalog: Catalog, rules: HeaderRules) -> Call:
         received_s=request.received_s,
         max_output_tokens=_limit(members, needs.limits),
         asks_usage=_asks_usage(members),
-        ids=request_ids((), json=request.body) if _names_objects(request.body) else (),
+        ids=object_ids(request.body),
     )
 
 
-def _names_objects(body: bytes) -> bool:
-    """Whether something is named that lives with a provider. A search is cheap; in texts the quotes are escaped."""
-    return any(sign in body for sign in OBJECT_SIGNS)
+def object_ids(body: bytes) -> tuple[str, ...]:
+    """What ``body`` names that lives with a provider. A search is cheap; in texts the quotes are escaped."""
+    is_named = any(sign in body for sign in OBJECT_SIGNS)
+    return request_ids((), json=body) if is_named else ()
 
 
 def _members(request: Request) -> Members:

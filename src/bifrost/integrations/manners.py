@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from bifrost.codecs.sse import COMMENT_PING
+from bifrost.codecs.sse import COMMENT_PING, event_frame
 from bifrost.errors import GatewayError
+from bifrost.integrations.anthropic_errors import anthropic_body, anthropic_event, signed
 from bifrost.integrations.envelope import error_body, error_event, error_headers
+from bifrost.schema.call import Surface
 
 if TYPE_CHECKING:
-    from bifrost.schema.call import Call, Surface, Target
+    from bifrost.schema.call import Call, Target
 
-__all__ = ["MANNERS", "Manner", "TellError", "manner_of"]
+__all__ = ["MANNERS", "PREFIXES", "Manner", "TellError", "manner_at", "manner_of"]
+
+Lines = list[tuple[bytes, bytes]]
 
 EVENT_STREAM = b"text/event-stream"
 
@@ -44,18 +48,48 @@ class Manner:
 
     body: TellError = error_body
     event: TellError = error_event
-    headers: Callable[[GatewayError], list[tuple[bytes, bytes]]] = error_headers
+    headers: Callable[[GatewayError], Lines] = error_headers
     """Lines that go with a failure, besides its content type."""
     stream_type: bytes = EVENT_STREAM
     ping: bytes = COMMENT_PING
     """What keeps a silent stream open; empty where the framing has no such thing."""
+    sign: Callable[[bytes, str], bytes] = lambda body, request_id: body  # noqa: ARG005  others say it
+    """A failure's body with the id of a request that never became a call."""
+    id_header: bytes = b""
+    """Where the SDK looks for a request's id, besides ``x-request-id``; an upstream's own counts more there."""
+
+    def with_id(self, lines: Lines, request_id: str) -> Lines:
+        """``lines`` of an answer's head, with the id where the SDK looks for it."""
+        if not self.id_header or any(name == self.id_header for name, _ in lines):
+            return lines
+        return [*lines, (self.id_header, request_id.encode("latin-1", "replace"))]
 
 
 AS_OPENAI = Manner()
 
-MANNERS: Mapping[Surface, Manner] = MappingProxyType({})
+MANNERS: Mapping[Surface, Manner] = MappingProxyType(
+    {
+        Surface.ANTHROPIC: Manner(
+            body=anthropic_body,
+            event=anthropic_event,
+            # Anthropic's own. Before message_start it says as little as a comment.
+            ping=event_frame("ping", b'{"type":"ping"}'),
+            sign=signed,
+            id_header=b"request-id",
+        ),
+    }
+)
 """Those that differ from OpenAI's."""
+
+PREFIXES: Mapping[str, Surface] = MappingProxyType({"/anthropic": Surface.ANTHROPIC})
+"""First segments of paths: how failures are told there that no route is known for."""
 
 
 def manner_of(surface: Surface) -> Manner:
     return MANNERS.get(surface, AS_OPENAI)
+
+
+def manner_at(path: str) -> Manner:
+    """The manner of whatever is asked for by ``path``, which need not be a route."""
+    first = path.removeprefix("/").partition("/")[0]
+    return manner_of(PREFIXES.get(f"/{first}", Surface.NATIVE))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from bifrost.integrations import azure, native, openai
+from bifrost.integrations import anthropic, azure, native, openai
 from bifrost.integrations.finder import Finder
 
 __all__ = ["DESCRIBED", "FINDER"]
 
-ROUTES = (*openai.ROUTES, *native.ROUTES)
+ROUTES = (*openai.ROUTES, *native.ROUTES, *anthropic.ROUTES)
 """Known by their whole path."""
 
-PATTERNS = (azure.find_deployment,)
+PATTERNS = (azure.find_deployment, anthropic.find_refused)
 """Those whose path says something besides."""
 
 DESCRIBED = (*ROUTES, *azure.TEMPLATES)

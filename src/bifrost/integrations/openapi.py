@@ -16,19 +16,11 @@ import attrs
 
 from bifrost.errors import GatewayError
 from bifrost.integrations.object_routes import OPERATIONS
-from bifrost.integrations.openapi_shapes import (
-    JSON,
-    SCHEMAS,
-    SHAPES,
-    TEXT,
-    WHOLE,
-    Schema,
-    Shape,
-    of_deployment,
-    ref,
-)
+from bifrost.integrations.openapi_anthropic import ANTHROPIC_SHAPES
+from bifrost.integrations.openapi_parts import JSON, TEXT, WHOLE, Schema, Shape
+from bifrost.integrations.openapi_shapes import SCHEMAS, SHAPES, of_deployment, ref
 from bifrost.integrations.relay_routes import PREFIXES
-from bifrost.schema.call import Operation
+from bifrost.schema.call import Operation, Surface
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +28,7 @@ if TYPE_CHECKING:
     from bifrost.integrations.base import InferenceRoute
 
 __all__ = [
+    "ANTHROPIC",
     "ERROR_STATUSES",
     "HEADERS",
     "OF_CALLS",
@@ -78,6 +71,8 @@ class About:
     query: tuple[Parameter, ...] = ()
     statuses: tuple[str, ...] = ()
     """Those that the error object comes with."""
+    errors: str = ""
+    """What the names of the error responses begin with: whose shape they have."""
     is_open: bool = False
     """Whether no key has a meaning there."""
 
@@ -170,6 +165,9 @@ QUERIES: Mapping[Operation, tuple[Parameter, ...]] = {
 _NEVER_OF_A_CALL = {404, 405, 499}
 """No such route, no such method, and what only the record sees."""
 
+ANTHROPIC = "anthropic_"
+"""What the names of error responses begin with that have Anthropic's shape."""
+
 _NAME = re.compile(r"\{(\w+)\}")
 _NO_WORD = re.compile(r"\W+")
 
@@ -189,7 +187,8 @@ ERROR_STATUSES: Final = (
 
 def of_route(route: InferenceRoute) -> Endpoint:
     """An inference route's endpoint."""
-    shape = SHAPES[route.operation]
+    is_anthropics = route.integration.surface is Surface.ANTHROPIC
+    shape = (ANTHROPIC_SHAPES if is_anthropics else SHAPES)[route.operation]
     about = About(
         summary=shape.summary,
         tag=route.integration.name,
@@ -197,6 +196,7 @@ def of_route(route: InferenceRoute) -> Endpoint:
         answers=shape.answers,
         headers=(*OF_CALLS, *OF_JOBS),
         statuses=ERROR_STATUSES,
+        errors=ANTHROPIC if is_anthropics else "",
     )
     return Endpoint("POST", route.path, about)
 
@@ -232,7 +232,7 @@ def _of_object(operation: Operation) -> About:
 
 ABOUT = """\
 One door to many providers of language models. What is below `/openai` speaks OpenAI's dialect, with or without `/v1`; what
-is below `/v1` is the same with the provider always named in `model`.
+is below `/v1` is the same with the provider always named in `model`. What is below `/anthropic` speaks Anthropic's.
 
 Not described here: every other path below `/openai`, which is relayed to the provider as it came (`docs/openai-routes.md`);
 conversations over WebSocket; and headers with a name of your own choice: `x-bf-eh-…` goes upstream, `x-bf-lh-…` into the
@@ -303,7 +303,10 @@ def _responses(about: About) -> Schema:
             str(status): _response(status, _content({JSON: name}))
             for status, name in about.other_answers.items()
         },
-        **{status: {"$ref": f"#/components/responses/{status}"} for status in about.statuses},
+        **{
+            status: {"$ref": f"#/components/responses/{about.errors}{status}"}
+            for status in about.statuses
+        },
     }
 
 
@@ -328,16 +331,22 @@ def _components() -> Schema:
                 "description": "Seconds after which to come back.",
             },
         },
-        "responses": {status: _failure(status) for status in sorted(statuses)},
+        "responses": {
+            **{status: _failure(status) for status in sorted(statuses)},
+            **{
+                f"{ANTHROPIC}{status}": _failure(status, "anthropic_error")
+                for status in sorted({*ERROR_STATUSES, "404"})
+            },
+        },
         "securitySchemes": dict(SCHEMES),
     }
 
 
-def _failure(status: str) -> Schema:
+def _failure(status: str, schema: str = "error") -> Schema:
     names = {"4XX": "Another mistake of the caller's", "5XX": "Another failure of the upstream's"}
     more = ("retry-after",) if status in {"429", "503"} else ()
     return {
         "description": names.get(status) or HTTPStatus(int(status)).phrase,
         "headers": _answer_headers(*more),
-        "content": _content({JSON: "error"}),
+        "content": _content({JSON: schema}),
     }

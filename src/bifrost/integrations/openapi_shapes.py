@@ -6,21 +6,40 @@ as they came. What a request must have is what ``requirements`` and ``form_body`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import attrs
-
-from bifrost.catalog import MAX_MODEL
 from bifrost.dialects.openai_operations import CODERS, OBJECTS
 from bifrost.integrations import azure
+from bifrost.integrations.openapi_anthropic import ANTHROPIC_SCHEMAS
+from bifrost.integrations.openapi_parts import (
+    ANY_BYTES,
+    ANYTHING,
+    EVENTS,
+    FILE,
+    FLAG,
+    FORM,
+    JSON,
+    LIST,
+    MODEL,
+    NOT_EMPTY,
+    NUMBER,
+    OBJECT,
+    SAID,
+    TEXT,
+    WHOLE,
+    Schema,
+    Shape,
+    every,
+    form_body,
+    json_body,
+)
 from bifrost.integrations.requirements import MAX_DOCUMENTS
 from bifrost.schema.call import Operation
 from bifrost.schema.job import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 __all__ = [
     "ANY_BYTES",
@@ -34,41 +53,6 @@ __all__ = [
     "of_deployment",
     "ref",
 ]
-
-Schema = dict[str, object]
-"""JSON Schema, draft 2020-12."""
-
-JSON = "application/json"
-FORM = "multipart/form-data"
-EVENTS = "text/event-stream"
-ANY_BYTES = "*/*"
-
-TEXT: Schema = {"type": "string"}
-SAID: Schema = {"type": "string", "pattern": r"\S"}
-WHOLE: Schema = {"type": "integer"}
-NUMBER: Schema = {"type": "number"}
-FLAG: Schema = {"type": "boolean"}
-LIST: Schema = {"type": "array"}
-OBJECT: Schema = {"type": "object"}
-FILE: Schema = {"type": "string", "format": "binary"}
-ANYTHING: Schema = {}
-
-NOT_EMPTY: Schema = {
-    "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1}],
-}
-
-MODEL: Schema = {
-    **SAID,
-    "maxLength": MAX_MODEL,
-    "description": "`provider/model`; below `/openai` the provider may be left out, and is `openai` then.",
-    "examples": ["mock/echo", "openai/gpt-4o-mini"],
-}
-
-FALLBACKS: Schema = {
-    "type": ["array", "null"],
-    "items": {"anyOf": [TEXT, {"type": "object", "required": ["model"]}]},
-    "description": "Models to be asked in this order when the first fails.",
-}
 
 MESSAGES: Schema = {
     "type": "array",
@@ -84,17 +68,6 @@ DOCUMENTS: Schema = {
         "anyOf": [SAID, {"type": "object", "required": ["text"], "properties": {"text": SAID}}]
     },
 }
-
-
-@attrs.frozen(kw_only=True)
-class Shape:
-    """One operation. Each of ``bodies`` and ``answers`` is a media type with the name of its schema in ``SCHEMAS``."""
-
-    summary: str
-    bodies: Mapping[str, str] = attrs.field(factory=dict)
-    full_bodies: Mapping[str, str] = attrs.field(factory=dict)
-    """Those where the provider has to be named, and so the model."""
-    answers: Mapping[str, str] = attrs.field(factory=dict)
 
 
 def ref(name: str) -> Schema:
@@ -115,50 +88,6 @@ def _modelless(schema: Schema) -> Schema:
             return schema
 
 
-def _optional(schema: Schema) -> Schema:
-    """The same, or ``null``, which says no more than nothing."""
-    kind = schema.get("type")
-    return {**schema, "type": [kind, "null"]} if isinstance(kind, str) else schema
-
-
-def _body(
-    needed: Mapping[str, Schema],
-    known: Mapping[str, Schema],
-    either: Mapping[str, Schema] = MappingProxyType({}),
-) -> Schema:
-    """A JSON body with what is ``needed``, at least one of ``either``, and perhaps what else is ``known``."""
-    others = {name: _optional(schema) for name, schema in {**either, **known}.items()}
-    return _with(needed, {**others, "fallbacks": FALLBACKS}, either)
-
-
-def _form(
-    needed: Mapping[str, Schema],
-    known: Mapping[str, Schema],
-    either: Mapping[str, Schema] = MappingProxyType({}),
-) -> Schema:
-    """The same for a form, where nothing is null."""
-    return _with(needed, {**either, **known, "fallbacks": TEXT}, either)
-
-
-def _with(
-    needed: Mapping[str, Schema], others: Mapping[str, Schema], either: Mapping[str, Schema]
-) -> Schema:
-    said: Schema = {
-        "type": "object",
-        "required": list(needed),
-        "properties": {**needed, **others},
-        "additionalProperties": True,
-    }
-    choices = [
-        {"required": [name], "properties": {name: schema}} for name, schema in either.items()
-    ]
-    return said | ({"anyOf": choices} if choices else {})
-
-
-def _all(schema: Schema, names: str) -> dict[str, Schema]:
-    return dict.fromkeys(names.split(), schema)
-
-
 def _answer(held: str, kind: Schema, **known: Schema) -> Schema:
     """A whole answer that holds ``held``; what else the upstream said is in it too."""
     return {
@@ -170,33 +99,33 @@ def _answer(held: str, kind: Schema, **known: Schema) -> Schema:
 
 
 _STREAM = {"stream": FLAG, "stream_options": OBJECT}
-_SAMPLING = _all(NUMBER, "frequency_penalty presence_penalty temperature top_p")
+_SAMPLING = every(NUMBER, "frequency_penalty presence_penalty temperature top_p")
 _STREAM_FIELD: dict[str, Schema] = {"stream": {"type": "string", "enum": ["true", "false"]}}
 
-CHAT = _body(
+CHAT = json_body(
     {"model": MODEL, "messages": MESSAGES},
     {
         **_STREAM,
         **_SAMPLING,
-        **_all(OBJECT, "audio logit_bias metadata prediction reasoning web_search_options"),
-        **_all(FLAG, "logprobs parallel_tool_calls store"),
-        **_all(WHOLE, "max_completion_tokens max_tokens n reasoning_max_tokens seed top_logprobs"),
-        **_all(LIST, "modalities tools"),
-        **_all(
+        **every(OBJECT, "audio logit_bias metadata prediction reasoning web_search_options"),
+        **every(FLAG, "logprobs parallel_tool_calls store"),
+        **every(WHOLE, "max_completion_tokens max_tokens n reasoning_max_tokens seed top_logprobs"),
+        **every(LIST, "modalities tools"),
+        **every(
             TEXT,
             "prompt_cache_key prompt_cache_retention reasoning_effort safety_identifier service_tier user verbosity",
         ),
-        **_all(ANYTHING, "response_format stop tool_choice"),
+        **every(ANYTHING, "response_format stop tool_choice"),
     },
 )
 
-COMPLETION = _body(
+COMPLETION = json_body(
     {"model": MODEL, "prompt": NOT_EMPTY},
     {
         **_STREAM,
         **_SAMPLING,
-        **_all(WHOLE, "best_of logprobs max_tokens n seed"),
-        **_all(TEXT, "suffix user"),
+        **every(WHOLE, "best_of logprobs max_tokens n seed"),
+        **every(TEXT, "suffix user"),
         "echo": FLAG,
         "logit_bias": OBJECT,
         "stop": ANYTHING,
@@ -204,13 +133,13 @@ COMPLETION = _body(
 )
 
 _RESPONSES: Mapping[str, Schema] = {
-    **_all(NUMBER, "temperature top_p"),
-    **_all(OBJECT, "metadata reasoning text"),
-    **_all(FLAG, "background parallel_tool_calls store"),
-    **_all(WHOLE, "max_output_tokens max_tool_calls top_logprobs"),
-    **_all(LIST, "include tools"),
-    **_all(TEXT, "instructions prompt_cache_key safety_identifier service_tier truncation user"),
-    **_all(ANYTHING, "conversation tool_choice"),
+    **every(NUMBER, "temperature top_p"),
+    **every(OBJECT, "metadata reasoning text"),
+    **every(FLAG, "background parallel_tool_calls store"),
+    **every(WHOLE, "max_output_tokens max_tool_calls top_logprobs"),
+    **every(LIST, "include tools"),
+    **every(TEXT, "instructions prompt_cache_key safety_identifier service_tier truncation user"),
+    **every(ANYTHING, "conversation tool_choice"),
 }
 _INPUT: Mapping[str, Schema] = {
     "input": NOT_EMPTY,
@@ -219,8 +148,8 @@ _INPUT: Mapping[str, Schema] = {
 }
 
 IMAGE_FIELDS: Mapping[str, Schema] = {
-    **_all(WHOLE, "n num_inference_steps output_compression partial_images seed"),
-    **_all(
+    **every(WHOLE, "n num_inference_steps output_compression partial_images seed"),
+    **every(
         TEXT,
         "aspect_ratio background moderation negative_prompt output_format quality response_format size style user",
     ),
@@ -229,14 +158,14 @@ IMAGE_FIELDS: Mapping[str, Schema] = {
 _TEXTS: Mapping[str, Schema] = dict.fromkeys(IMAGE_FIELDS, TEXT)
 """The same in a form."""
 
-_IMAGES: Mapping[str, Schema] = _all(FILE, "image image[]")
+_IMAGES: Mapping[str, Schema] = every(FILE, "image image[]")
 
 EXTRA_FIELDS: Schema = {
     "type": "object",
     "description": "What the gateway adds, unless `client.send_extra_fields` is off.",
     "properties": {
-        **_all(TEXT, "request_type provider model_requested model_deployment"),
-        **_all(WHOLE, "latency chunk_index"),
+        **every(TEXT, "request_type provider model_requested model_deployment"),
+        **every(WHOLE, "latency chunk_index"),
         "dropped_params": {"type": "array", "items": TEXT},
         "provider_response_headers": OBJECT,
         "raw_request": ANYTHING,
@@ -268,9 +197,9 @@ ERROR: Schema = {
         "extra_fields": {
             "type": "object",
             "properties": {
-                **_all(TEXT, "provider model_requested request_type"),
-                **_all(ANYTHING, "raw_request raw_response"),
-                **_all(LIST, "attempts key_statuses"),
+                **every(TEXT, "provider model_requested request_type"),
+                **every(ANYTHING, "raw_request raw_response"),
+                **every(LIST, "attempts key_statuses"),
             },
         },
     },
@@ -289,7 +218,7 @@ JOB: Schema = {
     "properties": {
         "id": TEXT,
         "status": {"type": "string", "enum": [state.value for state in JobState]},
-        **_all({"type": "string", "format": "date-time"}, "created_at completed_at expires_at"),
+        **every({"type": "string", "format": "date-time"}, "created_at completed_at expires_at"),
         "status_code": {"type": "integer", "description": "What the call was answered with."},
         "result": {"description": "What the synchronous route would have answered."},
         "error": ref("error"),
@@ -304,16 +233,16 @@ _PAGE = _answer("data", LIST, object=ANYTHING, has_more=FLAG, last_id=ANYTHING)
 OF_REQUESTS: Mapping[Operation, Mapping[str, Schema]] = {
     Operation.CHAT: {JSON: CHAT},
     Operation.TEXT: {JSON: COMPLETION},
-    Operation.RESPONSES: {JSON: _body({"model": MODEL}, {**_STREAM, **_RESPONSES}, _INPUT)},
-    Operation.COUNT_TOKENS: {JSON: _body({"model": MODEL}, _RESPONSES, _INPUT)},
+    Operation.RESPONSES: {JSON: json_body({"model": MODEL}, {**_STREAM, **_RESPONSES}, _INPUT)},
+    Operation.COUNT_TOKENS: {JSON: json_body({"model": MODEL}, _RESPONSES, _INPUT)},
     Operation.EMBEDDING: {
-        JSON: _body(
+        JSON: json_body(
             {"model": MODEL, "input": NOT_EMPTY},
             {"encoding_format": TEXT, "dimensions": WHOLE, "user": TEXT},
         )
     },
     Operation.RERANK: {
-        JSON: _body(
+        JSON: json_body(
             {"model": MODEL, "query": SAID, "documents": DOCUMENTS},
             {
                 "top_n": {"type": "integer", "minimum": 1},
@@ -323,67 +252,67 @@ OF_REQUESTS: Mapping[Operation, Mapping[str, Schema]] = {
             },
         )
     },
-    Operation.MODERATION: {JSON: _body({"input": NOT_EMPTY}, {"model": MODEL})},
+    Operation.MODERATION: {JSON: json_body({"input": NOT_EMPTY}, {"model": MODEL})},
     Operation.SPEECH: {
-        JSON: _body(
+        JSON: json_body(
             {"model": MODEL, "input": NOT_EMPTY, "voice": NOT_EMPTY},
             {
-                **_all(TEXT, "instructions language_code response_format stream_format"),
+                **every(TEXT, "instructions language_code response_format stream_format"),
                 "speed": NUMBER,
                 "stream": FLAG,
             },
         )
     },
     Operation.TRANSCRIPTION: {
-        FORM: _form(
+        FORM: form_body(
             {"model": MODEL, "file": FILE},
             {
-                **_all(TEXT, "language prompt response_format temperature"),
-                **_all(TEXT, "timestamp_granularities[] include[]"),
+                **every(TEXT, "language prompt response_format temperature"),
+                **every(TEXT, "timestamp_granularities[] include[]"),
                 **_STREAM_FIELD,
             },
         )
     },
     Operation.TRANSLATION: {
-        FORM: _form(
+        FORM: form_body(
             {"model": MODEL, "file": FILE},
-            _all(TEXT, "prompt response_format temperature") | _STREAM_FIELD,
+            every(TEXT, "prompt response_format temperature") | _STREAM_FIELD,
         )
     },
     Operation.IMAGE: {
-        JSON: _body(
+        JSON: json_body(
             {"model": MODEL, "prompt": {"type": "string", "minLength": 1}},
             {**IMAGE_FIELDS, "input_images": LIST, "stream": FLAG},
         )
     },
     Operation.IMAGE_EDIT: {
-        FORM: _form(
+        FORM: form_body(
             {"model": MODEL, "prompt": {"type": "string", "minLength": 1}},
             {
                 **_TEXTS,
-                **_all(TEXT, "input_fidelity type"),
+                **every(TEXT, "input_fidelity type"),
                 **_STREAM_FIELD,
                 "mask": FILE,
             },
             _IMAGES,
         ),
-        JSON: _body(
+        JSON: json_body(
             {"model": MODEL, "prompt": {"type": "string", "minLength": 1}},
             {**IMAGE_FIELDS, "images": LIST, "mask": ANYTHING, "stream": FLAG},
         ),
     },
     Operation.IMAGE_VARIATION: {
-        FORM: _form(
+        FORM: form_body(
             {"model": MODEL},
-            _all(TEXT, "n size response_format user"),
+            every(TEXT, "n size response_format user"),
             _IMAGES,
         )
     },
     Operation.FILE_UPLOAD: {
-        FORM: _form({"file": FILE, "purpose": TEXT}, {"provider": TEXT}),
+        FORM: form_body({"file": FILE, "purpose": TEXT}, {"provider": TEXT}),
     },
     Operation.BATCH_CREATE: {
-        JSON: _body(
+        JSON: json_body(
             {"input_file_id": TEXT, "endpoint": TEXT, "completion_window": TEXT},
             {"metadata": OBJECT, "provider": TEXT, "model": MODEL},
         )
@@ -476,7 +405,7 @@ def _named() -> Iterator[tuple[str, Schema]]:
                 yield of_deployment(name), _modelless(schema)
     for operation, schema in OF_ANSWERS.items():
         yield f"{operation.value}_answer", schema
-    yield FULL_MODERATION, _body({"model": MODEL, "input": NOT_EMPTY}, {})
+    yield FULL_MODERATION, json_body({"model": MODEL, "input": NOT_EMPTY}, {})
     yield "extra_fields", EXTRA_FIELDS
     yield "error", ERROR
     yield "events", {"description": "Events, each with JSON in its data."}
@@ -486,6 +415,7 @@ def _named() -> Iterator[tuple[str, Schema]]:
     yield "job", JOB
     yield "text", TEXT
     yield "object", {"type": "object", "additionalProperties": True}
+    yield from ANTHROPIC_SCHEMAS.items()
 
 
 SHAPES: Mapping[Operation, Shape] = MappingProxyType({op: _shape(op) for op in SUMMARIES})

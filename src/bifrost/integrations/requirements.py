@@ -16,7 +16,7 @@ from bifrost.codecs.json import InvalidJSON, loads
 from bifrost.errors import BadRequest
 from bifrost.schema.call import Operation
 
-__all__ = ["ABSENT", "REQUIREMENTS", "Members", "Requirement", "small"]
+__all__ = ["ABSENT", "REQUIREMENTS", "Members", "Requirement", "small", "streams"]
 
 Members = dict[str, bytes]
 
@@ -53,7 +53,8 @@ def small(members: Members, name: str) -> Any:  # noqa: ANN401  a JSON value
         raise BadRequest(f"invalid value for {name}", param=name, cause=str(error)) from error
 
 
-def _by_member(members: Members) -> bool:
+def streams(members: Members) -> bool:
+    """Whether the member ``stream`` asks for one. Raises BadRequest."""
     match members.get("stream", b"null"):
         case b"true":
             return True
@@ -64,7 +65,7 @@ def _by_member(members: Members) -> bool:
 
 
 def _by_format(members: Members) -> bool:
-    return members.get("stream_format") == b'"sse"' or _by_member(members)
+    return members.get("stream_format") == b'"sse"' or streams(members)
 
 
 def _needs(name: str, text: str, *others: str) -> Callable[[Members], None]:
@@ -118,14 +119,14 @@ _RESPONSES = _needs("input", "input is required for responses", "prompt", "previ
 
 REQUIREMENTS: Mapping[Operation, Requirement] = MappingProxyType(
     {
-        Operation.CHAT: Requirement(check=_check_messages, limits=LIMITS, streams=_by_member),
+        Operation.CHAT: Requirement(check=_check_messages, limits=LIMITS, streams=streams),
         Operation.TEXT: Requirement(
             check=_needs("prompt", "prompt is required for text completion"),
             limits=("max_tokens",),
-            streams=_by_member,
+            streams=streams,
         ),
         Operation.RESPONSES: Requirement(
-            check=_RESPONSES, limits=("max_output_tokens",), streams=_by_member
+            check=_RESPONSES, limits=("max_output_tokens",), streams=streams
         ),
         Operation.COUNT_TOKENS: Requirement(check=_RESPONSES),
         Operation.EMBEDDING: Requirement(check=_needs("input", "input is required for embeddings")),
@@ -134,7 +135,7 @@ REQUIREMENTS: Mapping[Operation, Requirement] = MappingProxyType(
             check=_needs("input", "input is required for moderation")
         ),
         Operation.SPEECH: Requirement(check=_check_speech, streams=_by_format),
-        Operation.IMAGE: Requirement(check=_PROMPT, streams=_by_member),
-        Operation.IMAGE_EDIT: Requirement(check=_PROMPT, streams=_by_member),
+        Operation.IMAGE: Requirement(check=_PROMPT, streams=streams),
+        Operation.IMAGE_EDIT: Requirement(check=_PROMPT, streams=streams),
     }
 )

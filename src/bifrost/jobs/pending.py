@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bifrost.codecs.json import dumps
-from bifrost.schema.call import Operation
+from bifrost.schema.call import Dialect, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,9 +18,16 @@ __all__ = ["pending_object"]
 Members = dict[str, object]
 
 
-def pending_object(job: Job, *, extra_fields: bool) -> bytes:
-    """What the route of ``job`` answers instead of a result: an object that its SDK can read, with lists that are empty."""
-    members: Members = {"id": job.id, **SHAPES[Operation(job.operation)](job)}
+def pending_object(job: Job, dialect: Dialect = Dialect.OPENAI, *, extra_fields: bool) -> bytes:
+    """What the route of ``job`` answers instead of a result: an object that its SDK can read, with lists that are empty.
+
+    ``dialect`` is the route's; ``extra_fields`` are OpenAI's callers' only.
+    """
+    operation = Operation(job.operation)
+    foreign = FOREIGN_SHAPES.get((dialect, operation))
+    if foreign is not None:
+        return dumps({"id": job.id, **foreign(job)})
+    members: Members = {"id": job.id, **SHAPES[operation](job)}
     if extra_fields:
         extra = {"request_type": job.operation, "model_requested": job.model}
         members["extra_fields"] = extra
@@ -85,6 +92,29 @@ def _speech(job: Job) -> Members:
     told = {"created": int(job.created_s), "status": job.state.value, "model": job.model}
     return {"object": "audio.speech", **told}
 
+
+def _message(job: Job) -> Members:
+    return {
+        "type": "message",
+        "role": "assistant",
+        "model": job.model,
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {"input_tokens": 0, "output_tokens": 0},
+    }
+
+
+def _anthropic_count(_: Job) -> Members:
+    return {"input_tokens": None}
+
+
+FOREIGN_SHAPES: Mapping[tuple[Dialect, Operation], Callable[[Job], Members]] = MappingProxyType(
+    {
+        (Dialect.ANTHROPIC, Operation.CHAT): _message,
+        (Dialect.ANTHROPIC, Operation.COUNT_TOKENS): _anthropic_count,
+    }
+)
 
 SHAPES: Mapping[Operation, Callable[[Job], Members]] = MappingProxyType(
     {

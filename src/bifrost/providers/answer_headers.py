@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bifrost.providers.base import Headers
 
-__all__ = ["caller_headers"]
+__all__ = ["DROPPED", "caller_headers", "dropped_header"]
 
 HIDDEN = frozenset(
     b"""content-length content-encoding content-type transfer-encoding connection keep-alive authorization cookie
     set-cookie set-cookie2 www-authenticate te trailer upgrade host date server alt-svc strict-transport-security
-    x-bf-overhead-us""".split()
+    x-bf-overhead-us x-bf-dropped-params""".split()
 )
 """Of the connection, of the upstream's own site, or secret; and the gateway's own."""
 
@@ -23,6 +24,13 @@ RENAMED = {b"x-request-id": "x-provider-request-id"}
 
 MAX_HEADERS = 100
 MAX_VALUE_BYTES = 8 * 1024
+
+DROPPED = "x-bf-dropped-params"
+
+MAX_DROPPED = 2048
+"""Characters of that header; names are callers' own."""
+
+NOT_OF_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
 
 UNSAFE = (b"\r", b"\n", b"\0")
 
@@ -42,3 +50,14 @@ def caller_headers(headers: Headers) -> tuple[tuple[str, str], ...]:
         if len(joined) <= MAX_VALUE_BYTES and (shown in told or len(told) < MAX_HEADERS):
             told[shown] = joined
     return tuple(told.items())
+
+
+def dropped_header(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The line that names what a translation dropped: for callers whose answers have no place for it.
+
+    A name's odd characters become question marks; what is too long for a header is cut.
+    """
+    if not names:
+        return ()
+    told = ", ".join(NOT_OF_NAMES.sub("?", name) for name in names)
+    return ((DROPPED, told[:MAX_DROPPED]),)

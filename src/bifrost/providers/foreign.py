@@ -141,7 +141,7 @@ class Foreign:
             method=coder.method,
             origin=address.origin,
             target=address.with_query(urlencode(sent.query)) if sent.query else address.target,
-            headers=self._headers(address, call, key, sent),
+            headers=self._headers(address, _speaking(call) if is_native else call, key, sent),
             body=sent.body if sent.payload is None else sent.payload,
             dropped_params=sent.dropped,
             is_native=is_native,
@@ -223,6 +223,14 @@ class Foreign:
 
     def decode_models(self, body: bytes) -> tuple[dict[str, object], ...]:
         return self.spec.decode_models(body)
+
+
+def _speaking(call: Call) -> Call:
+    """``call`` with the headers of its own dialect among those that go upstream."""
+    if call.native is None or not call.native.headers:
+        return call
+    extra = (*call.caller.extra_headers, *call.native.headers)
+    return attrs.evolve(call, caller=attrs.evolve(call.caller, extra_headers=extra))
 
 
 def foreign(spec: ForeignSpec, settings: ProviderSettings) -> Foreign:

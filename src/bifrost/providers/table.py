@@ -74,6 +74,9 @@ def _without(*names: str) -> tuple[str, ...]:
 
 COMPATIBLE = Quirks(drops=UNKNOWN_TO_MOST, knows_minimal=False)
 
+TOP_K = ("top_k",)
+"""What these know besides. Sources: OpenRouter's, Fireworks', SGLang's and vLLM's documentation, 2026-11."""
+
 Op = Operation
 """The table has it in every line."""
 
@@ -93,6 +96,7 @@ ROWS = (
         paths=paths(Op.LIST_MODELS),
         auth="none",
         may_be_blank=True,
+        quirks=Quirks(also_takes=("mock",)),
     ),
     ProviderSpec(
         name="groq",
@@ -111,7 +115,7 @@ ROWS = (
         name="openrouter",
         base_url="https://openrouter.ai/api",
         paths=paths(Op.LIST_MODELS, Op.TEXT, Op.RESPONSES),
-        quirks=attrs.evolve(COMPATIBLE, keeps_extensions=True),
+        quirks=attrs.evolve(COMPATIBLE, keeps_extensions=True, also_takes=TOP_K),
     ),
     ProviderSpec(
         name="xai",
@@ -148,6 +152,7 @@ ROWS = (
             COMPATIBLE,
             drops=_without("prediction"),
             user_from_cache_key=True,
+            also_takes=TOP_K,
             drops_reasoning_text=True,
         ),
     ),
@@ -176,7 +181,7 @@ ROWS = (
         name="sgl",
         base_url=None,
         paths=SELF_HOSTED,
-        quirks=COMPATIBLE,
+        quirks=attrs.evolve(COMPATIBLE, also_takes=TOP_K),
         may_be_blank=True,
         has_key_urls=True,
     ),
@@ -184,7 +189,7 @@ ROWS = (
         name="vllm",
         base_url=None,
         paths=paths(Op.LIST_MODELS, Op.TEXT, Op.EMBEDDING, Op.RERANK, Op.TRANSCRIPTION),
-        quirks=COMPATIBLE,
+        quirks=attrs.evolve(COMPATIBLE, also_takes=TOP_K),
         may_be_blank=True,
         has_key_urls=True,
     ),

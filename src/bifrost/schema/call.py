@@ -178,12 +178,14 @@ class Relay:
 class Native:
     """A request as its caller said it, in another dialect than OpenAI's: for an upstream that speaks it too.
 
-    ``members`` is the body without what the gateway consumed (``fallbacks``), ``query`` what was asked behind the path.
+    ``members`` is the body without what the gateway consumed (``fallbacks``), ``query`` what was asked behind the path,
+    ``headers`` are those that mean something in this dialect only; names are lower case.
     """
 
     dialect: Dialect
     members: RawMembers = attrs.field(repr=False)
     query: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -203,6 +205,8 @@ class Call:
     members: RawMembers = NO_MEMBERS
     native: Native | None = None
     """The request in its caller's own dialect, where that is not OpenAI's."""
+    lost: tuple[str, ...] = ()
+    """What ``native`` says and ``members`` have no word for, by name: dropped for whoever is asked in other words."""
     form: Form | None = None
     """The body instead of ``members``, where it came as ``multipart/form-data``; without what the gateway consumed."""
     boundary: bytes = b""
