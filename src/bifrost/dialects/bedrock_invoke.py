@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bifrost.codecs import json
+from bifrost.dialects.base import PlainAnswer
 from bifrost.dialects.fields import OURS, Losses
 from bifrost.dialects.hub import Answer
 from bifrost.dialects.openai_answer import checked
@@ -35,6 +36,7 @@ __all__ = [
     "read_list",
     "read_models",
     "read_rerank",
+    "relay_count",
 ]
 
 TITAN, TITAN_V1 = "amazon.titan-embed-text", "amazon.titan-embed-text-v1"
@@ -221,6 +223,12 @@ def read_count(body: bytes, facts: AnswerFacts) -> Answer:  # noqa: ARG001  a Fo
     if type(count) is not int:
         raise _unreadable("no count")
     return Answer(value={"object": "response.input_tokens", "input_tokens": count}, body=body)
+
+
+def relay_count(body: bytes, facts: AnswerFacts) -> PlainAnswer:
+    """The same for a caller of this dialect. Raises UpstreamError."""
+    read_count(body, facts)
+    return PlainAnswer(body=body)
 
 
 def encode_list(call: Call, model: str, provider: str) -> Encoded:  # noqa: ARG001  a ForeignCoder's

@@ -49,14 +49,20 @@ def encode_converse(call: Call, model: str, provider: str) -> Encoded:
 
 
 def encode_count(call: Call, model: str, provider: str) -> Encoded:
-    """A request of the Responses API, whose tokens are to be counted. Raises as ``encode_converse``."""
-    bridged = responses_to_chat(call.members)
-    refuse_loss(bridged.dropped, call, provider)
-    sent = encode_converse(attrs.evolve(call, members=bridged.members), model, provider)
+    """A request whose tokens are to be counted: of the Responses API, or a chat of a caller of another dialect.
+
+    Raises as ``encode_converse``.
+    """
+    lost: tuple[str, ...] = ()
+    if call.native is None or "messages" not in call.members:
+        bridged = responses_to_chat(call.members)
+        call, lost = attrs.evolve(call, members=bridged.members), bridged.dropped
+    refuse_loss(lost, call, provider)
+    sent = encode_converse(call, model, provider)
     members = json.split_object(sent.body)
     counted = json.join_object({name: members[name] for name in COUNTED if name in members})
-    dropped = (*bridged.dropped, *sent.dropped)
-    return attrs.evolve(sent, body=b'{"input":{"converse":%b}}' % counted, dropped=dropped)
+    body = b'{"input":{"converse":%b}}' % counted
+    return attrs.evolve(sent, body=body, dropped=(*lost, *sent.dropped))
 
 
 def encode_native(call: Call, model: str, provider: str) -> Encoded:  # noqa: ARG001  a NativeCoder's

@@ -35,6 +35,9 @@ VIRTUAL_KEY_PREFIX = "sk-bf-"
 CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key")
 """Where a key may be, in the order that decides."""
 
+AWS_SIGNATURES = "AWS4-"
+"""How the schemes of AWS's signatures begin: of dummy credentials or real ones, they are no keys."""
+
 AZURE_CREDENTIALS = (b"api-key", b"authorization")
 """Likewise, for a key of Azure."""
 
@@ -225,7 +228,7 @@ class _Reading:
         text = value.decode("latin-1").strip()
         if name == b"authorization":
             scheme, _, token = text.partition(" ")
-            if scheme.lower() == "basic":
+            if scheme.lower() == "basic" or scheme.upper().startswith(AWS_SIGNATURES):
                 return
             if scheme.lower() == "bearer":
                 text = token.strip()

@@ -17,6 +17,7 @@ import attrs
 from bifrost.errors import GatewayError
 from bifrost.integrations.object_routes import OPERATIONS
 from bifrost.integrations.openapi_anthropic import ANTHROPIC_SHAPES
+from bifrost.integrations.openapi_bedrock import BEDROCK_SHAPES, INVOKE_SHAPES
 from bifrost.integrations.openapi_parts import JSON, TEXT, WHOLE, Schema, Shape
 from bifrost.integrations.openapi_shapes import SCHEMAS, SHAPES, of_deployment, ref
 from bifrost.integrations.relay_routes import PREFIXES
@@ -168,6 +169,16 @@ _NEVER_OF_A_CALL = {404, 405, 499}
 ANTHROPIC = "anthropic_"
 """What the names of error responses begin with that have Anthropic's shape."""
 
+BEDROCK = "bedrock_"
+"""Likewise, of Bedrock's."""
+
+OF_SURFACES: Mapping[Surface, tuple[Mapping[Operation, Shape], str]] = {
+    Surface.ANTHROPIC: (ANTHROPIC_SHAPES, ANTHROPIC),
+    Surface.BEDROCK: (BEDROCK_SHAPES, BEDROCK),
+    Surface.INVOKE: (INVOKE_SHAPES, BEDROCK),
+}
+"""Shapes that differ from OpenAI's, and whose errors go with them."""
+
 _NAME = re.compile(r"\{(\w+)\}")
 _NO_WORD = re.compile(r"\W+")
 
@@ -187,8 +198,8 @@ ERROR_STATUSES: Final = (
 
 def of_route(route: InferenceRoute) -> Endpoint:
     """An inference route's endpoint."""
-    is_anthropics = route.integration.surface is Surface.ANTHROPIC
-    shape = (ANTHROPIC_SHAPES if is_anthropics else SHAPES)[route.operation]
+    shapes, errors = OF_SURFACES.get(route.integration.surface, (SHAPES, ""))
+    shape = shapes[route.operation]
     about = About(
         summary=shape.summary,
         tag=route.integration.name,
@@ -196,13 +207,13 @@ def of_route(route: InferenceRoute) -> Endpoint:
         answers=shape.answers,
         headers=(*OF_CALLS, *OF_JOBS),
         statuses=ERROR_STATUSES,
-        errors=ANTHROPIC if is_anthropics else "",
+        errors=errors,
     )
     return Endpoint("POST", route.path, about)
 
 
 def _bodies(route: InferenceRoute, shape: Shape) -> Mapping[str, str]:
-    if _NAME.search(route.path):
+    if _NAME.search(route.path) and route.integration.surface not in OF_SURFACES:
         return {kind: of_deployment(name) for kind, name in shape.bodies.items()}
     return shape.bodies if route.integration.default_provider else shape.full_bodies
 
@@ -232,7 +243,8 @@ def _of_object(operation: Operation) -> About:
 
 ABOUT = """\
 One door to many providers of language models. What is below `/openai` speaks OpenAI's dialect, with or without `/v1`; what
-is below `/v1` is the same with the provider always named in `model`. What is below `/anthropic` speaks Anthropic's.
+is below `/v1` is the same with the provider always named in `model`. What is below `/anthropic` speaks Anthropic's,
+what is below `/bedrock` Bedrock's Converse.
 
 Not described here: every other path below `/openai`, which is relayed to the provider as it came (`docs/openai-routes.md`);
 conversations over WebSocket; and headers with a name of your own choice: `x-bf-eh-…` goes upstream, `x-bf-lh-…` into the
@@ -334,7 +346,8 @@ def _components() -> Schema:
         "responses": {
             **{status: _failure(status) for status in sorted(statuses)},
             **{
-                f"{ANTHROPIC}{status}": _failure(status, "anthropic_error")
+                f"{whose}{status}": _failure(status, f"{whose}error")
+                for whose in (ANTHROPIC, BEDROCK)
                 for status in sorted({*ERROR_STATUSES, "404"})
             },
         },

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bifrost.dialects.openai_operations import CODERS, OBJECTS
 from bifrost.integrations import azure
 from bifrost.integrations.openapi_anthropic import ANTHROPIC_SCHEMAS
+from bifrost.integrations.openapi_bedrock import BEDROCK_SCHEMAS
 from bifrost.integrations.openapi_parts import (
     ANY_BYTES,
     ANYTHING,
@@ -416,6 +417,7 @@ def _named() -> Iterator[tuple[str, Schema]]:
     yield "text", TEXT
     yield "object", {"type": "object", "additionalProperties": True}
     yield from ANTHROPIC_SCHEMAS.items()
+    yield from BEDROCK_SCHEMAS.items()
 
 
 SHAPES: Mapping[Operation, Shape] = MappingProxyType({op: _shape(op) for op in SUMMARIES})

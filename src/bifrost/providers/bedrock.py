@@ -23,6 +23,7 @@ from bifrost.dialects.bedrock_invoke import (
     read_list,
     read_models,
     read_rerank,
+    relay_count,
 )
 from bifrost.dialects.bedrock_request import encode_converse, encode_count, encode_native
 from bifrost.dialects.bedrock_stream import RelayedFrames, read_converse_stream
@@ -114,7 +115,11 @@ BEDROCK: Final = ForeignSpec(
                     encode=encode_native, relay=relay_converse, relay_stream=RelayedFrames
                 ),
             ),
-            Operation.COUNT_TOKENS: ForeignCoder(encode=encode_count, read=read_count),
+            Operation.COUNT_TOKENS: ForeignCoder(
+                encode=encode_count,
+                read=read_count,
+                native=NativeCoder(encode=encode_native, relay=relay_count),
+            ),
             Operation.EMBEDDING: ForeignCoder(encode=encode_embedding, read=read_embedding),
             Operation.RERANK: ForeignCoder(encode=encode_rerank, read=read_rerank),
             Operation.LIST_MODELS: ForeignCoder(encode=encode_list, read=read_list, method=b"GET"),

@@ -73,6 +73,8 @@ class Dialect(enum.Enum):
     ANTHROPIC = "anthropic"
     GEMINI = "gemini"
     BEDROCK = "bedrock"
+    INVOKE = "bedrock-invoke"
+    """Anthropic's Messages in the frames of Bedrock's InvokeModel. No upstream is asked in it."""
     COHERE = "cohere"
 
 
@@ -84,6 +86,7 @@ class Surface(enum.Enum):
     ANTHROPIC = "anthropic"
     GENAI = "genai"
     BEDROCK = "bedrock"
+    INVOKE = "bedrock-invoke"
     COHERE = "cohere"
 
     @property
@@ -99,6 +102,7 @@ DIALECTS: Mapping[Surface, Dialect] = MappingProxyType(
         Surface.ANTHROPIC: Dialect.ANTHROPIC,
         Surface.GENAI: Dialect.GEMINI,
         Surface.BEDROCK: Dialect.BEDROCK,
+        Surface.INVOKE: Dialect.INVOKE,
         Surface.COHERE: Dialect.COHERE,
     }
 )
