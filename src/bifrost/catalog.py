@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ class Catalog:
     configured: tuple[str, ...]
     """In alphabetical order."""
     available: frozenset[str]
+    bases: Mapping[str, str] = attrs.field(factory=dict)
+    """Custom providers with what they are made of."""
 
     @classmethod
     def of(cls, config: Config) -> Catalog:
@@ -41,7 +44,12 @@ class Catalog:
             known=BUILT_IN | frozenset(providers),
             configured=tuple(sorted(providers)),
             available=frozenset(name for name, p in providers.items() if _is_available(p)),
+            bases={n: p.custom.base_provider_type for n, p in providers.items() if p.custom},
         )
+
+    def base(self, provider: str) -> str:
+        """Whose API ``provider`` has: a custom one that of what it is made of."""
+        return self.bases.get(provider, provider)
 
     def parse(self, model: str, default_provider: str) -> Target:
         """``model`` split at its first ``/`` if a known provider stands before it; else all of it, for the default.

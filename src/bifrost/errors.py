@@ -9,6 +9,8 @@ from __future__ import annotations
 import enum
 from typing import ClassVar
 
+import attrs
+
 __all__ = [
     "BadRequest",
     "BodyTooLarge",
@@ -31,6 +33,7 @@ __all__ = [
     "UnsupportedOperation",
     "UpstreamError",
     "UpstreamTimeout",
+    "Verbatim",
 ]
 
 
@@ -67,6 +70,17 @@ class ErrorClass(enum.Enum):
     """Policy says no."""
 
 
+@attrs.frozen
+class Verbatim:
+    """An upstream's refusal as it came, for a caller who is to see it so. ``headers`` are filtered for him already."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    content_type: str
+    """Empty where the upstream told none."""
+    body: bytes = attrs.field(repr=False)
+
+
 class GatewayError(Exception):
     """Any failure a caller may see. ``status``, ``type`` and ``code`` follow OpenAI's error object.
 
@@ -81,6 +95,8 @@ class GatewayError(Exception):
     default_code: ClassVar[str | None] = None
     error_class: ErrorClass = ErrorClass.INTERNAL
     is_bifrost_error: bool = False
+    verbatim: Verbatim | None = None
+    """What the upstream said, where that is to be told in place of the error object."""
 
     def __init__(
         self,

@@ -47,6 +47,7 @@ from bifrost.http.job_calls import JobCalls
 from bifrost.http.listing import Listing
 from bifrost.http.models import model_routes
 from bifrost.http.openapi import openapi_routes
+from bifrost.http.passthrough import PassthroughDoor
 from bifrost.http.relayed import RelayDoor
 from bifrost.http.responses_socket import ResponsesDoor
 from bifrost.http.server import serve as serve_http
@@ -65,7 +66,8 @@ from bifrost.service import Service, chain
 from bifrost.store.base import StoreError
 from bifrost.store.sqlite import SqliteFile
 from bifrost.store.sqlite_jobs import SqliteJobStore
-from bifrost.transport.choose import TokenDoors, upstream_for
+from bifrost.transport.choose import upstream_for
+from bifrost.transport.credentials import ThisMachine
 
 if TYPE_CHECKING:
     from bifrost.config.diff import ConfigDiff
@@ -82,7 +84,7 @@ HURRY_S = 5.0
 """For exchanges to end once they have been told to."""
 
 FIRST_TOKENS_S = 5.0
-"""For the tokens of Entra at a start; the house is opened without them after that."""
+"""For short-lived tokens at a start; the house is opened without them after that."""
 
 SNAPSHOT_S = 1.0
 """For a pool, or the store, to show itself to a scrape."""
@@ -111,7 +113,7 @@ class Gateway:
     _pools: dict[str, KeyPool] = attrs.field(factory=dict, init=False)
     _scopes: dict[str, trio.CancelScope] = attrs.field(factory=dict, init=False)
     _tokens: dict[str, Tokens] = attrs.field(factory=dict, init=False)
-    _token_doors: TokenDoors = attrs.field(factory=TokenDoors, init=False)
+    _machine: ThisMachine = attrs.field(factory=ThisMachine, init=False)
     _generations: int = attrs.field(default=0, init=False)
     _stopping: trio.Event = attrs.field(factory=trio.Event, init=False)
     _hurried: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -178,7 +180,7 @@ class Gateway:
             pools.cancel_scope.cancel()
         for pool in self._pools.values():
             pool.generation.upstream.retire()
-        self._token_doors.retire()
+        self._machine.retire()
 
     # Pools
 
@@ -193,7 +195,12 @@ class Gateway:
                     {"provider": settings.name, "reason": error.message},
                 )
             return
-        tokens = Tokens(settings.name, rng=self._rng, on_failure=self._note_no_token)
+        tokens = Tokens(
+            settings.name,
+            rng=self._rng,
+            machine=self._machine,
+            on_failure=self._note_no_token,
+        )
         pool = KeyPool(
             generation,
             drop_excess=self.config.client.drop_excess_requests,
@@ -218,7 +225,7 @@ class Gateway:
     def _doors_of(self, generation: Generation) -> Mapping[TokenSource, Upstream]:
         settings = generation.settings
         sources = token_sources(settings.keys, base_type(settings))
-        return self._token_doors.of(sources, generation.upstream)
+        return dict.fromkeys(sources, generation.upstream)
 
     async def _await_tokens(self) -> None:
         """Give the tokens of this start some time to come, so that the first callers find keys that can be used."""
@@ -407,6 +414,7 @@ class Gateway:
             async_jobs=async_jobs,
             responses=ResponsesDoor(FINDER, self._doors, self._service),
             relays=RelayDoor(inference, self._listing(inference.service)),
+            passthrough=PassthroughDoor(inference),
             meter=HttpMeter(self._metrics),
             new_id=_new_id,
             log=lambda level, fields: self.logs.line(level, "request completed", fields),

@@ -52,11 +52,16 @@ class Began:
     overhead_s: float
     """The gateway's own time from receipt to here."""
     status: int = 200
-    """The upstream's, of the 2xx kind."""
+    """The upstream's, of the 2xx kind; of an answer that is passed on verbatim also a redirect's."""
     content_type: str | None = None
-    """Of an answer that is neither JSON nor a stream of events: its chunks are bytes, as many as it takes."""
+    """Of an answer that is neither JSON nor a stream of events: its chunks are bytes, as many as it takes.
+
+    Empty where there is none to tell.
+    """
     length: int | None = None
     """Bytes of such an answer, where the upstream told."""
+    at_once: bool = False
+    """Whether the head of such an answer goes out now, before there is anything of its body."""
 
 
 @attrs.frozen

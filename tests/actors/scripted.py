@@ -22,6 +22,7 @@ from bifrost.codecs.json import dumps
 from bifrost.codecs.sse import DONE, data_frame
 from bifrost.config.settings import ClientSettings, ProviderSettings
 from bifrost.errors import GatewayError, NetworkError, UpstreamTimeout
+from bifrost.providers.login_steps import Answer as FileAnswer
 from bifrost.providers.table import build_adapter
 from bifrost.schema.call import Call, Caller, Operation, Target
 from bifrost.service import Began, Chunk, Failed, Finished
@@ -30,11 +31,11 @@ from bifrost.transport.mock import MockAnswer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
-    from bifrost.providers.base import UpstreamRequest
+    from bifrost.providers.base import Adapter, UpstreamRequest
     from bifrost.transport.base import Limits
 
 __all__ = [
-    "Answer", "Heard", "House", "Scripted", "Seen", "call", "chunk", "completion", "house", "listen", "refusal", "streamed",
+    "Answer", "Heard", "House", "Scripted", "ScriptedMachine", "Seen", "call", "chunk", "completion", "house", "listen", "refusal", "streamed",
 ]  # fmt: skip
 
 JSON = ((b"content-type", b"application/json"),)
@@ -65,6 +66,8 @@ class Seen:
     key: str
     body: bytes = attrs.field(repr=False)
     headers: Mapping[bytes, bytes] = attrs.field(repr=False)
+    url: str = ""
+    connect_s: float = 0.0
 
 
 def completion(text: str = "Hi", **more: Any) -> Answer:
@@ -98,6 +101,7 @@ def refusal(status: int, *, retry_after_s: int | None = None, message: str = "no
 
 
 NEVER = Answer(delay_s=1e9)
+REFUSED = Answer(error=NetworkError("connection refused"))
 
 
 @attrs.define(eq=False)
@@ -115,7 +119,10 @@ class Scripted:
         headers = dict(request.headers)
         key = headers.get(b"authorization", b"").removeprefix(b"Bearer ").decode()
         assert isinstance(request.body, bytes)
-        seen = Seen(trio.current_time(), self.provider, key, request.body, headers)
+        url = f"{request.origin.scheme}://{request.origin.host}{request.target.decode()}"
+        seen = Seen(
+            trio.current_time(), self.provider, key, request.body, headers, url, limits.connect_s
+        )
         self.seen.append(seen)
         self.open_now += 1
         try:
@@ -129,6 +136,34 @@ class Scripted:
 
     def retire(self) -> None:
         self.retired = True
+
+
+@attrs.define(eq=False)
+class ScriptedMachine:
+    """Implements ``Machine``: its services do what ``services`` says, its files are ``files``.
+
+    A file that is ``None`` cannot be read, and one that is a number of seconds takes so long.
+    """
+
+    services: Scripted = attrs.field(factory=lambda: Scripted("machine", lambda _: REFUSED))
+    environ: Mapping[str, str] = attrs.field(factory=dict)
+    files: dict[str, bytes | float | None] = attrs.field(factory=dict)
+    read_paths: list[str] = attrs.field(factory=list)
+
+    def wall(self) -> float:
+        return WALL_S + trio.current_time()
+
+    def open(self, request: UpstreamRequest, limits: Limits) -> Any:
+        return self.services.open(request, limits)
+
+    async def read(self, path: str) -> FileAnswer:
+        self.read_paths.append(path)
+        if path not in self.files:
+            return FileAnswer(404)
+        data = self.files[path]
+        if isinstance(data, float):
+            await trio.sleep(data)
+        return FileAnswer(200, data) if isinstance(data, bytes) else FileAnswer(403)
 
 
 async def _wait(delay_s: float, limits: Limits) -> float:
@@ -184,6 +219,7 @@ async def house(
     client: ClientSettings | None = None,
     hop_filters: tuple[Any, ...] = (),
     rng: random.Random | None = None,
+    adapt: Callable[[ProviderSettings], Adapter] = build_adapter,
 ) -> AsyncIterator[House]:
     """A router with pools, alive for as long as the context lasts."""
     client = client or ClientSettings()
@@ -197,7 +233,8 @@ async def house(
     async with trio.open_nursery() as nursery:
         for settings, script in providers:
             upstream = Scripted(settings.name, script if callable(script) else by_order(script))
-            pool = KeyPool(built(settings, upstream), drop_excess=client.drop_excess_requests, max_waiting=5000, fault=crashes)  # fmt: skip
+            first = built(settings, upstream, adapt=adapt)
+            pool = KeyPool(first, drop_excess=client.drop_excess_requests, max_waiting=5000, fault=crashes)  # fmt: skip
             pools[settings.name], upstreams[settings.name] = pool, upstream
             await nursery.start(partial(supervise, pool, on_crash=crashes.on_crash))
         await nursery.start(router.run)
@@ -205,8 +242,13 @@ async def house(
         nursery.cancel_scope.cancel()
 
 
-def built(settings: ProviderSettings, upstream: Scripted, number: int = 1) -> Generation:
-    return Generation(number=number, settings=settings, adapter=build_adapter(settings), upstream=upstream)  # fmt: skip
+def built(
+    settings: ProviderSettings,
+    upstream: Scripted,
+    number: int = 1,
+    adapt: Callable[[ProviderSettings], Adapter] = build_adapter,
+) -> Generation:
+    return Generation(number=number, settings=settings, adapter=adapt(settings), upstream=upstream)
 
 
 _numbers: Iterator[int] = count(1)
@@ -287,6 +329,3 @@ async def listen(
                     heard.ends.append(end)
     heard.record = exchange.record
     return heard
-
-
-REFUSED = Answer(error=NetworkError("connection refused"))

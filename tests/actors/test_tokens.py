@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.fakes import OK, Crashes, generation, key, need
-from actors.scripted import NEVER, Answer, Scripted, Seen
+from actors.scripted import NEVER, Answer, Scripted, ScriptedMachine, Seen
 from bifrost.actors.key_pool import KeyPool
 from bifrost.actors.messages import (
     AttemptOutcome,
@@ -125,7 +125,7 @@ async def desk(script: Callable[[Seen], Answer], *sources: Principal) -> AsyncIt
     # Draws of 0: the shortest back-off, the latest refresh.
     rng = random.Random()
     rng.random = lambda: 0.0  # type: ignore[method-assign]
-    tokens = Tokens("azure", rng=rng, on_failure=complain)
+    tokens = Tokens("azure", rng=rng, machine=ScriptedMachine(), on_failure=complain)
     tokens.push_to(lambda one: news.append((trio.current_time(), told(one))))
     here = Desk(tokens, Scripted("azure", script), Crashes(), news, complaints)
     here.follow(*sources)
@@ -313,7 +313,9 @@ async def test_a_new_configuration_goes_by_its_own_door(autojump_clock: MockCloc
 
 async def test_stopped_it_ends_and_hears_no_more(autojump_clock: MockClock) -> None:
     login = Scripted("azure", lambda seen: NEVER)
-    tokens = Tokens("azure", rng=random.Random(), on_failure=lambda *_: None)
+    tokens = Tokens(
+        "azure", rng=random.Random(), machine=ScriptedMachine(), on_failure=lambda *_: None
+    )
     tokens.tell_follow({ONE: login})
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(supervise, tokens, on_crash=Crashes().on_crash))
@@ -396,7 +398,7 @@ class Both:
 async def both(script: Callable[[Seen], Answer], *keys: KeySettings) -> AsyncIterator[Both]:
     rng = random.Random(1)
     login, crashes = Scripted("azure", script), Crashes()
-    tokens = Tokens("azure", rng=rng, on_failure=lambda *_: None)
+    tokens = Tokens("azure", rng=rng, machine=ScriptedMachine(), on_failure=lambda *_: None)
     pool = KeyPool(
         generation(*keys, name="azure"),
         drop_excess=False,

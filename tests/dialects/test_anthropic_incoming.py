@@ -38,7 +38,10 @@ def messages(*blocks: dict[str, Any], role: str = "user") -> tuple[list[Any], tu
 
 MEMBERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"max_tokens": 5}, {"max_completion_tokens": 5}),
-    ({"temperature": 0.5, "top_p": 0.5, "top_k": 3}, {"temperature": 0.5, "top_p": 0.5, "top_k": 3}),
+    (
+        {"temperature": 0.5, "top_p": 0.5, "top_k": 3},
+        {"temperature": 0.5, "top_p": 0.5, "top_k": 3},
+    ),
     ({"stop_sequences": ["a"]}, {"stop": ["a"]}),
     ({"stop_sequences": []}, {}),
     ({"stream": True}, {"stream": True}),
@@ -419,7 +422,22 @@ def test_what_is_nested_too_deeply_is_refused() -> None:
 
 
 NAMES = st.sampled_from(
-    "type text role content source data tool_use_id id name input thinking signature url media_type".split()
+    [
+        "type",
+        "text",
+        "role",
+        "content",
+        "source",
+        "data",
+        "tool_use_id",
+        "id",
+        "name",
+        "input",
+        "thinking",
+        "signature",
+        "url",
+        "media_type",
+    ]
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5),
@@ -427,7 +445,19 @@ JSON = st.recursive(
     max_leaves=20,
 )
 KINDS = st.sampled_from(
-    "text image document tool_use tool_result thinking redacted_thinking search_result base64 url x".split()
+    [
+        "text",
+        "image",
+        "document",
+        "tool_use",
+        "tool_result",
+        "thinking",
+        "redacted_thinking",
+        "search_result",
+        "base64",
+        "url",
+        "x",
+    ]
 )
 BLOCK = st.dictionaries(NAMES, JSON | KINDS, max_size=6).flatmap(
     lambda block: KINDS.map(lambda kind: {**block, "type": kind})

@@ -18,6 +18,8 @@ from bifrost.dialects.scrub import scrub_value, scrubber
         ("", "Incorrect API key: sk-proj-0123456789abcdef.", "Incorrect API key: ***."),
         ("", "gsk_0123456789abcdef xai-0123456789abcdef", "*** ***"),
         ("", "AIzaSyA0123456789abcdefghij", "***"),
+        ("", "token ya29.c.b0AXv0zTPq-x for AKIAIOSFODNN7EXAMPLE", "token *** for ***"),
+        ("line-one\nline-two\n\n", "line-two, line-one", "***, ***"),
         ("abc", "abc is too short to be a key", "abc is too short to be a key"),
         ("  spaced-key \n", "spaced-key", "***"),
         ("other", "risk-free task-management", "risk-free task-management"),

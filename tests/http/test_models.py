@@ -21,6 +21,7 @@ from bifrost.http.doors import Doors, compile_views
 from bifrost.http.inference import Inference
 from bifrost.http.listing import Listing
 from bifrost.http.models import OPENAI_PREFIXES, model_routes
+from bifrost.http.passthrough import PassthroughDoor
 from bifrost.http.relayed import RelayDoor
 from bifrost.http.responses_socket import ResponsesDoor
 from bifrost.integrations.finder import Finder
@@ -88,6 +89,7 @@ async def door(*providers: tuple[ProviderSettings, Answer], **client: Any) -> As
             inference=inference,
             async_jobs=AsyncJobs(finder=Finder({}), doors=doors, jobs=None),
             relays=RelayDoor(inference, listing),
+            passthrough=PassthroughDoor(inference),
             meter=HttpMeter(Metrics.of(config.client, inflight=lambda: 0)),
             new_id=new_id,
             log=lambda level, fields: None,

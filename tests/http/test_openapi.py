@@ -22,7 +22,8 @@ from bifrost.integrations import azure
 from bifrost.integrations.base import InferenceRoute
 from bifrost.integrations.finder import Finder
 from bifrost.integrations.openapi import About
-from bifrost.integrations.relay_routes import OBJECTS, PREFIXES, UNDERSTOOD
+from bifrost.integrations.passthrough import PREFIXES as PASSTHROUGH
+from bifrost.integrations.relay_routes import METHODS, OBJECTS, PREFIXES, UNDERSTOOD
 from bifrost.observe.logs import LEVELS, Logs, Sink
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def served(front: Front) -> set[tuple[str, str]]:
     for method, shape in UNDERSTOOD:
         if shape.split("/")[0] in OBJECTS:
             found |= {(method, prefix + shape) for prefix in ("/v1/", *PREFIXES)}
+    found |= {(method, f"{prefix}/{{path}}") for prefix in PASSTHROUGH for method in METHODS}
     for name in OPERATIONS if front._async_jobs.jobs else ():
         found |= {("POST", f"/v1/async/{name}"), ("GET", f"/v1/async/{name}/{{id}}")}
     return found

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bifrost.config.secret import AwsCredentials, Secret
 from bifrost.config.settings import ClientSettings, HeaderFilterSettings
 from bifrost.errors import BadRequest
 from bifrost.integrations.headers import FEATURES, HeaderLines, HeaderRules, duration_s, request_id
@@ -265,7 +266,16 @@ def test_metadata_comes_by_prefix_and_from_the_headers_configured_for_the_log() 
 
 
 @pytest.mark.parametrize(
-    "name", ["authorization", "X-Api-Key", "x-bf-vk", "cookie", "x-bf-eh-authorization"]
+    "name",
+    [
+        "authorization",
+        "X-Api-Key",
+        "x-bf-vk",
+        "cookie",
+        "x-bf-eh-authorization",
+        "x-bf-bedrock-secret-key",
+        "x-bf-bedrock-session-token",
+    ],
 )
 def test_a_credential_is_never_logged(name: str) -> None:
     caller = read(ClientSettings(logging_headers=(name,)), (name, "sk-bf-secret"))
@@ -455,3 +465,60 @@ def test_any_headers_give_a_caller_or_a_refusal(
         assert not {"\r", "\n", "\0"} & set(name + value)
     assert set(caller.prom_labels) <= {"team"}
     assert all(text.isprintable() for text in caller.log_metadata.values())
+
+
+# Bedrock
+
+PAIR = (("x-bf-bedrock-access-key", "AKIA"), ("x-bf-bedrock-secret-key", "s/1"))
+REGION = ("x-bf-bedrock-region", "eu-west-1")
+
+
+@pytest.mark.parametrize(
+    ("lines", "value", "region"),
+    [
+        ([("x-bf-bedrock-api-key", " ABSK-1 ")], Secret("ABSK-1"), None),
+        ([("x-bf-bedrock-api-key", "ABSK-1"), REGION, *PAIR], Secret("ABSK-1"), "eu-west-1"),
+        ([*PAIR, REGION], AwsCredentials("AKIA", "s/1"), "eu-west-1"),
+        ([*PAIR, ("x-bf-bedrock-session-token", "t="), REGION], AwsCredentials("AKIA", "s/1", "t="), "eu-west-1"),
+        ([("authorization", "Bearer direct"), *PAIR, REGION], AwsCredentials("AKIA", "s/1"), "eu-west-1"),
+        ([("authorization", "Bearer direct"), REGION], Secret("direct"), None),
+        ([("authorization", "AWS4-HMAC-SHA256 Credential=a/b, Signature=c")], None, None),
+        ([REGION], None, None),
+    ],
+)  # fmt: skip
+def test_a_caller_may_bring_what_bedrock_wants(
+    lines: list[tuple[str, str]], value: Secret | None, region: str | None
+) -> None:
+    caller = read(OPEN, *lines)
+    own = caller.own_key("bedrock")
+
+    assert (own and own.value) == value
+    assert (own and own.bedrock and own.bedrock.region) == region
+    others = [line for line in lines if not line[0].startswith("x-bf-bedrock-")]
+    assert caller.own_key("openai") == read(OPEN, *others).own_key("openai")
+    assert read(None, *lines).own_key("bedrock") is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        (PAIR, "x-bf-bedrock-region header is required when using direct keys"),
+        ([PAIR[0], REGION], "go together"),
+        ([PAIR[1], REGION], "go together"),
+        ([("x-bf-bedrock-api-key", "a b")], "the key in header x-bf-bedrock-api-key is not one"),
+        ([*PAIR, ("x-bf-bedrock-session-token", "t\N{LATIN SMALL LETTER E WITH ACUTE}"), REGION], "the key in header x-bf-bedrock-session-token is not one"),
+        ([*PAIR, ("x-bf-bedrock-region", "evil.test/#")], "x-bf-bedrock-region is no name of a region"),
+        ([*PAIR, ("x-bf-bedrock-region", "localhost")], "x-bf-bedrock-region is no name of a region"),
+    ],
+)  # fmt: skip
+def test_what_bedrock_could_not_use_is_refused(lines: list[tuple[str, str]], text: str) -> None:
+    with pytest.raises(BadRequest, match=text):
+        read(OPEN, *lines)
+    read(None, *lines)
+
+
+def test_keys_of_aws_do_not_show() -> None:
+    caller = read(OPEN, *PAIR, REGION)
+
+    assert "AKIA" not in repr(caller)
+    assert "s/1" not in repr(caller)

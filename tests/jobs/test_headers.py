@@ -63,6 +63,13 @@ def test_a_direct_key_is_a_secret_where_it_is_taken_and_nothing_where_it_is_not(
     assert sift((line,), DIRECT) == Kept((), ((b"authorization", Secret("Bearer sk-mine")),))
 
 
+@pytest.mark.parametrize("name", [b"api-key", b"access-key", b"secret-key", b"session-token"])
+def test_a_callers_keys_of_aws_are_secrets(name: bytes) -> None:
+    line = (b"x-bf-bedrock-" + name, b"v")
+
+    assert sift((line,), DIRECT) == Kept((), ((line[0], Secret("v")),))
+
+
 @pytest.mark.parametrize(
     "name",
     [b"x-bf-eh-x-access-token", b"x-bf-eh-x-signature", b"x-upstream-password", b"x-bf-lh-api_key"],

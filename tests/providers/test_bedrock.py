@@ -154,8 +154,20 @@ def test_what_no_host_can_be_is_no_region() -> None:
 
 
 def test_a_key_without_a_value_says_so() -> None:
-    with pytest.raises(ConfigurationMissing, match='key "k" has no value'):
+    with pytest.raises(ConfigurationMissing, match='key "k" has no credential'):
         encode(one=key(""))
+
+
+def test_a_pair_of_keys_signs() -> None:
+    one = key("", access_key=Secret("AKIDEXAMPLE"), secret_key=Secret("secret-canary"))
+
+    sent = encode(one=one).signed(1_790_000_000.0)
+
+    authorization = dict(sent.headers)[b"authorization"].decode()
+    assert authorization.startswith(
+        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260921/eu-west-1/bedrock/"
+    )
+    assert "secret-canary" not in authorization
 
 
 def test_a_stream_asks_for_the_bridged_chat() -> None:

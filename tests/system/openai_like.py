@@ -62,7 +62,8 @@ class OpenAILike(Upstream):
     def _next(self, received: Received) -> Behaviour:
         path = received.path.partition("?")[0]
         if received.method == "HEAD":
-            return raw(b"HTTP/1.1 200 X\r\ncontent-length: 2\r\n\r\n", close=False)
+            head = b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n"
+            return raw(head, close=False)
         if received.method == "GET" and path in {"/v1/files", "/v1/batches"}:
             return plain(DOCUMENT)
         if path.endswith("/content"):

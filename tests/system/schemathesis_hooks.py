@@ -24,6 +24,9 @@ NAMING = ("/v1/files", "/v1/batches", "/openai/deployments", "/openai/openai/dep
 def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], **kwargs: Any) -> None:
     provider = _provider(case.path)
     headers: Any = case.headers or {}
+    if "_passthrough/" in case.path:
+        headers["x-model-provider"] = "openai"
+        case.headers = headers
     headers.pop("x-bf-api-key-id", None)
     if "x-bf-api-key" in headers:
         headers["x-bf-api-key"] = f"{provider}-0"

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from bifrost.config.secret import Secret
 from bifrost.config.settings import (
     CustomProviderSettings,
     NetworkSettings,
@@ -10,8 +9,7 @@ from bifrost.config.settings import (
     ProxySettings,
 )
 from bifrost.errors import ConfigurationMissing
-from bifrost.policy.token_sources import ManagedIdentity, Principal
-from bifrost.transport.choose import TokenDoors, upstream_for
+from bifrost.transport.choose import upstream_for
 from bifrost.transport.httpx import HttpxUpstream
 from bifrost.transport.mock import MockUpstream
 from bifrost.transport.pool import Connections
@@ -52,25 +50,3 @@ def test_configuration_has_its_door(settings: ProviderSettings, kind: type[objec
 def test_proxy_that_cannot_be_used_is_not_passed_by() -> None:
     with pytest.raises(ConfigurationMissing):
         upstream_for(ProviderSettings(name="openai", proxy=ProxySettings(type="http")))
-
-
-def test_tokens_are_asked_for_past_the_proxy_on_this_machine_only() -> None:
-    upstream = upstream_for(ProviderSettings(name="azure", proxy=PROXY))
-    principal = Principal(
-        authority_host="https://login.example",
-        tenant_id="t",
-        client_id="c",
-        client_secret=Secret("s"),
-        scopes=("s",),
-    )
-    machine = ManagedIdentity(client_id=None, scopes=("s",))
-
-    doors = TokenDoors()
-    doors.retire()
-
-    found = doors.of((principal, machine), upstream)
-
-    assert found[principal] is upstream
-    assert isinstance(found[machine], Connections)
-    assert doors.of((machine,), upstream) == {machine: found[machine]}
-    doors.retire()

@@ -13,7 +13,8 @@ from bifrost.actors.key_pool import Lease
 from bifrost.actors.messages import AttemptOutcome, Granted
 from bifrost.actors.objects import Sighting
 from bifrost.dialects.base import AnswerFacts, Progress
-from bifrost.errors import ErrorClass, GatewayError, UpstreamError
+from bifrost.dialects.scrub import scrubber
+from bifrost.errors import ErrorClass, GatewayError, UpstreamError, Verbatim
 from bifrost.providers.answer_headers import caller_headers, dropped_header
 from bifrost.providers.base import Headers, RateHint, UpstreamRequest
 from bifrost.record import AttemptRecord, Usage
@@ -28,6 +29,9 @@ __all__ = ["Attempt"]
 
 ERROR_BODY_BYTES = 256 * 1024
 """Of a refusal no more is read: it is told to the caller, not relayed."""
+
+VERBATIM_BYTES = 1024 * 1024
+"""Of a refusal that is relayed as it came: it is held back, for another key may still do better. A longer one is told."""
 
 LINGER_S = 0.05
 """After a stream's own end, for the end of its body to come, so that the connection can be kept."""
@@ -80,6 +84,8 @@ class Attempt:
         limits = _limits(generation.settings.network, call, self.sent_s)
         try:
             request = generation.adapter.encode(call, self.hop.target, self._key)
+            if request.sign is not None:
+                request = request.signed(self.wall())
             async with generation.upstream.open(request, limits) as answer:
                 try:
                     await self._read(answer, request)
@@ -96,12 +102,16 @@ class Attempt:
         adapter = self.granted.generation.adapter
         self.rate = adapter.rate_hint(answer.headers, self.wall())
         self._headers = caller_headers(answer.headers)
-        if not 200 <= answer.status < 300:
-            raise await self._refusal(answer)
         call = self.hop.call
+        if call.is_verbatim and answer.status >= 400:
+            raise await self._verbatim_refusal(answer)
+        if not call.is_verbatim and not 200 <= answer.status < 300:
+            raise await self._refusal(answer)
         if self.sighting is not None:
             self.sighting.begins(content_type(answer.headers))
-        if adapter.answers_in_bytes(call.operation, content_type(answer.headers)):
+        if call.is_verbatim:
+            await self._relay_verbatim(answer)
+        elif adapter.answers_in_bytes(call.operation, content_type(answer.headers)):
             await self._relay_bytes(answer)
         elif call.stream:
             await self._relay_stream(answer, self._facts(request))
@@ -109,9 +119,26 @@ class Attempt:
             await self._relay_plain(answer, request)
 
     async def _refusal(self, answer: UpstreamAnswer) -> GatewayError:
-        body = await _read_some(answer)
+        body, _ = await _read_some(answer)
         error = self._told(answer, body)
         error.headers = self._headers
+        return error
+
+    async def _verbatim_refusal(self, answer: UpstreamAnswer) -> GatewayError:
+        """The refusal, classified for pool and record, with what the caller is to see of it."""
+        body, is_whole = await _read_some(answer, VERBATIM_BYTES)
+        error = self._told(answer, body)
+        error.headers = self._headers
+        # Nobody can be told of a status that is none.
+        if is_whole and answer.status < 600:
+            error.status = answer.status
+            error.verbatim = Verbatim(
+                status=answer.status,
+                headers=self._headers,
+                content_type=content_type(answer.headers).decode("latin-1"),
+                # Not a byte is changed but those of a key.
+                body=scrubber(self._key.value)(body.decode("latin-1")).encode("latin-1"),
+            )
         return error
 
     def _told(self, answer: UpstreamAnswer, body: bytes) -> GatewayError:
@@ -149,6 +176,13 @@ class Attempt:
             if data:
                 await self._hand_on(Progress(data), answer)
 
+    async def _relay_verbatim(self, answer: UpstreamAnswer) -> None:
+        """As ``_relay_bytes``, but that the head of a stream does not wait for its first byte."""
+        if self.hop.call.stream:
+            self._bytes_of = answer.headers
+            await self._hand_on(Progress(b""), answer)
+        await self._relay_bytes(answer)
+
     def _sight(self, data: bytes) -> None:
         """Let the passing answer be looked at; no data is its end."""
         if self.sighting is None:
@@ -182,7 +216,7 @@ class Attempt:
             await _linger(answer)
 
     async def _no_stream(self, answer: UpstreamAnswer) -> GatewayError:
-        body = await _read_some(answer)
+        body, _ = await _read_some(answer)
         told = self._told(answer, body)
         if told.type is not None or told.code is not None:
             return told
@@ -206,7 +240,7 @@ class Attempt:
         headers = (*self._headers, *dropped_header(self._dropped))
         began = Began(headers=headers, target=self.hop.target, overhead_s=overhead_s)
         if self._bytes_of is not None:
-            began = _of_bytes(began, answer.status, self._bytes_of)
+            began = _of_bytes(began, answer.status, self._bytes_of, self.hop.call)
         await self.hop.send(began)
 
     def _facts(self, request: UpstreamRequest, received_s: float | None = None) -> AnswerFacts:
@@ -285,9 +319,15 @@ def _is_json(headers: Headers) -> bool:
     return content_type(headers).lower().startswith(b"application/json")
 
 
-def _of_bytes(began: Began, status: int, headers: Headers) -> Began:
-    kind = content_type(headers).decode("latin-1") or "application/octet-stream"
-    return attrs.evolve(began, status=status, content_type=kind, length=_length(headers))
+def _of_bytes(began: Began, status: int, headers: Headers, call: Call) -> Began:
+    unsaid = "" if call.is_verbatim else "application/octet-stream"
+    return attrs.evolve(
+        began,
+        status=status,
+        content_type=content_type(headers).decode("latin-1") or unsaid,
+        length=_length(headers),
+        at_once=call.is_verbatim and call.stream,
+    )
 
 
 def _length(headers: Headers) -> int | None:
@@ -298,18 +338,17 @@ def _length(headers: Headers) -> int | None:
     return int(value) if value.isdigit() and not is_coded else None
 
 
-async def _read_some(answer: UpstreamAnswer) -> bytes:
-    """The beginning of a body; what breaks off is taken as far as it came."""
+async def _read_some(answer: UpstreamAnswer, room: int = ERROR_BODY_BYTES) -> tuple[bytes, bool]:
+    """The beginning of a body, and whether that is all of it; what breaks off is taken as far as it came."""
     parts: list[bytes] = []
-    room = ERROR_BODY_BYTES
     try:
         while room > 0 and (data := await answer.receive()):
             parts.append(data[:room])
             room -= len(data)
     except GatewayError:
         # The status is the answer that matters; a body that breaks off does not change it.
-        pass
-    return b"".join(parts)
+        return b"".join(parts), False
+    return b"".join(parts), room > 0
 
 
 async def _linger(answer: UpstreamAnswer) -> None:

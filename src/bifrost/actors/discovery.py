@@ -123,7 +123,7 @@ class Discovery:
         self, granted: Granted, key: KeySettings, call: Call
     ) -> tuple[dict[str, object], ...]:
         adapter, network = granted.generation.adapter, granted.generation.settings.network
-        request = adapter.encode(call, Target(adapter.name, ""), key)
+        request = adapter.encode(call, Target(adapter.name, ""), key).signed(self.wall())
         timeout_s = network.default_request_timeout_in_seconds
         limits = Limits(
             connect_s=network.connect_timeout_s,

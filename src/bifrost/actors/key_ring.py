@@ -23,7 +23,7 @@ from bifrost.policy.eligibility import KEYLESS, Eligible, base_type, eligible, i
 from bifrost.policy.health import HEALTHY, KeyHealth
 from bifrost.policy.limits import KeyLimits
 from bifrost.policy.sessions import Sessions
-from bifrost.policy.token_sources import TokenSource, token_source
+from bifrost.policy.token_sources import TokenSource, own_token, token_source
 
 if TYPE_CHECKING:
     from bifrost.actors.messages import AttemptOutcome
@@ -45,6 +45,8 @@ class KeyState:
     settings: KeySettings
     source: TokenSource | None = None
     """Of the token that is sent in place of the key's value."""
+    own_token: Token | None = None
+    """Likewise, and the key's for good."""
     health: KeyHealth = HEALTHY
     limits: KeyLimits = attrs.field(factory=KeyLimits, init=False)
 
@@ -109,7 +111,8 @@ class KeyRing:
                 known.settings = key
                 self.keys[key.id] = known
             else:
-                self.keys[key.id] = KeyState(key, token_source(key, base_type(settings)))
+                base = base_type(settings)
+                self.keys[key.id] = KeyState(key, token_source(key, base), own_token(key, base))
                 self.routes.forget(key.id)
         for key_id in old:
             self.routes.forget(key_id)
@@ -258,7 +261,7 @@ class KeyRing:
 
     def lendable(self, key: KeyState) -> KeySettings:
         """``key`` as it is sent: with its token, where it has one."""
-        token = None if key.source is None else self.wallet.token(key.source)
+        token = key.own_token if key.source is None else self.wallet.token(key.source)
         return key.settings if token is None else attrs.evolve(key.settings, value=token)
 
     def renewed(self, source: TokenSource) -> None:
@@ -270,10 +273,12 @@ class KeyRing:
     def refused_token(self, lent: Lent, outcome: AttemptOutcome) -> TokenRefused | None:
         """The token that was not accepted, if ``lent`` ended so."""
         settings = lent.granted.key
-        if outcome.status != 401 or settings is None or not isinstance(settings.value, Token):
+        if settings is None or not isinstance(settings.value, Token):
             return None
-        source = token_source(settings, base_type(self.settings))
-        return None if source is None else TokenRefused(source, settings.value)
+        key = self.keys.get(settings.id)
+        if key is None or key.source is None or outcome.status not in key.source.refused_by:
+            return None
+        return TokenRefused(key.source, settings.value)
 
     def lend(self, choice: Choice, granted: Granted, need: Need, now_s: float) -> None:
         """``choice`` went out as ``granted``."""
@@ -345,6 +350,8 @@ def _is_same(one: KeySettings, other: KeySettings) -> bool:
         and (one.value == other.value or isinstance(other.value, Token))
         and one.url == other.url
         and one.azure == other.azure
+        and one.vertex == other.vertex
+        and one.bedrock == other.bedrock
     )
 
 

@@ -42,11 +42,17 @@ class Objects:
 
     def sighting(self, call: Call, target: Target, key_id: str) -> Sighting | None:
         """What looks at an answer to ``call``; ``None`` where there is nothing to be learned."""
-        if call.operation not in SIGHTED - UNSEEN:
+        if call.operation not in SIGHTED - UNSEEN or _leaves_nothing(call):
             return None
         if call.caller.own_key(target.provider) is not None:
             return None
         return Sighting(self.owners, target.provider, key_id)
+
+
+def _leaves_nothing(call: Call) -> bool:
+    """Whether ``call`` passes a generation through that nobody asks for again by its id."""
+    relay = call.relay
+    return relay is not None and relay.is_generation and not relay.path.endswith("/responses")
 
 
 @attrs.define(eq=False)

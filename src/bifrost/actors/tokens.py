@@ -8,6 +8,7 @@ accept is replaced at once. The tokens themselves are the book: they survive a c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, assert_never
 
 import attrs
@@ -16,19 +17,22 @@ import trio
 from bifrost.actors.mailbox import Mailbox
 from bifrost.actors.messages import TokenLacking, TokenRefreshed, TokenRefused
 from bifrost.config.secret import Token
-from bifrost.errors import ErrorClass, GatewayError
+from bifrost.errors import ErrorClass, GatewayError, UpstreamTimeout
 from bifrost.policy.retry import Backoff
 from bifrost.policy.token_sources import TokenSource
-from bifrost.providers.entra import Grant, read_grant, token_request
+from bifrost.providers.login_steps import Answer, Ask, Grant, Here, Read, Step, advance
+from bifrost.providers.logins import login
 from bifrost.transport.base import Limits, Upstream
 
 if TYPE_CHECKING:
     from random import Random
 
+    from bifrost.transport.credentials import Machine
+
 __all__ = ["Doors", "Tokens", "refresh_after_s"]
 
 Doors = Mapping[TokenSource, Upstream]
-"""Sources of tokens, each with the door that it is behind."""
+"""Sources of tokens, each with the door to the world outside of this machine."""
 
 Push = Callable[[TokenRefreshed | TokenLacking], None]
 
@@ -47,6 +51,13 @@ YOUNG_S = 10.0
 """A token refused this soon would not be better for being fetched again."""
 
 FETCH_S = 20.0
+"""For a login with all its steps."""
+
+CONNECT_S = 10.0
+
+LOCAL_CONNECT_S = 3.0
+"""To reach a service of this machine: what is there answers at once, and what is not may never refuse."""
+
 MAX_BODY = 64 * 1024
 
 
@@ -92,10 +103,12 @@ class Tokens:
         provider: str,
         *,
         rng: Random,
+        machine: Machine,
         on_failure: Callable[[str, GatewayError, float], None],
     ) -> None:
         self._provider = provider
         self._rng = rng
+        self._machine = machine
         self._on_failure = on_failure
         self._mailbox: Mailbox[Follow | TokenRefused | Stop] = Mailbox()
         self._doors: Doors = {}
@@ -188,7 +201,7 @@ class Tokens:
             await self._wait_until_due(source)
             asked_s = trio.current_time()
             try:
-                grant = await _fetch(source, door)
+                grant = await self._fetch(source, door)
             except GatewayError as error:
                 wait_s = BACKOFF.delay_s(failures, self._rng.random())
                 failures += 1
@@ -204,6 +217,35 @@ class Tokens:
         if held is not None:
             with trio.move_on_at(held.refresh_s):
                 await hurry.wait()
+
+    async def _fetch(self, source: TokenSource, door: Upstream) -> Grant:
+        """A token. Raises GatewayError; is over within ``FETCH_S``."""
+        deadline_s = trio.current_time() + FETCH_S
+        here = Here(self._machine.environ, self._machine.wall())
+        with closing(login(source, here)) as steps:
+            step = advance(steps, None)
+            while not isinstance(step, Grant):
+                step = advance(steps, await self._take_step(step, door, deadline_s))
+            return step
+
+    async def _take_step(
+        self, step: Step, door: Upstream, deadline_s: float
+    ) -> Answer | GatewayError:
+        """What came of ``step``; the login may know what to do about an error."""
+        try:
+            match step:
+                case Read(path=path):
+                    with trio.move_on_at(deadline_s):
+                        return await self._machine.read(path)
+                    raise UpstreamTimeout(f"{path} could not be read in time")
+                case Ask(request=request, is_local=is_local):
+                    open_ = self._machine.open if is_local else door.open
+                    async with open_(request, _limits(step, deadline_s)) as answer:
+                        return Answer(answer.status, await answer.read())
+                case _:
+                    assert_never(step)
+        except GatewayError as error:
+            return error
 
     def _hold(self, source: TokenSource, grant: Grant, asked_s: float) -> None:
         """The token's life is counted from when it was asked for, so that it is not thought longer than it is."""
@@ -248,13 +290,11 @@ class Tokens:
         self._settled.set()
 
 
-async def _fetch(source: TokenSource, door: Upstream) -> Grant:
-    """A token. Raises GatewayError; is over within ``FETCH_S``."""
-    limits = Limits(
+def _limits(step: Ask, deadline_s: float) -> Limits:
+    return Limits(
+        connect_s=LOCAL_CONNECT_S if step.is_local else CONNECT_S,
         first_byte_s=FETCH_S,
         idle_s=FETCH_S,
-        deadline_s=trio.current_time() + FETCH_S,
+        deadline_s=deadline_s,
         max_body_bytes=MAX_BODY,
     )
-    async with door.open(token_request(source), limits) as answer:
-        return read_grant(answer.status, await answer.read(), source)

@@ -60,7 +60,9 @@ class VertexKeySettings:
     project_number: Annotated[str | None, Mark.FROM_ENV] = None
     region: Annotated[str, Mark.FROM_ENV]
     auth_credentials: Secret | None = None
-    """A service account's JSON; absent, the credentials of the place the gateway runs in."""
+    """The text of a file of credentials: JSON of the type ``service_account``, ``authorized_user``,
+    ``impersonated_service_account``, ``external_account`` or ``external_account_authorized_user``. Absent, and in a key
+    without a ``value``, the credentials of the place the gateway runs in."""
     deployments: Mapping[str, str] = NO_DEPLOYMENTS
 
 
@@ -88,12 +90,15 @@ class BedrockKeySettings:
     """With ``secret_key``; absent, the key's ``value`` or the credentials of the place the gateway runs in."""
     secret_key: Secret | None = None
     session_token: Secret | None = None
+    """Of temporary keys, which whoever wrote them here has to replace."""
     region: Annotated[str, Mark.FROM_ENV]
     arn: Annotated[str | None, Mark.FROM_ENV] = None
     role_arn: Annotated[str | None, Mark.FROM_ENV] = None
-    """A role to assume."""
+    """A role to assume with ``access_key`` and ``secret_key``, or with the credentials of the place."""
     external_id: Annotated[str | None, Mark.FROM_ENV] = None
+    """What the role's owner wants to be told."""
     session_name: Annotated[str | None, Mark.FROM_ENV] = None
+    """By which the role's owner sees who it is; absent: ``bifrost-session``."""
     deployments: Mapping[str, str] = NO_DEPLOYMENTS
     batch_s3_config: BatchS3Settings | None = None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from bifrost.config.faults import below, item, kind_of, nearest, shown
-from bifrost.config.key_configs import AzureKeySettings
+from bifrost.config.key_configs import AzureKeySettings, BedrockKeySettings
 from bifrost.config.names import (
     BASE_TYPES,
     BUILT_IN,
@@ -68,6 +68,7 @@ def provider_finishes(*, empty_allows_all: bool) -> Iterator[tuple[type, Finish]
     yield finishing(CustomProviderSettings, _custom)
     yield finishing(HeaderFilterSettings, _header_filter)
     yield finishing(AzureKeySettings, _azure)
+    yield finishing(BedrockKeySettings, _bedrock)
     yield finishing(KeySettings, _Keys(empty_allows_all=empty_allows_all).check)
     yield finishing(ProviderSettings, _Providers().check)
 
@@ -155,6 +156,22 @@ def _azure(walk: Walk, azure: AzureKeySettings, place: Place) -> AzureKeySetting
         endpoint=azure.endpoint.rstrip("/"),
         authority_host=azure.authority_host.rstrip("/"),
     )
+
+
+def _bedrock(walk: Walk, bedrock: BedrockKeySettings, place: Place) -> BedrockKeySettings:
+    pair = [bedrock.access_key is None, bedrock.secret_key is None]
+    if any(pair) and (not all(pair) or bedrock.session_token is not None):
+        walk.error(
+            place.path,
+            "a part of a pair of keys",
+            "access_key and secret_key, perhaps with session_token; or none of them",
+        )
+    told = (bedrock.external_id, bedrock.session_name)
+    if not bedrock.role_arn and any(text is not None for text in told):
+        walk.warnings.append(
+            f"{place.path}: external_id and session_name mean nothing without a role_arn"
+        )
+    return bedrock
 
 
 @attrs.define(eq=False)

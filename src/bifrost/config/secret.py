@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import NoReturn
 
-__all__ = ["Secret", "Token"]
+__all__ = ["AwsCredentials", "Secret", "Token"]
 
 
 class Secret:
@@ -58,6 +58,33 @@ class Secret:
 
 
 class Token(Secret):
-    """A short-lived credential: it goes upstream as a bearer, whatever header the provider has for its keys."""
+    """A short-lived credential: it goes upstream as a bearer, whatever header the provider has for its keys.
+
+    ``AwsCredentials`` do not: they sign.
+    """
 
     __slots__ = ()
+
+
+class AwsCredentials(Token):
+    """What requests to AWS are signed with; ``session_token`` is empty where they are for good.
+
+    Its text is all three, a line each, and is never sent: no header can hold it.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, access_key_id: str, secret_access_key: str, session_token: str = "") -> None:
+        super().__init__("\n".join((access_key_id, secret_access_key, session_token)))
+
+    @property
+    def access_key_id(self) -> str:
+        return self._value.split("\n", 2)[0]
+
+    @property
+    def secret_access_key(self) -> str:
+        return self._value.split("\n", 2)[1]
+
+    @property
+    def session_token(self) -> str:
+        return self._value.split("\n", 2)[2]

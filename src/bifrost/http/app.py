@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bifrost.http.async_jobs import AsyncJobs
     from bifrost.http.doors import Doors
     from bifrost.http.inference import Inference
+    from bifrost.http.passthrough import PassthroughDoor
     from bifrost.http.relayed import RelayDoor
     from bifrost.http.responses_socket import ResponsesDoor, Talk
     from bifrost.observe.http import HttpMeter
@@ -66,6 +67,7 @@ class Front(QuartTrio):
         async_jobs: AsyncJobs,
         responses: ResponsesDoor,
         relays: RelayDoor,
+        passthrough: PassthroughDoor,
         meter: HttpMeter,
         new_id: Callable[[], str],
         log: Callable[[str, dict[str, object]], None],
@@ -77,6 +79,7 @@ class Front(QuartTrio):
         self._async_jobs = async_jobs
         self._responses = responses
         self._relays = relays
+        self._passthrough = passthrough
         self._meter = meter
         self._new_id = new_id
         self._log = log
@@ -195,6 +198,9 @@ class Front(QuartTrio):
     async def _serve_other(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply
     ) -> None:
+        if self._passthrough.may_be_for(scope["path"]):
+            await self._passthrough.serve(scope, receive, reply)
+            return
         is_async = scope["path"].startswith(ASYNC_PREFIX)
         if is_async and await self._async_jobs.serve_path(scope, receive, reply):
             return

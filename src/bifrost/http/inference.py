@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 import trio
 
-from bifrost.errors import GatewayError
+from bifrost.errors import GatewayError, Verbatim
 from bifrost.http.body import CallerGone, read_body
 from bifrost.http.doors import Doors
 from bifrost.http.form import is_form, new_boundary, reading_form
@@ -147,7 +147,7 @@ class Inference:
         self, call: Call, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply, views: Views
     ) -> None:
         """Serve ``call`` for as long as its caller is there; to its end, if something is made by it."""
-        if call.creates and not call.stream:
+        if call.outlives_caller:
             with trio.CancelScope(shield=True):
                 await self._exchange(call, reply, views)
             return
@@ -161,8 +161,12 @@ class Inference:
                 failure = await self._relay(exchange, call, reply, views)
         except GatewayError as error:
             failure = Failed(error)
-        if failure is not None:
-            await self.refuse(reply, failure, call, views, call.surface)
+        if failure is None:
+            return
+        if failure.error.verbatim is not None:
+            await _tell(reply, failure.error.verbatim)
+            return
+        await self.refuse(reply, failure, call, views, call.surface)
 
     async def _relay(
         self, exchange: Exchange, call: Call, reply: Reply, views: Views
@@ -173,7 +177,9 @@ class Inference:
             return manner.event(failure.error, call=call, target=failure.target)
 
         relay = Relay(exchange, reply, views.client.sse_keepalive_s, told, manner)
-        return await (relay.stream() if call.stream else relay.plain())
+        # A verbatim answer begins with the upstream's own status, however long that takes.
+        is_stream = call.stream and not call.is_verbatim
+        return await (relay.stream() if is_stream else relay.plain())
 
     async def refuse(
         self, reply: Reply, failure: Failed, call: Call | None, views: Views, surface: Surface
@@ -186,6 +192,13 @@ class Inference:
         lines: HeaderLines = [JSON_TYPE, *manner.headers(failure.error)]
         lines = manner.with_id(lines, reply.request_id)
         await reply.whole(failure.error.status, lines, body)
+
+
+async def _tell(reply: Reply, answer: Verbatim) -> None:
+    lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    if answer.content_type:
+        lines.append((b"content-type", answer.content_type.encode("latin-1")))
+    await reply.whole(answer.status, lines, answer.body)
 
 
 def _first(headers: tuple[tuple[bytes, bytes], ...], wanted: bytes) -> bytes | None:

@@ -19,6 +19,7 @@ from bifrost.integrations.openapi import (
     document,
     object_endpoints,
     of_route,
+    passthrough_endpoints,
 )
 from bifrost.integrations.openapi_shapes import JSON
 
@@ -95,7 +96,8 @@ def openapi_routes(app: Quart, routes: Iterable[InferenceRoute], jobs: AsyncJobs
     @functools.cache
     def written() -> bytes:
         of_calls = (*map(of_route, routes), *object_endpoints(), *job_endpoints(jobs))
-        return dumps(document((*of_calls, *quart_endpoints(app)), __version__))
+        endpoints = (*of_calls, *passthrough_endpoints(), *quart_endpoints(app))
+        return dumps(document(endpoints, __version__))
 
     @blueprint.get(PATH)
     @described(About(summary="This description", tag="operations", is_open=True))

@@ -62,8 +62,10 @@ class Relay:
 
     async def _bytes(self, began: Began, kind: str) -> None:
         """Blocks as they come. Where they break off the answer is marked as cut: nothing may look like its end then."""
-        lines = [(b"content-type", kind.encode("latin-1", "replace")), *answer_lines(began)]
-        await self.reply.start_bytes(began.status, lines, began.length)
+        typed = [(b"content-type", kind.encode("latin-1", "replace"))] if kind else []
+        await self.reply.start_bytes(began.status, [*typed, *answer_lines(began)], began.length)
+        if began.at_once:
+            await self.reply.part(b"")
         while True:
             event = self.exchange.receive_nowait()
             match event if event is not None else await self.exchange.receive():

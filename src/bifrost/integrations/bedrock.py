@@ -19,14 +19,13 @@ from bifrost.errors import BadRequest, UnsupportedOperation
 from bifrost.integrations.base import InferenceRoute, Integration, caller_of
 from bifrost.integrations.requirements import small
 from bifrost.integrations.targets import check_model, fallbacks_of, target_of
-from bifrost.schema.call import Call, Dialect, Native, Operation, Surface
+from bifrost.schema.call import Call, Dialect, Native, Operation, RawMembers, Surface
 
 if TYPE_CHECKING:
     from bifrost.catalog import Catalog
     from bifrost.integrations.base import Request
     from bifrost.integrations.finder import Found
     from bifrost.integrations.headers import HeaderRules
-    from bifrost.schema.call import RawMembers
 
 __all__ = ["BEDROCK", "INVOKE", "PREFIX", "ROUTES", "Routes", "routes"]
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from bifrost.config.key_configs import AzureKeySettings
-from bifrost.config.secret import Secret, Token
+from bifrost.config.key_configs import AzureKeySettings, BedrockKeySettings
+from bifrost.config.secret import AwsCredentials, Secret, Token
 from bifrost.errors import BadRequest
 from bifrost.integrations.forwarding import Forwarding, check_size, is_plain_text
 from bifrost.schema.call import Caller
@@ -35,21 +35,29 @@ VIRTUAL_KEY_PREFIX = "sk-bf-"
 CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key")
 """Where a key may be, in the order that decides."""
 
-AWS_SIGNATURES = "AWS4-"
-"""How the schemes of AWS's signatures begin: of dummy credentials or real ones, they are no keys."""
-
 AZURE_CREDENTIALS = (b"api-key", b"authorization")
 """Likewise, for a key of Azure."""
 
+BEDROCK_CREDENTIALS = (b"bedrock-api-key", b"bedrock-access-key", b"bedrock-secret-key", b"bedrock-session-token")  # fmt: skip
+"""Of ours, without their prefix: a caller's own key of Bedrock, or what he signs with."""
+
 NEVER_LOGGED = frozenset(
-    [*CREDENTIALS, b"x-bf-vk", b"cookie", b"set-cookie", b"proxy-authorization"]
+    [
+        *CREDENTIALS,
+        *(OURS + name for name in BEDROCK_CREDENTIALS),
+        b"x-bf-vk",
+        b"cookie",
+        b"set-cookie",
+        b"proxy-authorization",
+    ]
 )
 """Not even if ``logging_headers`` names them."""
 
 FEATURES = frozenset([
     b"vk", b"api-key", b"api-key-id", b"session-id", b"session-ttl", b"send-back-raw-request",
     b"send-back-raw-response", b"passthrough-extra-params", b"strict",
-    b"azure-endpoint",
+    b"azure-endpoint", b"bedrock-api-key", b"bedrock-access-key", b"bedrock-secret-key", b"bedrock-session-token",
+    b"bedrock-region",
 ])  # fmt: skip
 """Headers of ours with one value each, without their prefix; the first of a repeated one counts."""
 
@@ -75,6 +83,12 @@ _TRACEPARENT = re.compile(
 _KEY = re.compile(r"[\x21-\x7e]+")
 _TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 """A signed JWT (RFC 7515, section 7.1), whose header is a JSON object: what Entra gives out. No key looks like it."""
+
+_REGION = re.compile(r"[a-z]{2,16}(-[a-z0-9]{1,16}){1,4}")
+"""What a region of AWS is called. It becomes a part of a host's name, so a caller's must be no more than that."""
+
+NO_CREDENTIALS = frozenset({"basic", "aws4-hmac-sha256"})
+"""Schemes of ``authorization`` that bring no key: a login to somebody else, a signature."""
 
 _DURATION = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _UNITS_S = {
@@ -228,7 +242,7 @@ class _Reading:
         text = value.decode("latin-1").strip()
         if name == b"authorization":
             scheme, _, token = text.partition(" ")
-            if scheme.lower() == "basic" or scheme.upper().startswith(AWS_SIGNATURES):
+            if scheme.lower() in NO_CREDENTIALS:
                 return
             if scheme.lower() == "bearer":
                 text = token.strip()
@@ -244,12 +258,15 @@ class _Reading:
         if self.extra:
             check_size(self.extra)
         features, azure = self.features, self._azure()
+        bedrock_key = self._bedrock_key()
         return Caller(
             key_id=self._handle(b"api-key-id"),
             key_name=self._handle(b"api-key"),
             direct_key=self._direct_key(CREDENTIALS),
             azure_key=None if azure is None else self._azure_key(),
             azure=azure,
+            bedrock_key=bedrock_key,
+            bedrock=None if bedrock_key is None else self._bedrock(bedrock_key),
             virtual_key=self._virtual_key(),
             session_id=self._handle(b"session-id"),
             session_ttl_s=_ttl(features.get(b"session-ttl")),
@@ -288,6 +305,32 @@ class _Reading:
         return AzureKeySettings(
             endpoint=endpoint, is_callers=True, public_only=not self.rules.allow_private_network
         )
+
+    def _bedrock_key(self) -> Secret | None:
+        """A key of Bedrock, or a pair to sign with, that the caller brings."""
+        if not self.rules.allow_direct_keys:
+            return None
+        key, access, secret, token = (self._own(name) for name in BEDROCK_CREDENTIALS)
+        if key:
+            return Secret(key)
+        if not access and not secret:
+            return None
+        if not access or not secret:
+            raise BadRequest("x-bf-bedrock-access-key and x-bf-bedrock-secret-key go together")
+        return AwsCredentials(access, secret, token)
+
+    def _own(self, name: bytes) -> str:
+        text = self._handle(name, MAX_KEY)
+        return _key(OURS + name, text).reveal() if text else ""
+
+    def _bedrock(self, key: Secret) -> BedrockKeySettings | None:
+        name = b"bedrock-region"
+        region = self._handle(name)
+        if region is not None and _REGION.fullmatch(region) is None:
+            raise BadRequest("x-bf-bedrock-region is no name of a region")
+        if region is None and isinstance(key, AwsCredentials):
+            raise BadRequest("x-bf-bedrock-region header is required when using direct keys")
+        return None if region is None else BedrockKeySettings(region=region)
 
     def _direct_key(self, places: tuple[bytes, ...]) -> Secret | None:
         if not self.rules.allow_direct_keys:

@@ -16,7 +16,7 @@ from bifrost.codecs.sse import EventTooLarge, SSEDecoder
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["NOTHING", "AnswerIds", "StreamIds", "answer_ids", "request_ids"]
+__all__ = ["NOTHING", "AnswerIds", "StreamIds", "answer_ids", "named_ids", "request_ids"]
 
 REQUEST_IDS_MAX: Final = 64
 """Of one request; more than that say no more."""
@@ -65,6 +65,11 @@ def request_ids(
     found.update(dict.fromkeys(filter(_NAMED.fullmatch, texts)))
     found.update(dict.fromkeys(text for _, text in parse_qsl(query) if _NAMED.fullmatch(text)))
     return tuple(islice(found, REQUEST_IDS_MAX))
+
+
+def named_ids(texts: Iterable[str]) -> tuple[str, ...]:
+    """Those of ``texts`` that are ids, by their looks."""
+    return tuple(filter(_NAMED.fullmatch, texts))
 
 
 def _in_json(body: bytes) -> Iterable[str]:

@@ -18,9 +18,10 @@ from bifrost.errors import GatewayError
 from bifrost.integrations.object_routes import OPERATIONS
 from bifrost.integrations.openapi_anthropic import ANTHROPIC_SHAPES
 from bifrost.integrations.openapi_bedrock import BEDROCK_SHAPES, INVOKE_SHAPES
-from bifrost.integrations.openapi_parts import JSON, TEXT, WHOLE, Schema, Shape
+from bifrost.integrations.openapi_parts import ANY_BYTES, JSON, TEXT, WHOLE, Schema, Shape
 from bifrost.integrations.openapi_shapes import SCHEMAS, SHAPES, of_deployment, ref
-from bifrost.integrations.relay_routes import PREFIXES
+from bifrost.integrations.passthrough import PREFIXES as PASSTHROUGH
+from bifrost.integrations.relay_routes import METHODS, PREFIXES
 from bifrost.schema.call import Operation, Surface
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ __all__ = [
     "document",
     "object_endpoints",
     "of_route",
+    "passthrough_endpoints",
 ]
 
 
@@ -76,6 +78,8 @@ class About:
     """What the names of the error responses begin with: whose shape they have."""
     is_open: bool = False
     """Whether no key has a meaning there."""
+    is_verbatim: bool = False
+    """Whether the answer is the provider's own, with whatever status, and the body, if there is one, for it to judge."""
 
 
 @attrs.frozen
@@ -113,6 +117,14 @@ HEADERS: Final = {
             "x-bf-azure-endpoint",
             "The address of the Azure resource that the caller's own key is of.",
         ),
+        Parameter("x-bf-bedrock-api-key", "The caller's own key of Bedrock."),
+        Parameter(
+            "x-bf-bedrock-access-key",
+            "The id of the caller's own key of AWS, by which calls of Bedrock are signed; with the two that follow.",
+        ),
+        Parameter("x-bf-bedrock-secret-key", "The secret of that key."),
+        Parameter("x-bf-bedrock-region", "The region where the caller's key is good."),
+        Parameter("x-bf-bedrock-session-token", "Where that key is temporary."),
         Parameter("x-bf-async", "Hand the request in as a job.", ONLY_TRUE),
         Parameter("x-bf-async-id", "Ask for this job; the body is not looked at."),
         Parameter("x-bf-async-job-result-ttl", "Seconds for which a job's result is kept.", WHOLE),
@@ -132,8 +144,23 @@ OF_CALLS: Final = (
     "x-bf-passthrough-extra-params",
     "x-bf-strict",
     "x-bf-azure-endpoint",
+    "x-bf-bedrock-api-key",
+    "x-bf-bedrock-access-key",
+    "x-bf-bedrock-secret-key",
+    "x-bf-bedrock-region",
+    "x-bf-bedrock-session-token",
 )
 """Those that every call is read for."""
+
+OF_PASSTHROUGH: Final = (
+    "x-request-id",
+    "traceparent",
+    "x-bf-api-key-id",
+    "x-bf-api-key",
+    "x-bf-session-id",
+    "x-bf-session-ttl",
+)
+"""Those that a request is read for which goes on as it came."""
 
 OF_JOBS: Final = ("x-bf-async", "x-bf-async-id", "x-bf-async-job-result-ttl")
 """Those that an inference route is read for besides."""
@@ -161,6 +188,12 @@ PAGING = (
 QUERIES: Mapping[Operation, tuple[Parameter, ...]] = {
     Operation.FILE_LIST: (*PAGING, Parameter("order", "By time."), Parameter("purpose", "Whose.")),
     Operation.BATCH_LIST: PAGING,
+}
+
+VERBATIM: Schema = {
+    "description": "The provider's answer as it came; the error object where the gateway itself has none to tell.",
+    "headers": {"x-request-id": {"$ref": "#/components/headers/x-request-id"}},
+    "content": {ANY_BYTES: {"schema": ref("bytes")}},
 }
 
 _NEVER_OF_A_CALL = {404, 405, 499}
@@ -241,10 +274,33 @@ def _of_object(operation: Operation) -> About:
     )
 
 
+def passthrough_endpoints() -> tuple[Endpoint, ...]:
+    """Those of the passthrough routes."""
+    return tuple(
+        Endpoint(method, f"{prefix}/{{path}}", _of_passthrough(method, provider))
+        for prefix, provider in PASSTHROUGH.items()
+        for method in METHODS
+    )
+
+
+def _of_passthrough(method: str, provider: str) -> About:
+    whose = provider or "gemini or vertex"
+    return About(
+        summary=f"The API of {whose} as it is; `path` may have slashes",
+        tag="passthrough",
+        bodies={} if method in {"GET", "HEAD"} else {ANY_BYTES: "bytes"},
+        headers=(*OF_PASSTHROUGH, "x-model-provider"),
+        is_verbatim=True,
+    )
+
+
 ABOUT = """\
 One door to many providers of language models. What is below `/openai` speaks OpenAI's dialect, with or without `/v1`; what
 is below `/v1` is the same with the provider always named in `model`. What is below `/anthropic` speaks Anthropic's,
 what is below `/bedrock` Bedrock's Converse.
+
+What is below `/openai_passthrough`, `/anthropic_passthrough` and `/genai_passthrough` is the API of a provider, with a key of
+the gateway's (`docs/passthrough.md`).
 
 Not described here: every other path below `/openai`, which is relayed to the provider as it came (`docs/openai-routes.md`);
 conversations over WebSocket; and headers with a name of your own choice: `x-bf-eh-…` goes upstream, `x-bf-lh-…` into the
@@ -294,7 +350,10 @@ def _operation(endpoint: Endpoint) -> Schema:
     if parameters:
         told["parameters"] = parameters
     if about.bodies:
-        told["requestBody"] = {"required": True, "content": _content(about.bodies)}
+        told["requestBody"] = {
+            "required": not about.is_verbatim,
+            "content": _content(about.bodies),
+        }
     if about.is_open:
         told["security"] = []
     return told
@@ -309,6 +368,8 @@ def _parameter(each: Parameter, where: str) -> Schema:
 
 
 def _responses(about: About) -> Schema:
+    if about.is_verbatim:
+        return {"default": VERBATIM}
     return {
         str(int(about.status)): _response(about.status, _content(about.answers)),
         **{

@@ -41,7 +41,10 @@ __all__ = [
     "RelayRequest",
     "body_kind",
     "changed_form",
+    "checked_query",
+    "first_line",
     "relay_request",
+    "relayed_lines",
 ]
 
 MAX_QUERY: Final = 16 * 1024
@@ -72,7 +75,7 @@ NEVER_RELAYED_PREFIXES = (
     *("x-forwarded-", "access-control-", "sec-", "cf-", "x-envoy-"),
 )
 
-OF_AN_ACCOUNT = frozenset({"openai-organization", "openai-project"})
+OF_AN_ACCOUNT = frozenset({"openai-organization", "openai-project", "x-goog-user-project"})
 """Chosen by whoever the key belongs to: the caller's with a direct key, the operator's with a stored one."""
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]{1,128}")
@@ -143,7 +146,7 @@ def relay_request(
     Raises BadRequest if the query, a header, the provider or the model is not what it should be. A JSON body that is
     none is left for the upstream to refuse.
     """
-    text = _query(query)
+    text = checked_query(query)
     members = _members(json)
     said = _Said(text, headers, members, fields, catalog)
     target, changes = _target(said, "" if names_provider else _default(caller))
@@ -152,8 +155,8 @@ def relay_request(
         method=method,
         query=_without_provider(text),
         target=target,
-        headers=_headers(headers, caller, forwarding, target.provider),
-        content_type=_first(headers, b"content-type"),
+        headers=relayed_lines(headers, caller, forwarding, target.provider),
+        content_type=first_line(headers, b"content-type"),
         json=_changed_json(json, members, changes),
         form_changes={} if members else changes,
         ids=request_ids(route.ids, query=text, json=json, fields=fields),
@@ -174,7 +177,8 @@ def changed_form(form: Form, changes: Changes) -> Form:
     return tuple(parts)
 
 
-def _query(query: bytes) -> str:
+def checked_query(query: bytes) -> str:
+    """``query`` as text. Raises BadRequest if it could not stand in a request line; 414 past ``MAX_QUERY`` bytes."""
     if len(query) > MAX_QUERY:
         raise BadRequest(f"the query must have at most {MAX_QUERY} bytes", status=414)
     text = query.decode("latin-1")
@@ -211,7 +215,7 @@ class _Said:
         """The provider that query or header name. Raises BadRequest if there is no such."""
         asked = next((value for name, value in self._pairs() if name == "provider"), None)
         if not asked:
-            asked = (_first(self.headers, PROVIDER_HEADER) or b"").decode("latin-1")
+            asked = (first_line(self.headers, PROVIDER_HEADER) or b"").decode("latin-1")
         name = asked.strip().lower()
         if name and name not in self.catalog.known:
             raise BadRequest(f"there is no provider {name[:64]!r}", param="provider")
@@ -235,7 +239,7 @@ class _Said:
             return True
         asked = [value for name, value in self._pairs() if name == "stream"]
         asked += [value.decode("latin-1") for name, value in self.fields if name == "stream"]
-        accepted = _first(self.headers, b"accept") or b""
+        accepted = first_line(self.headers, b"accept") or b""
         is_asked = any(value.lower() in {"true", "1"} for value in asked)
         return is_asked or accepted.strip().lower().startswith(b"text/event-stream")
 
@@ -280,10 +284,13 @@ def _changed_json(json: bytes, members: RawMembers, changes: Changes) -> bytes:
     return join_object({name: value for name, value in changed.items() if value is not None})
 
 
-def _headers(
+def relayed_lines(
     headers: HeaderLines, caller: Caller, forwarding: Forwarding, provider: str
 ) -> tuple[tuple[str, str], ...]:
-    """The caller's lines for the upstream. What was asked for by prefix outranks what merely came along."""
+    """The caller's lines for the upstream, names in lower case and without ``content-type``. Raises BadRequest.
+
+    What was asked for by prefix outranks what merely came along.
+    """
     asked = {name for name, _ in caller.extra_headers}
     kept_back = _nominated(headers) | asked
     if caller.own_key(provider) is None:
@@ -316,5 +323,6 @@ def _nominated(headers: HeaderLines) -> set[str]:
     return {name.strip().lower() for value in values for name in value.split(",")}
 
 
-def _first(headers: HeaderLines, wanted: bytes) -> bytes | None:
+def first_line(headers: HeaderLines, wanted: bytes) -> bytes | None:
+    """The value of the first header of that name."""
     return next((value for name, value in headers if name == wanted), None)

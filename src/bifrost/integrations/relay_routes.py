@@ -19,7 +19,18 @@ from bifrost.errors import BadRequest, ErrorClass, MethodNotAllowed, RouteNotFou
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ADMIN", "RELAYED", "UNDERSTOOD", "Refused", "Relayed", "Understood", "classify"]
+__all__ = [
+    "ADMIN",
+    "ADMIN_REFUSED",
+    "METHODS",
+    "RELAYED",
+    "UNDERSTOOD",
+    "Refused",
+    "Relayed",
+    "Understood",
+    "classify",
+    "is_administrative",
+]
 
 UNDERSTOOD: Final = frozenset({
     ("POST", "chat/completions"),
@@ -129,6 +140,9 @@ _FAMILY = re.compile(r"(?!v\d|openai$|deployments$)[a-z][a-z0-9_-]{1,63}")
 and not what begins a path of a version, of a doubled prefix, or of a deployment."""
 
 
+_VERSIONS = re.compile(r"^(?:/v\d[a-z0-9]*(?=/))+", re.IGNORECASE)
+
+
 @attrs.frozen
 class Relayed:
     """It goes on to the provider as it came."""
@@ -172,6 +186,10 @@ class Refused:
             case _:
                 return RouteNotFound(self.why)
 
+
+ADMIN_REFUSED: Final = Refused(
+    "administrative routes are not relayed: set client.relay_admin_routes to allow them", 403
+)
 
 Shape = tuple[str, ...]
 
@@ -238,9 +256,12 @@ def classify(
         return _ordinary(method, path, segments)
     if relay_admin:
         return Relayed(f"/openai/v1/{segments[0]}/{{other}}", segments[0], _upstream(segments))
-    return Refused(
-        "administrative routes are not relayed: set client.relay_admin_routes to allow them", 403
-    )
+    return ADMIN_REFUSED
+
+
+def is_administrative(path: str) -> bool:
+    """Whether ``path``, which begins with a slash and perhaps an API's version, belongs to the account's operator."""
+    return _is_admin(tuple(_VERSIONS.sub("", path).split("/")[1:]))
 
 
 def _is_admin(segments: Shape) -> bool:

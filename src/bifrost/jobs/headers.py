@@ -33,7 +33,7 @@ PLAIN = frozenset([b"x-bf-api-key", b"x-bf-api-key-id"])
 """Names of stored keys, not keys."""
 
 SECRET = re.compile(
-    rb"auth(?!or(?!iz))|api[-_]?key|password|secret|token|credential|signature|session-?key"
+    rb"auth(?!or(?!iz))|api[-_]?key|password|secret|token|credential|signature|session-?key|access[-_]?key"
 )
 """Names of lines that are forwarded for somebody who asked for it, and had better not be written down."""
 

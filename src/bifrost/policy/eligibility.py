@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from bifrost.config.settings import KeySettings
-from bifrost.policy.token_sources import token_source
+from bifrost.policy.token_sources import has_login
 from bifrost.schema.call import Operation
 
 if TYPE_CHECKING:
@@ -136,10 +136,10 @@ def _why_unusable(key: KeySettings, base: str) -> str | None:
 
 
 def is_blank(key: KeySettings, base: str) -> bool:
-    """Whether ``key`` lacks the value that a provider of this base type wants."""
+    """Whether ``key`` lacks the credential that a provider of this base type wants."""
     if key.value.reveal().strip():
         return False
-    return base not in MAY_BE_BLANK or (base == "azure" and token_source(key, base) is None)
+    return base not in MAY_BE_BLANK or not has_login(key, base)
 
 
 def _why_not_included(key: KeySettings, wish: Wish) -> str | None:

@@ -6,7 +6,8 @@ one configuration.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import attrs
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from bifrost.errors import GatewayError
     from bifrost.schema.call import Call, Operation, Target
 
-__all__ = ["Adapter", "Headers", "Origin", "PlainAnswer", "RateHint", "UpstreamRequest"]
+__all__ = ["Adapter", "Headers", "Origin", "PlainAnswer", "RateHint", "Sign", "UpstreamRequest"]
 
 Headers = tuple[tuple[bytes, bytes], ...]
 """Header lines in order; names in lower case."""
@@ -54,6 +55,16 @@ class UpstreamRequest:
     """Whether it says the call in the caller's own dialect, which is not OpenAI's."""
     model_deployment: str | None = None
     """The model's name as sent, where the key maps it to a deployment."""
+    sign: Sign | None = attrs.field(repr=False, default=None)
+    """Puts on what depends on the time of sending, for upstreams that want a signature."""
+
+    def signed(self, now_unix_s: float) -> UpstreamRequest:
+        """This request as it is sent now. Raises what ``sign`` does."""
+        return self if self.sign is None else self.sign(self, now_unix_s)
+
+
+Sign: TypeAlias = Callable[[UpstreamRequest, float], UpstreamRequest]
+"""Signs a finished request; the time is Unix's, in seconds."""
 
 
 @attrs.frozen(kw_only=True)

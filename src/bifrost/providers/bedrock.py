@@ -28,6 +28,7 @@ from bifrost.dialects.bedrock_invoke import (
 from bifrost.dialects.bedrock_request import encode_converse, encode_count, encode_native
 from bifrost.dialects.bedrock_stream import RelayedFrames, read_converse_stream
 from bifrost.errors import ConfigurationMissing
+from bifrost.providers.aws_signing import authorized
 from bifrost.providers.foreign import ForeignCoder, ForeignSpec, NativeCoder
 from bifrost.providers.place import Place, place_of
 from bifrost.schema.call import Call, Dialect, Operation
@@ -77,19 +78,16 @@ def _host(base: Place, service: str, key: KeySettings) -> Place:
     """Where ``service`` is in the key's region; ``base`` itself, if it is the operator's own."""
     if base != ANYWHERE:
         return base
-    region = key.bedrock.region if key.bedrock is not None else DEFAULT_REGION
+    region = (key.bedrock.region if key.bedrock is not None else "") or DEFAULT_REGION
     if _REGION.fullmatch(region) is None:
         raise ConfigurationMissing(f'key "{key.name}": bedrock_key_config.region is none')
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     return attrs.evolve(base, origin=attrs.evolve(base.origin, host=f"{service}.{region}.{suffix}"))
 
 
-def _credential(key: KeySettings) -> Headers:
-    value = key.value.reveal()
-    if not value:
-        words = "has no value: Bedrock is asked with an API key"
-        raise ConfigurationMissing(f'key "{key.name}" {words}')
-    return ((b"authorization", f"Bearer {value}".encode("latin-1")),)
+def _credential(key: KeySettings) -> Headers:  # noqa: ARG001  a ForeignSpec's
+    """None: the request is signed, or gets its bearer, when it is finished."""
+    return ()
 
 
 def _headers(call: Call, body: bytes) -> Headers:  # noqa: ARG001  a ForeignSpec's
@@ -102,6 +100,7 @@ BEDROCK: Final = ForeignSpec(
     base_url=BASE_URL,
     locate=_locate,
     credential=_credential,
+    authorize=authorized,
     headers=_headers,
     read_refusal=read_refusal,
     decode_models=read_models,

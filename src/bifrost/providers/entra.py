@@ -6,25 +6,26 @@ managed identities to get an access token".
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-import attrs
-
-from bifrost.codecs import json
-from bifrost.config.secret import Token
-from bifrost.dialects.scrub import scrubber
-from bifrost.errors import ConfigurationMissing, ErrorClass, UpstreamError
 from bifrost.policy.token_sources import ManagedIdentity, Principal
-from bifrost.providers.base import UpstreamRequest
-from bifrost.providers.place import address_of, place_of
-from bifrost.providers.request_headers import USER_AGENT
+from bifrost.providers.login_steps import (
+    Ask,
+    Grant,
+    asked,
+    lifetime_s,
+    members_of,
+    posted,
+    refusal,
+    sendable,
+)
 
 if TYPE_CHECKING:
-    from bifrost.policy.token_sources import TokenSource
+    from bifrost.providers.base import UpstreamRequest
+    from bifrost.providers.login_steps import Here, Login
 
-__all__ = ["Grant", "read_grant", "token_request"]
+__all__ = ["log_in", "read_grant", "token_request"]
 
 METADATA = "http://169.254.169.254/metadata/identity/oauth2/token"
 METADATA_VERSION = "2018-02-01"
@@ -32,106 +33,50 @@ METADATA_VERSION = "2018-02-01"
 DEFAULT_SCOPE = "/.default"
 """How a scope ends that stands for a whole resource; the metadata service asks for the resource itself."""
 
-LIFETIME_S = 3600.0
-"""Of a token whose answer does not tell."""
 
-MAX_LIFETIME_S = 86400.0
-MAX_TOKEN = 16384
-MAX_TOLD = 300
-
-
-@attrs.frozen(kw_only=True)
-class Grant:
-    """A token, and the seconds it is good for from when it was asked for."""
-
-    token: Token
-    lifetime_s: float
+def log_in(source: Principal | ManagedIdentity, here: Here) -> Login:  # noqa: ARG001  others go by it
+    """One step: ask, and read the answer."""
+    answer = yield Ask(token_request(source), is_local=isinstance(source, ManagedIdentity))
+    return read_grant(answer.status, answer.body, source)
 
 
-def token_request(source: TokenSource) -> UpstreamRequest:
+def token_request(source: Principal | ManagedIdentity) -> UpstreamRequest:
     """The request for a token of ``source``. Raises ConfigurationMissing if its address is none."""
     return _login(source) if isinstance(source, Principal) else _metadata(source)
 
 
 def _login(source: Principal) -> UpstreamRequest:
-    path = f"/{quote(source.tenant_id, safe='')}/oauth2/v2.0/token"
     form = {
         "grant_type": "client_credentials",
         "client_id": source.client_id,
         "client_secret": source.client_secret.reveal(),
         "scope": " ".join(source.scopes),
     }
-    try:
-        address = address_of(place_of(source.authority_host).at(path))
-    except ValueError as error:
-        raise ConfigurationMissing(f"authority_host: {error}") from None
-    return UpstreamRequest(
-        method=b"POST",
-        origin=address.origin,
-        target=address.target,
-        headers=(
-            (b"host", address.host),
-            (b"content-type", b"application/x-www-form-urlencoded"),
-            (b"accept", b"application/json"),
-            (b"user-agent", USER_AGENT),
-        ),
-        body=urlencode(form).encode("ascii"),
-    )
+    base, tenant = source.authority_host.rstrip("/"), quote(source.tenant_id, safe="")
+    return posted(f"{base}/{tenant}/oauth2/v2.0/token", form, what="authority_host")
 
 
 def _metadata(source: ManagedIdentity) -> UpstreamRequest:
-    asked = {
+    wanted = {
         "api-version": METADATA_VERSION,
         "resource": source.scopes[0].removesuffix(DEFAULT_SCOPE),
     }
     if source.client_id:
-        asked["client_id"] = source.client_id
-    address = address_of(place_of(METADATA))
-    return UpstreamRequest(
-        method=b"GET",
-        origin=address.origin,
-        target=address.with_query(urlencode(asked)),
-        headers=(
-            (b"host", address.host),
-            # Proof that whoever asks could set a header: no browser, and nobody who only made us follow a link.
-            (b"metadata", b"true"),
-            (b"accept", b"application/json"),
-            (b"user-agent", USER_AGENT),
-        ),
+        wanted["client_id"] = source.client_id
+    # The header proves that whoever asks could set one: no browser, and nobody who only made us follow a link.
+    return asked(
+        f"{METADATA}?{urlencode(wanted)}", what="metadata", headers=(("metadata", "true"),)
     )
 
 
-def read_grant(status: int, body: bytes, source: TokenSource) -> Grant:
+def read_grant(status: int, body: bytes, source: Principal | ManagedIdentity) -> Grant:
     """The token in an answer. Raises UpstreamError, whose text holds no secret."""
-    try:
-        told = json.loads(body)
-    except json.InvalidJSON:
-        told = None
-    members = told if isinstance(told, dict) else {}
+    members = members_of(body)
     if status != 200:
-        raise _refusal(status, members, source)
-    token = members.get("access_token")
-    if not isinstance(token, str) or not token.isascii() or not 0 < len(token) <= MAX_TOKEN:
-        raise UpstreamError("the answer holds no token that can be sent", status=502)
-    if not token.isprintable() or " " in token:
-        raise UpstreamError("the answer holds no token that can be sent", status=502)
-    return Grant(token=Token(token), lifetime_s=_lifetime_s(members.get("expires_in")))
-
-
-def _lifetime_s(value: Any) -> float:  # noqa: ANN401  a JSON value
-    """Seconds, from a number (Entra) or a text (the metadata service)."""
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        return LIFETIME_S
-    return min(seconds, MAX_LIFETIME_S) if math.isfinite(seconds) and seconds > 0 else LIFETIME_S
-
-
-def _refusal(status: int, members: dict[str, Any], source: TokenSource) -> UpstreamError:
-    scrub = scrubber(source.client_secret if isinstance(source, Principal) else None)
-    words = [str(members[name]) for name in ("error", "error_description") if members.get(name)]
-    text = scrub(": ".join(words).partition("\n")[0].partition("\r")[0])[:MAX_TOLD]
-    error_class = ErrorClass.AUTH if status in {400, 401, 403} else ErrorClass.SERVER
-    return UpstreamError(
-        f"no token: {status} {text}".rstrip(), status=status, error_class=error_class
+        words = (members.get("error"), members.get("error_description"))
+        secret = source.client_secret if isinstance(source, Principal) else None
+        raise refusal(status, words, (secret,))
+    return Grant(
+        token=sendable(members.get("access_token")),
+        lifetime_s=lifetime_s(members.get("expires_in")),
     )

@@ -17,6 +17,7 @@ from bifrost.dialects.tellings import retold_stream, told
 from bifrost.errors import ConfigurationMissing, UnsupportedOperation
 from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
 from bifrost.providers.errors import decode_error
+from bifrost.providers.passthrough import RelayPlace, relayed_request, verbatim_only
 from bifrost.providers.place import Address, Place, address_of, place_of
 from bifrost.providers.rate_headers import RateFamily, read_rate_hint
 from bifrost.providers.request_headers import Accept, HeaderPlan, plan_headers
@@ -80,6 +81,8 @@ class ForeignSpec:
     """Its operations. Responses are bridged through chat where they are not among them."""
     credential: Callable[[KeySettings], Headers]
     """The lines that a key is sent in; raises ConfigurationMissing where it cannot be."""
+    authorize: Callable[[UpstreamRequest, KeySettings], UpstreamRequest] | None = None
+    """A finished request with the credential of whoever signs; raises as ``credential``."""
     headers: Callable[[Call, bytes], Headers] = lambda call, body: ()  # noqa: ARG005  others go by them
     """Further lines for a call with this body: the version, features to be tried."""
     decode_error: Callable[[int, bytes], bytes] = lambda status, body: body  # noqa: ARG005  others go by it
@@ -94,6 +97,8 @@ class ForeignSpec:
     decode_models: Callable[[bytes], tuple[dict[str, object], ...]]
     """As of an ``Adapter``."""
     rate_family: RateFamily = "openai"
+    relay_place: RelayPlace | None = None
+    """Where requests go that are passed through to it; ``None``: none are."""
 
 
 @attrs.frozen(kw_only=True)
@@ -124,10 +129,14 @@ class Foreign:
         return found
 
     def _has(self, operation: Operation, *, stream: bool) -> bool:
+        if operation is Operation.RELAY:
+            return self.spec.relay_place is not None
         coder = self._coder(operation)
         return coder is not None and (coder.read_stream is not None or not stream)
 
     def encode(self, call: Call, target: Target, key: KeySettings) -> UpstreamRequest:
+        if call.operation is Operation.RELAY and self.spec.relay_place is not None:
+            return self._relayed(call, self.spec.relay_place, key)
         coder = self._coder(call.operation)
         if coder is None or not self._has(call.operation, stream=call.stream):
             raise UnsupportedOperation(
@@ -137,7 +146,7 @@ class Foreign:
         model = deployment or target.model
         sent, is_native = self._encoded(coder, call, model)
         address = self._address(call, model, key)
-        return UpstreamRequest(
+        request = UpstreamRequest(
             method=coder.method,
             origin=address.origin,
             target=address.with_query(urlencode(sent.query)) if sent.query else address.target,
@@ -147,6 +156,7 @@ class Foreign:
             is_native=is_native,
             model_deployment=deployment,
         )
+        return request if self.spec.authorize is None else self.spec.authorize(request, key)
 
     def _encoded(self, coder: ForeignCoder, call: Call, model: str) -> tuple[Encoded, bool]:
         native = call.native
@@ -163,11 +173,43 @@ class Foreign:
         return attrs.evolve(sent, dropped=(*bridged.dropped, *sent.dropped))
 
     def _address(self, call: Call, model: str, key: KeySettings) -> Address:
-        place = self.spec.locate(self._base, call.operation, model, key, stream=call.stream)
+        place = self._overridden(call) or self.spec.locate(
+            self._base, call.operation, model, key, stream=call.stream
+        )
+        return self._address_of(place)
+
+    def _relayed(self, call: Call, place: RelayPlace, key: KeySettings) -> UpstreamRequest:
+        relay = verbatim_only(call, self.name)
+        return relayed_request(
+            call,
+            relay,
+            self._address_of(place(self._base, relay, key)),
+            self._plans,
+            credentials=self.spec.credential(key),
+            defaults=self.spec.headers(call, b""),
+        )
+
+    def _address_of(self, place: Place) -> Address:
         try:
             return address_of(place)
         except ValueError as error:
             raise ConfigurationMissing(f"provider {self.name}: {error}") from None
+
+    def _overridden(self, call: Call) -> Place | None:
+        """Where a custom provider has the operation, if not where its kind has it; a stream goes where the plain call goes."""
+        custom = self.settings.custom
+        if custom is None or not custom.request_path_overrides:
+            return None
+        told = custom.request_path_overrides
+        path = told.get(call.request_type, told.get(call.operation.value, "")).strip()
+        if not path:
+            return None
+        if path.startswith(("http://", "https://")):
+            try:
+                return place_of(path)
+            except ValueError as error:
+                raise ConfigurationMissing(f"provider {self.name}: {error}") from None
+        return self._base.at(path if path.startswith("/") else f"/{path}")
 
     def _headers(self, address: Address, call: Call, key: KeySettings, sent: Encoded) -> Headers:
         plan = self._plans[Accept.EVENTS if call.stream else Accept.JSON]

@@ -19,6 +19,7 @@ from bifrost.errors import ConfigurationMissing, GatewayError, UnsupportedOperat
 from bifrost.providers.addresses import Addresses, fixed_addresses
 from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
 from bifrost.providers.errors import decode_error
+from bifrost.providers.passthrough import relayed_request
 from bifrost.providers.rate_headers import read_rate_hint
 from bifrost.providers.request_headers import Accept, HeaderPlan, header_line, plan_headers
 from bifrost.providers.spec import ProviderSpec
@@ -122,17 +123,9 @@ class OpenAICompatible:
 
     def _relay(self, call: Call, relay: Relay, key: KeySettings) -> UpstreamRequest:
         address = self._addresses.below(relay.path, relay.query, key)
-        plan = self._plans[Accept.EVENTS if call.stream else Accept.ANYTHING]
-        headers = plan.lines(
-            address.host, call.caller.extra_headers, self._credential(key), relay.content_type
-        )
-        return UpstreamRequest(
-            method=relay.method.encode("ascii"),
-            origin=address.origin,
-            target=address.target,
-            headers=headers,
-            body=relay.body,
-        )
+        credential = self._credential(key)
+        credentials = () if credential is None else (credential,)
+        return relayed_request(call, relay, address, self._plans, credentials=credentials)
 
     def _accept(self, call: Call) -> Accept:
         if call.stream:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import attrs
 
-from bifrost.config.key_configs import AzureKeySettings
+from bifrost.config.key_configs import AzureKeySettings, BedrockKeySettings
 from bifrost.config.secret import Secret
 from bifrost.config.settings import KeySettings
 from bifrost.schema.payload import Form, Payload
@@ -128,6 +128,10 @@ class Caller:
     azure_key: Secret | None = None
     """Such a key of an Azure resource, which ``azure`` places; where Azure is the target, in place of ``direct_key``."""
     azure: AzureKeySettings | None = None
+    bedrock_key: Secret | None = None
+    """Such a key of Bedrock, or ``AwsCredentials``; where Bedrock is the target, in place of ``direct_key``."""
+    bedrock: BedrockKeySettings | None = None
+    """Where ``bedrock_key`` is good, if the caller says so."""
     virtual_key: Secret | None = None
     former_virtual_key_id: str = ""
     """Names the virtual key of a caller who has gone, and whose key was not kept: of a job's submitter."""
@@ -161,6 +165,8 @@ class Caller:
             # Without its resource's address a key of Azure is of no use, and clients of Azure always send one.
             found = self.azure_key
             return None if found is None else attrs.evolve(DIRECT, value=found, azure=self.azure)
+        if provider == "bedrock" and self.bedrock_key is not None:
+            return attrs.evolve(DIRECT, value=self.bedrock_key, bedrock=self.bedrock)
         return None if self.direct_key is None else attrs.evolve(DIRECT, value=self.direct_key)
 
 
@@ -176,6 +182,10 @@ class Relay:
     query: str = ""
     content_type: bytes | None = None
     body: bytes | Payload = attrs.field(default=b"", repr=False)
+    verbatim: bool = False
+    """It came by a passthrough route: ``path`` may begin with anything, and the answer is the caller's whatever its status."""
+    is_generation: bool = False
+    """It asks for tokens and leaves nothing behind that anybody would miss: of no use without its caller."""
 
 
 @attrs.frozen(kw_only=True)
@@ -240,6 +250,17 @@ class Call:
     def creates(self) -> bool:
         """Whether doing it twice could make something twice."""
         return self.relay is not None and self.relay.method not in {"GET", "HEAD"}
+
+    @property
+    def outlives_caller(self) -> bool:
+        """Whether it is seen to its end though nobody waits for it any more."""
+        is_wanted = self.relay is None or not self.relay.is_generation
+        return self.creates and is_wanted and not self.stream
+
+    @property
+    def is_verbatim(self) -> bool:
+        """Whether the upstream's answer is the caller's as it is, refusals among it."""
+        return self.relay is not None and self.relay.verbatim
 
     @property
     def request_type(self) -> str:
