@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -224,6 +225,10 @@ LOST: list[tuple[dict[str, Any], str]] = [
         "messages.content.search_result.citations",
     ),
     (
+        {"type": "image", "source": PICTURE, "transformations": {"x": 1}},
+        "messages.content.image.transformations",
+    ),
+    (
         {"type": "tool_result", "tool_use_id": "t", "is_error": True},
         "messages.content.tool_result.is_error",
     ),
@@ -252,6 +257,8 @@ LOST_MEMBERS: list[tuple[dict[str, Any], str]] = [
         "output_config.effort",
     ),
     ({"output_format": {"type": "grammar"}}, "output_format"),
+    ({"tool_choice": {"type": "some"}}, "tool_choice.some"),
+    ({"thinking": {"type": "between_tools"}}, "thinking.between_tools"),
     ({"output_config": {"format": {"type": "grammar"}}}, "output_config.format"),
 ]
 
@@ -298,6 +305,7 @@ def test_thinking_that_nobody_signed_has_no_signature() -> None:
 
 def test_a_mark_on_a_call_is_named() -> None:
     block = {"type": "tool_use", "id": "t", "name": "f", "cache_control": MARK}
+    block |= {"caller": {"type": "direct"}}
 
     [message], lost = messages(block, role="assistant")
 
@@ -395,10 +403,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"tools": {}}, "tools"),
     ({"tools": [{}]}, "tools[0].name"),
     ({"tool_choice": "auto"}, "tool_choice"),
-    ({"tool_choice": {"type": "some"}}, "tool_choice.type"),
     ({"tool_choice": {"type": "tool"}}, "tool_choice.name"),
     ({"thinking": {"type": "enabled"}}, "thinking.budget_tokens"),
-    ({"thinking": {"type": "deep"}}, "thinking.type"),
     ({"metadata": {"user_id": 5}}, "metadata.user_id"),
     ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format.schema"),
     ({"stop_sequences": "x"}, "stop_sequences"),
@@ -466,7 +472,6 @@ BLOCK = st.dictionaries(NAMES, JSON | KINDS, max_size=6).flatmap(
 
 @given(st.sampled_from(["user", "assistant"]), st.lists(BLOCK, max_size=4) | JSON)
 def test_whatever_comes_is_read_or_refused(role: str, content: Any) -> None:
-    try:
-        told(messages=[{"role": role, "content": content}])
-    except BadRequest as error:
-        assert error.status == 400
+    with contextlib.suppress(BadRequest):
+        found, _ = told(messages=[{"role": role, "content": content}])
+        assert {message["role"] for message in found["messages"]} <= {"user", "assistant", "tool"}

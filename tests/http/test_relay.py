@@ -7,8 +7,8 @@ import trio
 from bifrost.errors import NetworkError
 from bifrost.http.relay import Relay
 from bifrost.http.reply import Reply
-from bifrost.integrations.manners import Manner
-from bifrost.schema.call import Call, Operation, Target
+from bifrost.integrations.manners import Manner, manner_of
+from bifrost.schema.call import Call, Operation, Surface, Target
 from bifrost.service import Began, Chunk, Event, Failed, Finished
 
 TARGET = Target("openai", "m")
@@ -132,6 +132,25 @@ async def test_silence_is_filled_with_comments(autojump_clock: object) -> None:
 
     assert wire.status == 200
     assert wire.bodies == [b": ping\n\n", b": ping\n\n", b"a"]
+
+
+async def test_anthropics_callers_are_kept_with_their_own_pings(autojump_clock: object) -> None:
+    it, wire = relay(Script(20.0, BEGAN, Chunk(b"a"), Finished()))
+    it.manner = manner_of(Surface.ANTHROPIC)
+
+    assert await it.stream() is None
+
+    assert wire.headers[b"request-id"] == b"1"
+    assert wire.bodies == [b'event: ping\ndata: {"type":"ping"}\n\n', b"a"]
+
+
+async def test_the_id_is_where_the_sdk_looks_for_it() -> None:
+    it, wire = relay(Script(BEGAN, Chunk(b"{}"), Finished()))
+    it.manner = manner_of(Surface.ANTHROPIC)
+
+    assert await it.plain() is None
+
+    assert wire.headers[b"request-id"] == b"1"
 
 
 async def test_no_comments_where_they_are_turned_off(autojump_clock: object) -> None:

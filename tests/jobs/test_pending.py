@@ -8,7 +8,7 @@ import pytest
 from bifrost.codecs.json import loads
 from bifrost.integrations import openai
 from bifrost.jobs.pending import SHAPES, pending_object
-from bifrost.schema.call import Operation
+from bifrost.schema.call import Dialect, Operation
 from bifrost.schema.job import Job, JobState
 
 JOB = Job(
@@ -76,3 +76,29 @@ def test_the_others_have_their_id_and_nothing_generated(
 
 def test_every_operation_that_can_be_handed_in_has_a_shape() -> None:
     assert SHAPES.keys() == {route.operation for route in openai.ROUTES}
+
+
+@pytest.mark.parametrize(
+    ("operation", "shape"),
+    [
+        (
+            Operation.CHAT,
+            {
+                "type": "message",
+                "role": "assistant",
+                "model": "m",
+                "content": [],
+                "stop_reason": None,
+                "stop_sequence": None,
+                "usage": {"input_tokens": 0, "output_tokens": 0},
+            },
+        ),
+        (Operation.COUNT_TOKENS, {"input_tokens": None}),
+    ],
+)
+def test_anthropics_callers_are_told_in_their_own_shape(
+    operation: Operation, shape: dict[str, Any]
+) -> None:
+    job = attrs.evolve(JOB, operation=operation.value)
+
+    assert loads(pending_object(job, Dialect.ANTHROPIC, extra_fields=True)) == {"id": "j", **shape}

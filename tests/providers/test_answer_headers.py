@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from bifrost.providers.answer_headers import MAX_HEADERS, MAX_VALUE_BYTES, caller_headers
+from bifrost.providers.answer_headers import (
+    MAX_HEADERS,
+    MAX_VALUE_BYTES,
+    caller_headers,
+    dropped_header,
+)
 
 
 @pytest.mark.parametrize(
@@ -67,3 +72,11 @@ def test_there_is_an_end_to_them() -> None:
 
     assert len(told) == MAX_HEADERS
     assert told[0] == ("x-0", "v, w")
+
+
+def test_what_was_dropped_is_named_in_a_header() -> None:
+    assert dropped_header(()) == ()
+    assert dropped_header(("top_k", "a\r\nb: c\xff")) == (
+        ("x-bf-dropped-params", "top_k, a??b??c?"),
+    )
+    assert len(dropped_header(("x" * 5000,))[0][1]) == 2048

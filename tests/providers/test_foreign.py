@@ -204,6 +204,21 @@ def test_callers_of_another_foreign_dialect_are_not() -> None:
     assert not toy().encode(call(native=native), TARGET, key()).is_native
 
 
+def test_headers_of_the_dialect_go_where_it_is_spoken() -> None:
+    line = ("toy-beta", "b")
+    for dialect in (Dialect.COHERE, Dialect.GEMINI):
+        native = Native(dialect=dialect, members={}, headers=(line,))
+        request = toy().encode(call(native=native), TARGET, key())
+
+        assert ((b"toy-beta", b"b") in request.headers) is request.is_native
+
+
+def test_what_had_no_word_in_chat_is_lost_and_named() -> None:
+    asked = call(native=Native(dialect=Dialect.GEMINI, members={}), lost=("messages.content.x",))
+
+    assert toy().encode(asked, TARGET, key()).dropped_params == ("messages.content.x",)
+
+
 def test_responses_are_bridged() -> None:
     responses = call(operation=Operation.RESPONSES, members={"input": b'"Ho"', "store": b"true"})
     request = toy().encode(responses, TARGET, key())

@@ -23,6 +23,24 @@ Lose = Callable[[str], None]
 
 EMPTY = frozenset({b"[]", b"{}", b'""'})
 
+DIRECT = b'{"type":"direct"}'
+"""The caller of a tool that the model calls itself, as all others' models do."""
+
+SILENT = EMPTY | {b"false", DIRECT}
+"""Values that ask for nothing."""
+
+KNOWN: Mapping[str, frozenset[str]] = {
+    "text": frozenset({"text", MARK}),
+    "image": frozenset({"source", MARK}),
+    "document": frozenset({"source", "title", "citations", MARK}),
+    "search_result": frozenset({"title", "source", "content"}),
+    "thinking": frozenset({"thinking", "signature"}),
+    "redacted_thinking": frozenset({"data"}),
+    "tool_use": frozenset({"id", "name", "input"}),
+    "tool_result": frozenset({"tool_use_id", "content", MARK}),
+}
+"""Members of each block, besides its type, that chat has a word for."""
+
 
 @attrs.frozen
 class Part:
@@ -58,6 +76,7 @@ def read_turn(content: bytes, place: str, lose: Lose) -> Turn:
         if kind is None:
             refuse(f"{where}.type", "is required")
         if kind in TAKERS:
+            _name_unknown(kind, block, lose)
             TAKERS[kind](turn, block, where, lose)
         else:
             turn.parts += _parts(kind, block, where, lose, "messages.content")
@@ -77,7 +96,14 @@ def _parts(kind: str, block: dict[str, bytes], place: str, lose: Lose, within: s
     if reader is None:
         lose(f"{within}.{kind}")
         return []
+    _name_unknown(kind, block, lose)
     return reader(block, place, lose)
+
+
+def _name_unknown(kind: str, block: dict[str, bytes], lose: Lose) -> None:
+    for name, value in block.items():
+        if name != "type" and name not in KNOWN[kind] and value.replace(b" ", b"") not in SILENT:
+            lose(f"messages.content.{kind}.{name}")
 
 
 def _text(raw: bytes, marks: bytes | None = None) -> Part:
@@ -92,10 +118,8 @@ def _marked(told: Mapping[str, bytes], marks: bytes | None) -> Part:
 # What becomes of the blocks that are parts in chat too.
 
 
-def _words(block: dict[str, bytes], place: str, lose: Lose) -> list[Part]:
+def _words(block: dict[str, bytes], place: str, lose: Lose) -> list[Part]:  # noqa: ARG001  one signature
     raw = required_text(block, "text", place)
-    if block.get("citations", b"[]") not in EMPTY:
-        lose("messages.content.text.citations")
     return [] if raw in EMPTY else [_text(raw, block.get(MARK))]
 
 
@@ -120,8 +144,6 @@ def _image(block: dict[str, bytes], place: str, lose: Lose) -> list[Part]:
 def _document(block: dict[str, bytes], place: str, lose: Lose) -> list[Part]:
     where = f"{place}.source"
     source = members(given(block, "source", place), where)
-    if "context" in block:
-        lose("messages.content.document.context")
     file: dict[str, bytes] = {}
     match text(source, "type", where):
         case "base64":
@@ -153,8 +175,6 @@ def _search_result(block: dict[str, bytes], place: str, lose: Lose) -> list[Part
     heads = [text(block, name, place) for name in ("title", "source")]
     heading = "\n".join(head for head in heads if head)
     found = _inner(given(block, "content", place), f"{place}.content", lose, "search_result")
-    if block.get("citations", b"{}") not in EMPTY:
-        lose("messages.content.search_result.citations")
     return [_text(json.dumps(heading)), *found] if heading else found
 
 
@@ -204,12 +224,10 @@ def _think(turn: Turn, detail: dict[str, bytes]) -> None:
     turn.details.append(json.join_object({"index": b"%d" % len(turn.details), **detail}))
 
 
-def _tool_use(turn: Turn, block: dict[str, bytes], place: str, lose: Lose) -> None:
+def _tool_use(turn: Turn, block: dict[str, bytes], place: str, lose: Lose) -> None:  # noqa: ARG001  one signature
     arguments = block.get("input", b"{}")
     if not arguments.startswith(b"{"):
         refuse(f"{place}.input", "must be an object")
-    if MARK in block:
-        lose("messages.content.tool_use.cache_control")
     function = {
         "name": required_text(block, "name", place),
         "arguments": json.dumps_str(arguments.decode()),
@@ -225,8 +243,6 @@ def _tool_use(turn: Turn, block: dict[str, bytes], place: str, lose: Lose) -> No
 def _tool_result(turn: Turn, block: dict[str, bytes], place: str, lose: Lose) -> None:
     answers = required_text(block, "tool_use_id", place)
     parts = _inner(block.get("content", b'""'), f"{place}.content", lose, "tool_result")
-    if block.get("is_error", b"false") != b"false":
-        lose("messages.content.tool_result.is_error")
     if MARK in block and parts:
         # Chat marks parts only; up to the last of them is up to here.
         last = {**members(parts[-1].raw, place), MARK: block[MARK]}

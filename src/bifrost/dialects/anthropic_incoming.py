@@ -130,7 +130,7 @@ class _Reading:
         elif kind in CHOICES:
             self.told["tool_choice"] = CHOICES[kind]
         else:
-            refuse("tool_choice.type", "must be one of auto, any, tool, none")
+            self.lose(f"tool_choice.{kind}")
         if choice.get("disable_parallel_tool_use") == b"true":
             self.told["parallel_tool_calls"] = b"false"
 
@@ -173,7 +173,8 @@ class _Reading:
         if kind == "enabled":
             return {**wish, "max_tokens": given(thinking, "budget_tokens", "thinking")}
         if kind != "adaptive":
-            refuse("thinking.type", "must be one of enabled, adaptive, disabled")
+            self.lose(f"thinking.{kind}")
+            return wish
         return wish or {"max_tokens": b"-1"}
 
 

@@ -53,6 +53,8 @@ def usage_of(usage: object, tier: object = None) -> Object:
         "cache_read_input_tokens": read,
         "output_tokens": counts.completion_tokens if counts else 0,
     }
+    if counts and counts.reasoning_tokens:
+        told["output_tokens_details"] = {"thinking_tokens": counts.reasoning_tokens}
     return told | ({"service_tier": tier} if isinstance(tier, str) and tier in TIERS else {})
 
 

@@ -18,7 +18,7 @@ from bifrost.http.cors import SECURITY_HEADERS
 from bifrost.http.reply import CutShort, HeaderLines, Reply
 from bifrost.integrations.async_wish import asks_async
 from bifrost.integrations.azure import PREFIXES as DEPLOYMENTS
-from bifrost.integrations.headers import request_id
+from bifrost.integrations.headers import request_id as request_id_of
 from bifrost.integrations.manners import manner_at
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ UNLOGGED = frozenset({"/health", "/ready", "/metrics", "_preflight"})
 
 TEMPLATE = "bifrost.template"
 """Where a route's template is left in the ASGI scope."""
+
+REQUEST_ID = "bifrost.request_id"
+"""Where the request's id is."""
 
 
 class Front(QuartTrio):
@@ -212,7 +215,7 @@ class Front(QuartTrio):
         send: ASGISendCallable,
         sent: Mapping[bytes, bytes],
     ) -> Reply:
-        call_id = request_id(sent.get(b"x-request-id"), self._new_id)
+        call_id = request_id_of(sent.get(b"x-request-id"), self._new_id)
         always: HeaderLines = [(b"x-request-id", call_id.encode("latin-1")), *SECURITY_HEADERS]
         if scope["scheme"] in {"https", "wss"} or sent.get(b"x-forwarded-proto") == b"https":
             always.append(HSTS)
@@ -231,6 +234,7 @@ class Front(QuartTrio):
         self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply
     ) -> None:
         notes = cast("dict[str, Any]", scope)
+        notes[REQUEST_ID] = reply.request_id
         await super().__call__(scope, receive, reply.pass_on)
         reply.template = str(notes.get(TEMPLATE, reply.template))
 
@@ -262,8 +266,10 @@ async def _note_template() -> None:
 
 async def _told(error: GatewayError) -> Response:
     manner = manner_at(request.path)
-    answer = Response(manner.body(error), error.status, content_type="application/json")
-    for name, value in manner.headers(error):
+    request_id = str(cast("dict[str, Any]", request.scope)[REQUEST_ID])
+    body = manner.sign(manner.body(error), request_id)
+    answer = Response(body, error.status, content_type="application/json")
+    for name, value in manner.with_id(manner.headers(error), request_id):
         answer.headers.add(name.decode("latin-1"), value.decode("latin-1"))
     return answer
 

@@ -41,6 +41,13 @@ ANTHROPIC_PAGE = (
     Parameter("before_id", "Those before this model."),
 )
 
+PROBE = About(
+    summary="Whether anybody is there; Claude Code asks before it begins",
+    tag="anthropic",
+    answers={"text/plain": "text"},
+    is_open=True,
+)
+
 
 def _about(summary: str, tag: str, schema: str, *query: Parameter, errors: str = "") -> About:
     return About(
@@ -110,6 +117,11 @@ def model_routes(doors: Doors, discovery: Discovery, new_id: Callable[[], str]) 
     async def anthropic_one(model: str) -> Response:
         return _json(anthropic_find(await gather(Surface.ANTHROPIC), model))
 
+    @described(PROBE)
+    async def anthropic_probe() -> Response:
+        return Response(b"", content_type="text/plain")
+
+    routes.add_url_rule(ANTHROPIC_PREFIX, "anthropic-probe", anthropic_probe, methods=["GET"])
     anthropic = f"{ANTHROPIC_PREFIX}/v1/models"
     routes.add_url_rule(anthropic, "anthropic-list", anthropic_list, methods=["GET"])
     routes.add_url_rule(

@@ -23,7 +23,10 @@ OWN = "anthropic/"
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 1000
 
-TOLD = ("max_input_tokens", "max_tokens", "capabilities")
+TOLD = (
+    *("capabilities", "deprecated_at", "lifecycle", "line"),
+    *("max_input_tokens", "max_tokens", "retires_at"),
+)
 """What Anthropic tells of a model besides, where a provider does."""
 
 NEVER = "1970-01-01T00:00:00Z"
@@ -68,6 +71,7 @@ def anthropic_model(model: Model) -> Model:
         "id": name,
         "display_name": display if isinstance(display, str) else name,
         "created_at": _created(model),
+        "lifecycle": "active",
         **{member: model[member] for member in TOLD if member in model},
     }
 
