@@ -54,9 +54,8 @@ def tell_converse(answer: Answer, facts: AnswerFacts) -> bytes:
     """Converse's answer of a chat ``answer``. The first choice counts: Converse knows no others."""
     value = answer.value
     choices = value.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else {}
-    said = choice.get("message") if isinstance(choice, dict) else None
-    said = said if isinstance(said, dict) else {}
+    choice = (_object(choices[0]) if isinstance(choices, list) and choices else None) or {}
+    said = _object(choice.get("message")) or {}
     calls = [*_calls(said, hashlib.sha256(answer.body).hexdigest()[:22])]
     message = {"role": "assistant", "content": [*_words(said), *calls]}
     told: Object = {

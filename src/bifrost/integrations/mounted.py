@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bifrost.integrations import anthropic, azure, bedrock, native, openai
+from bifrost.integrations import anthropic, azure, bedrock, composite, native, openai
 from bifrost.integrations.finder import Finder
 
 __all__ = ["DESCRIBED", "FINDER"]
@@ -10,10 +10,10 @@ __all__ = ["DESCRIBED", "FINDER"]
 ROUTES = (*openai.ROUTES, *native.ROUTES, *anthropic.ROUTES)
 """Known by their whole path."""
 
-PATTERNS = (azure.find_deployment, anthropic.find_refused, bedrock.ROUTES.find)
+PATTERNS = (azure.find_deployment, anthropic.find_refused, bedrock.ROUTES.find, composite.find)
 """Those whose path says something besides."""
 
-DESCRIBED = (*ROUTES, *azure.TEMPLATES, *bedrock.ROUTES.templates)
+DESCRIBED = (*ROUTES, *azure.TEMPLATES, *bedrock.ROUTES.templates, *composite.DESCRIBED)
 """All of them for the OpenAPI description, patterns by their templates."""
 
 FINDER = Finder.of(ROUTES, *PATTERNS)

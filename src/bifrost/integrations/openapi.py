@@ -238,7 +238,7 @@ def of_route(route: InferenceRoute) -> Endpoint:
         tag=route.integration.name,
         bodies=_bodies(route, shape),
         answers=shape.answers,
-        headers=(*OF_CALLS, *OF_JOBS),
+        headers=OF_CALLS if errors == BEDROCK else (*OF_CALLS, *OF_JOBS),
         statuses=ERROR_STATUSES,
         errors=errors,
     )
@@ -297,7 +297,7 @@ def _of_passthrough(method: str, provider: str) -> About:
 ABOUT = """\
 One door to many providers of language models. What is below `/openai` speaks OpenAI's dialect, with or without `/v1`; what
 is below `/v1` is the same with the provider always named in `model`. What is below `/anthropic` speaks Anthropic's,
-what is below `/bedrock` Bedrock's Converse.
+what is below `/bedrock` Bedrock's Converse; below `/langchain`, `/litellm` and `/pydanticai` all of them are spoken.
 
 What is below `/openai_passthrough`, `/anthropic_passthrough` and `/genai_passthrough` is the API of a provider, with a key of
 the gateway's (`docs/passthrough.md`).
@@ -408,8 +408,8 @@ def _components() -> Schema:
             **{status: _failure(status) for status in sorted(statuses)},
             **{
                 f"{whose}{status}": _failure(status, f"{whose}error")
-                for whose in (ANTHROPIC, BEDROCK)
-                for status in sorted({*ERROR_STATUSES, "404"})
+                for whose, more in ((ANTHROPIC, {"404"}), (BEDROCK, set()))
+                for status in sorted({*ERROR_STATUSES, *more})
             },
         },
         "securitySchemes": dict(SCHEMES),
