@@ -33,12 +33,13 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], **kwa
     for named in (headers, case.query or {}):
         named.update({name: SERVED[name] for name in SERVED if _is_word(named.get(name))})
     headers.pop("x-bf-azure-endpoint", None)
-    if case.path.startswith("/anthropic"):
+    if case.path.startswith("/anthropic") or "/messages" in case.path or "/model/" in case.path:
         # Who insists is refused what OpenAI's models have no word for, and that is much of it.
         headers.pop("x-bf-strict", None)
     parts: Any = case.path_parameters or {}
-    if "path" in parts:
-        parts["path"] = f"{provider}/m"
+    for name in ("path", "model"):
+        if name in parts and case.method == "POST":
+            parts[name] = f"{provider}/m"
     if case.path.startswith(NAMING):
         case.query = {**(case.query or {}), "provider": "openai"}
     body: Any = case.body

@@ -7,6 +7,7 @@ import json
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import anthropic
 import boto3
 import httpx
 import openai
@@ -497,3 +498,30 @@ async def test_what_is_wrong_is_told_in_awss_words(gateway: Gateway) -> None:
     assert [a.status_code for a in answers] == [400, 400, 400, 404, 405, 400]
     assert all(a.json()["__type"] and a.json()["message"] for a in answers)
     assert answers[0].headers["x-amzn-errortype"] == "ValidationException"
+
+
+# The prefixes that speak several dialects
+
+
+@pytest.mark.parametrize("prefix", ["/langchain", "/litellm", "/pydanticai"])
+async def test_one_prefix_for_all_sdks(gateway: Gateway, prefix: str) -> None:
+    hi: Any = [{"role": "user", "content": [{"text": "Hi"}]}]
+    claude = anthropic.Anthropic(base_url=gateway.url + prefix, api_key="unused", max_retries=0)
+    OPENED.append(claude)
+
+    for path in (prefix, f"{prefix}/v1", f"{prefix}/openai/v1"):
+        client = sdk(gateway, path)
+        said = await in_thread(
+            client.chat.completions.create, model="bedrock/claude", messages=MESSAGES
+        )
+        models = await in_thread(lambda client=client: [m.id for m in client.models.list()])
+        assert said.choices[0].message.content == "Hello"
+        assert "bedrock/claude" in models
+    message = await in_thread(
+        claude.messages.create, model="bedrock/claude", max_tokens=9, messages=MESSAGES
+    )
+    converse = aws(gateway, prefix).converse
+    conversed = await in_thread(converse, modelId="openai/gpt-5", messages=hi)
+
+    assert message.content[0].text == "Hello"
+    assert conversed["output"]["message"]["content"] == [{"text": "Hello"}]

@@ -17,7 +17,7 @@ import attrs
 from bifrost.errors import GatewayError
 from bifrost.integrations.object_routes import OPERATIONS
 from bifrost.integrations.openapi_anthropic import ANTHROPIC_SHAPES
-from bifrost.integrations.openapi_bedrock import BEDROCK_SHAPES, INVOKE_SHAPES
+from bifrost.integrations.openapi_bedrock import BEDROCK_SHAPES, FRAMES, INVOKE_SHAPES
 from bifrost.integrations.openapi_parts import ANY_BYTES, JSON, TEXT, WHOLE, Schema, Shape
 from bifrost.integrations.openapi_shapes import SCHEMAS, SHAPES, of_deployment, ref
 from bifrost.integrations.passthrough import PREFIXES as PASSTHROUGH
@@ -237,12 +237,20 @@ def of_route(route: InferenceRoute) -> Endpoint:
         summary=shape.summary,
         tag=route.integration.name,
         bodies=_bodies(route, shape),
-        answers=shape.answers,
+        answers=_answers(route, shape),
         headers=OF_CALLS if errors == BEDROCK else (*OF_CALLS, *OF_JOBS),
         statuses=ERROR_STATUSES,
         errors=errors,
     )
     return Endpoint("POST", route.path, about)
+
+
+def _answers(route: InferenceRoute, shape: Shape) -> Mapping[str, str]:
+    """Of Bedrock's routes one streams and another does not; with others the body says it."""
+    if FRAMES not in shape.answers:
+        return shape.answers
+    kind = FRAMES if route.path.endswith("-stream") else JSON
+    return {kind: shape.answers[kind]}
 
 
 def _bodies(route: InferenceRoute, shape: Shape) -> Mapping[str, str]:
