@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from bifrost.config.settings import ClientSettings
+from bifrost.dialects.anthropic_fields import ANTHROPIC_FIELDS
+from bifrost.dialects.fields import Fate
 from bifrost.errors import ErrorClass
 from bifrost.integrations import native
 from bifrost.observe.lines import call_line
@@ -92,9 +94,8 @@ def test_every_provider_is_described() -> None:
     page = (ROOT / "docs/providers.md").read_text()
     table = page.partition("| Provider |")[2].partition("\n\n")[0]
     addresses = {name: row.base_url for name, row in BUILT.items() if name != "mock"}
-    addresses |= {name: row.base_url for name, row in FOREIGN.items()}
 
-    assert set(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == {*BUILT, *FOREIGN}
+    assert set(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == set(BUILT)
     assert dict(re.findall(r"^\| `([\w-]+)` \| `(http[^`]+)` \|", table, re.MULTILINE)) == {
         name: address for name, address in addresses.items() if address
     }
@@ -106,14 +107,43 @@ def test_every_operation_of_every_provider_is_described() -> None:
     told = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE))
     common = {Operation.CHAT, Operation.LIST_MODELS}
 
-    operations = {name: set(row.paths) for name, row in BUILT.items()}
-    operations |= {name: set(row.coders) for name, row in FOREIGN.items()}
-    assert set(told) == set(operations)
-    del operations["openai"]
-    for name, own in operations.items():
-        has = {operation.value for operation in own - common} | {"responses"}
+    assert set(told) == set(BUILT)
+    for name, row in BUILT.items():
+        if name == "openai":
+            continue
+        has = {operation.value for operation in set(row.paths) - common} | {"responses"}
         assert set(re.findall(r"`(\w+)`", told[name])) == has, name
-        assert ("by chat" in told[name]) is (Operation.RESPONSES not in own)
+        assert ("by chat" in told[name]) is (Operation.RESPONSES not in row.paths)
+
+
+def test_every_provider_with_an_api_of_its_own_is_described() -> None:
+    page = (ROOT / "docs/providers.md").read_text()
+    operations = (ROOT / "docs/operations.md").read_text()
+
+    for name, row in FOREIGN.items():
+        address = f" | `{row.base_url}` |" if row.base_url else ""
+        assert re.search(rf"^\| `{name}` \| .*{re.escape(address)}", page, re.MULTILINE), name
+        told = re.search(rf"^\| `{name}` \| (.*) \|$", operations, re.MULTILINE)
+        assert told is not None, name
+        has = {operation.value for operation in row.coders}
+        by_chat = set() if Operation.RESPONSES in row.coders else {"responses"}
+        assert set(re.findall(r"`(\w+)`", told[1])) == has | by_chat, name
+
+
+def test_every_field_that_anthropic_is_told_is_described() -> None:
+    page = (ROOT / "docs/providers.md").read_text()
+    table = page.partition("## Anthropic")[2].partition("| Field |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE)
+
+    assert dict(rows) == {
+        name: (
+            "dropped"
+            if field.fate is Fate.DROPPED
+            else ", ".join(f"`{word}`" for word in field.to.split(", "))
+        )
+        + (f": {field.note}" if field.note else "")
+        for name, field in ANTHROPIC_FIELDS.items()
+    }
 
 
 def test_every_path_of_an_operation_is_described() -> None:

@@ -217,7 +217,7 @@ def test_paths_can_be_overridden(overrides: dict[str, str], plain: str, stream: 
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        (ProviderSettings(name="anthropic"), "not built yet"),
+        (ProviderSettings(name="vertex"), "not built yet"),
         (ProviderSettings(name="nobody"), "unknown provider: nobody"),
         (custom(""), "missing base provider type"),
         (custom("groq"), "unsupported base provider type: groq"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anthropic
 import boto3
@@ -507,7 +507,7 @@ async def test_what_is_wrong_is_told_in_awss_words(gateway: Gateway) -> None:
 async def test_one_prefix_for_all_sdks(gateway: Gateway, prefix: str) -> None:
     hi: Any = [{"role": "user", "content": [{"text": "Hi"}]}]
     claude = anthropic.Anthropic(base_url=gateway.url + prefix, api_key="unused", max_retries=0)
-    OPENED.append(claude)
+    OPENED.append(cast("Any", claude))
 
     for path in (prefix, f"{prefix}/v1", f"{prefix}/openai/v1"):
         client = sdk(gateway, path)

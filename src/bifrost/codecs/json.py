@@ -19,7 +19,6 @@ __all__ = [
     "decoder",
     "dumps",
     "dumps_str",
-    "fragment",
     "is_utf8",
     "join_array",
     "join_object",
@@ -29,6 +28,7 @@ __all__ = [
     "splice",
     "split_array",
     "split_object",
+    "verbatim",
 ]
 
 T = TypeVar("T")
@@ -56,14 +56,14 @@ def dumps(value: object) -> bytes:
     return orjson.dumps(value)
 
 
+def verbatim(raw: bytes) -> object:
+    """A value that ``dumps`` writes as ``raw``, which is JSON already and known to be sound."""
+    return orjson.Fragment(raw)
+
+
 def dumps_str(text: str) -> bytes:
     """``text`` as a JSON string; what UTF-8 cannot hold (lone surrogates) becomes question marks."""
     return orjson.dumps(text.encode("utf-8", "replace").decode())
-
-
-def fragment(data: bytes) -> object:
-    """``data``, which is JSON already, as a value for ``dumps``: it is written as it stands."""
-    return orjson.Fragment(data)
 
 
 def is_utf8(data: bytes) -> bool:

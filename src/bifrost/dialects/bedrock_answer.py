@@ -12,11 +12,11 @@ import attrs
 
 from bifrost.codecs import json
 from bifrost.dialects.base import PlainAnswer
-from bifrost.dialects.bedrock_tools import is_answer_tool
 from bifrost.dialects.bedrock_words import finish_reason_of, openai_usage
 from bifrost.dialects.hub import Answer, Object
 from bifrost.dialects.openai_answer import checked
 from bifrost.dialects.openai_usage import read_usage
+from bifrost.dialects.structured_tool import is_structured
 from bifrost.errors import UpstreamError
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class _Reading:
 
     def _take_call(self, name: str, call: Object) -> None:
         arguments = json.dumps(call.get("input") or {}).decode()
-        if is_answer_tool(name):
+        if is_structured(name):
             self.is_answer = True
             self.texts.append(arguments)
             return

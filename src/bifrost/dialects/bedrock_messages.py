@@ -219,7 +219,7 @@ def _input(call: ToolCall, place: str) -> object:
         obj(json.loads(call.arguments), where)
     except json.InvalidJSON:
         raise BadRequest(f"{where} must be a JSON object", param=where) from None
-    return json.fragment(call.arguments.encode())
+    return json.verbatim(call.arguments.encode())
 
 
 def tool_id(given: str, place: str, member: str = "id") -> str:

@@ -166,6 +166,6 @@ def json_result(text: str) -> Block:
     except json.InvalidJSON:
         return {"text": text}
     if isinstance(value, dict):
-        return {"json": json.fragment(text.encode())}
+        return {"json": json.verbatim(text.encode())}
     member = "results" if isinstance(value, list) else "value"
-    return {"json": {member: json.fragment(text.encode())}}
+    return {"json": {member: json.verbatim(text.encode())}}

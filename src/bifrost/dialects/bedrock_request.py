@@ -102,7 +102,7 @@ class _Telling:
 
     def _given(self, name: str) -> object:
         """A parameter that has no attribute of its own."""
-        value: object = self.request.extra(name)  # noqa: S610  nobody's query
+        value: object = self.request.extra(name)
         return value
 
     def used(self) -> tuple[str, ...]:

@@ -15,12 +15,12 @@ from bifrost.codecs.eventstream import BrokenFrame, Frame, FrameDecoder
 from bifrost.dialects.base import NOTHING, AnswerFacts, Progress
 from bifrost.dialects.bedrock_answer import answer_id, thought_detail
 from bifrost.dialects.bedrock_errors import exception_in
-from bifrost.dialects.bedrock_tools import is_answer_tool
 from bifrost.dialects.bedrock_words import finish_reason_of, openai_usage
 from bifrost.dialects.hub import Conversation, Object
 from bifrost.dialects.openai_usage import read_usage
 from bifrost.dialects.scrub import scrubber
 from bifrost.dialects.sse_stream import CUT_SHORT
+from bifrost.dialects.structured_tool import is_structured
 from bifrost.errors import GatewayError, NetworkError, UpstreamError
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class ConverseStream(FrameStream):
 
     def _take_call(self, index: object, name: str, call: Object, raw: bytes, now_s: float) -> None:
         self._silent.add(index)
-        if is_answer_tool(name):
+        if is_structured(name):
             self._answers.add(index)
             return
         number = self._tools[index] = len(self._tools)

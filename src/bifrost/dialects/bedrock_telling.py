@@ -121,7 +121,7 @@ def _input(arguments: str) -> object:
         json.loads(raw)
     except json.InvalidJSON:
         return {}
-    return json.fragment(raw)
+    return json.verbatim(raw)
 
 
 def tell_token_count(answer: Answer, facts: AnswerFacts) -> bytes:  # noqa: ARG001  a Telling's

@@ -5,12 +5,12 @@ Source: AWS, Amazon Bedrock API reference, "ToolConfiguration", 2026-11.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from bifrost.dialects.bedrock_fields import Family
 from bifrost.dialects.bedrock_messages import checked_name
 from bifrost.dialects.bedrock_parts import cache_point
+from bifrost.dialects.structured_tool import structured_tool
 from bifrost.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -19,23 +19,11 @@ if TYPE_CHECKING:
     from bifrost.dialects.fields import Losses
     from bifrost.schema.chat import ChatRequest, ResponseFormat, Tool
 
-__all__ = ["ANSWER_TOOL", "is_answer_tool", "tool_config"]
+__all__ = ["tool_config"]
 
 Block = dict[str, object]
 
-ANSWER_TOOL = "bf_so_"
-"""How the names of tools begin whose input is the answer itself."""
-
 NO_PARAMETERS: Block = {"type": "object", "properties": {}}
-
-MAX_NAME = 64
-
-_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]+")
-
-
-def is_answer_tool(name: object) -> bool:
-    """Whether a call of the tool ``name`` is the answer in the form of a schema."""
-    return isinstance(name, str) and name.startswith(ANSWER_TOOL)
 
 
 def tool_config(
@@ -123,15 +111,14 @@ def _unknown(name: str) -> Block:
 def _answer_tool(wanted: ResponseFormat | None, losses: Losses) -> Block | None:
     if wanted is None or wanted.kind == "text":
         return None
-    if wanted.kind == "json_object":
+    tool = structured_tool(wanted)
+    if tool is None:
         losses.lose("response_format")
         return None
-    stem = _NOT_IN_NAMES.sub("_", wanted.name or "json_response")
-    place = "response_format.json_schema.schema"
     return {
-        "name": f"{ANSWER_TOOL}{stem}"[:MAX_NAME],
-        "description": wanted.description or "Give the answer in this form, by calling this tool.",
-        "inputSchema": {"json": _schema(wanted.schema, place)},
+        "name": tool.name,
+        "description": tool.description,
+        "inputSchema": {"json": _schema(wanted.schema, "response_format.json_schema.schema")},
     }
 
 

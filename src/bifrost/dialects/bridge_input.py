@@ -7,19 +7,21 @@ named. Sources: OpenAI API reference, "Responses" and "Chat completions", 2026-1
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import attrs
 
 from bifrost.codecs import json
 from bifrost.dialects.bridge_shape import (
     NULL,
+    array,
     given,
     members,
     refuse,
     required_text,
     text_or_none,
 )
+from bifrost.dialects.sealed_reasoning import unseal
 
 __all__ = ["MARKERS", "encode_messages"]
 
@@ -51,6 +53,7 @@ class _Turn:
     parts: list[_Part] = attrs.field(factory=list)
     refusals: list[str] = attrs.field(factory=list)
     calls: list[bytes] = attrs.field(factory=list)
+    thoughts: list[dict[str, Any]] = attrs.field(factory=list)
 
     def encode(self) -> bytes:
         message = {"role": b'"assistant"', "content": _content(self.parts) if self.parts else NULL}
@@ -58,15 +61,21 @@ class _Turn:
             message["refusal"] = json.dumps_str("\n".join(self.refusals))
         if self.calls:
             message["tool_calls"] = json.join_array(self.calls)
+        if self.thoughts:
+            numbered = [{"index": n, **thought} for n, thought in enumerate(self.thoughts)]
+            message["reasoning_details"] = json.dumps(numbered)
         return json.join_object(message)
 
 
-def encode_messages(input_: bytes, instructions: bytes | None, lose: Lose) -> bytes:
+def encode_messages(
+    input_: bytes, instructions: bytes | None, lose: Lose, *, keeps_reasoning: bool = False
+) -> bytes:
     """The array of chat messages for the members ``input`` and ``instructions``, the latter first.
 
-    ``lose`` is told what is left out. Raises BadRequest naming the item, and InvalidJSON.
+    ``lose`` is told what is left out: reasoning too, unless ``keeps_reasoning`` and it is sealed. Raises BadRequest naming
+    the item, and InvalidJSON.
     """
-    thread = _Thread(lose)
+    thread = _Thread(lose, keeps_reasoning)
     if instructions is not None:
         thread.add({"role": b'"system"', "content": instructions})
     if input_.startswith(b'"'):
@@ -84,8 +93,11 @@ class _Thread:
     """Messages being made of items."""
 
     lose: Lose
+    keeps_reasoning: bool = False
     _messages: list[bytes] = attrs.field(factory=list, init=False)
     _turn: _Turn | None = attrs.field(default=None, init=False)
+    _thoughts: list[dict[str, Any]] = attrs.field(factory=list, init=False)
+    """Those whose turn is still to come."""
 
     def encode(self) -> bytes:
         self._end_turn()
@@ -100,22 +112,41 @@ class _Thread:
         kind = _kind(item, place)
         if kind == "reasoning":
             # It ends no turn: it stands between the words and the calls of one.
-            self.lose("input.reasoning")
+            self._take_reasoning(item, place)
             return
         read = READERS.get(kind)
         if read is None:
             refuse(f"{place}.type", f"{kind[:100]!r} cannot be sent to a provider of chat")
         read(self, item, place)
 
+    def _take_reasoning(self, item: dict[str, bytes], place: str) -> None:
+        content = text_or_none(item, "encrypted_content", place)
+        if not self.keeps_reasoning or not content:
+            self.lose("input.reasoning")
+            return
+        where = f"{place}.summary"
+        parts = array(item["summary"], where) if "summary" in item else []
+        text = "".join(text_or_none(members(part, where), "text", where) or "" for part in parts)
+        try:
+            self._thoughts += unseal(content, text)
+        except ValueError as error:
+            refuse(f"{place}.encrypted_content", str(error))
+
     def _end_turn(self) -> None:
+        """The thoughts that led to nothing are lost with it."""
+        if self._thoughts:
+            self._thoughts.clear()
+            self.lose("input.reasoning")
         if self._turn is not None:
             self._messages.append(self._turn.encode())
             self._turn = None
 
     def _open_turn(self) -> _Turn:
-        if self._turn is None:
-            self._turn = _Turn()
-        return self._turn
+        """The assistant's turn, begun if need be, with the thoughts that came since."""
+        turn = self._turn = self._turn or _Turn()
+        turn.thoughts += self._thoughts
+        self._thoughts.clear()
+        return turn
 
     def take_message(self, item: dict[str, bytes], place: str) -> None:
         role = _role(item, place)
@@ -128,7 +159,9 @@ class _Thread:
             return
         # Words that come while calls wait for their outputs belong to the same message: chat wants the outputs next.
         if self._turn is not None and not self._turn.calls:
+            thoughts, self._thoughts = self._thoughts, []
             self._end_turn()
+            self._thoughts = thoughts
         turn = self._open_turn()
         turn.parts.extend(parts)
         turn.refusals.extend(refusals)

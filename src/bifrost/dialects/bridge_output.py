@@ -15,11 +15,14 @@ import attrs
 from bifrost.dialects.bridge_reading import (
     CallDelta,
     Saying,
+    Thought,
     annotations_of,
     call_deltas,
     logprobs_of,
     sayings_of,
+    thoughts_of,
 )
+from bifrost.dialects.sealed_reasoning import seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,11 +90,17 @@ class _Speech:
     is_reasoning: bool
     part: _Part | None = None
     parts: list[dict[str, Any]] = attrs.field(factory=list)
+    block: int | None = None
+    """Of a reasoning item: which block of thinking it tells."""
+    details: list[dict[str, Any]] = attrs.field(factory=list)
+    """The seals of that block."""
 
     def encode(self, status: str) -> dict[str, Any]:
         if self.is_reasoning:
-            summary = [*self.parts]
-            return {"id": self.id, "type": "reasoning", "summary": summary, "status": status}
+            item = {"id": self.id, "type": "reasoning", "summary": [*self.parts], "status": status}
+            text = "".join(part["text"] for part in self.parts)
+            sealed = seal(_filled(self.details, text), text)
+            return item if sealed is None else {**item, "encrypted_content": sealed}
         head = {"id": self.id, "type": "message", "role": "assistant", "status": status}
         return {**head, "content": [*self.parts]}
 
@@ -147,6 +156,8 @@ class Output:
     ) -> None:
         """Add what a message or delta says; ``tell`` gets the events, in order. Raises OutputTooLarge."""
         spent = logprobs_of(logprobs)
+        for thought in thoughts_of(message):
+            self._think(thought, tell)
         for saying, text in sayings_of(message):
             mine: list[dict[str, Any]] = []
             if saying is Saying.TEXT:
@@ -180,6 +191,24 @@ class Output:
         return self._places - 1
 
     # What is said.
+
+    def _think(self, thought: Thought, tell: Callable[[Event], None]) -> None:
+        """Each block of thinking that is sealed is an item of its own."""
+        speech = self._speech
+        if speech is not None and speech.is_reasoning and _is_another(speech, thought):
+            self._end_speech(tell)
+        if thought.text:
+            self._say(Saying.REASONING, thought.text, [], tell)
+        speech = self._speech
+        if speech is None or not speech.is_reasoning:
+            self._end_speech(tell)
+            speech = self._begin_speech(tell, is_reasoning=True)
+        speech.block = thought.index if speech.block is None else speech.block
+        if thought.detail is not None:
+            self._keep(
+                ITEM_KEPT + sum(len(v) for v in thought.detail.values() if isinstance(v, str))
+            )
+            speech.details.append(thought.detail)
 
     def _say(
         self,
@@ -324,6 +353,19 @@ class Output:
         told = {"item_id": call.id, "output_index": place, "name": call.name}
         tell((f"{call.events}.done", {**told, call.member: "".join(call.texts)}))
         self._end_item(place, call.encode, incomplete, tell)
+
+
+def _is_another(speech: _Speech, thought: Thought) -> bool:
+    """Whether ``thought`` is of another block than the reasoning item that is being told."""
+    return None not in {speech.block, thought.index} and speech.block != thought.index
+
+
+def _filled(details: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+    """``details`` with the text that came apart from the signature, where there is one for all."""
+    if len(details) == 1 and details[0].get("signature"):
+        head = {"type": "", "text": "", "signature": ""}  # in one order, whole or streamed
+        return [{**head, **details[0], "text": text}]
+    return details
 
 
 def _is_other(call: _Call, delta: CallDelta) -> bool:

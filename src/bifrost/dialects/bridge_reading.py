@@ -16,7 +16,16 @@ from bifrost.dialects.openai_stream import sound
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["CallDelta", "Saying", "annotations_of", "call_deltas", "logprobs_of", "sayings_of"]
+__all__ = [
+    "CallDelta",
+    "Saying",
+    "Thought",
+    "annotations_of",
+    "call_deltas",
+    "logprobs_of",
+    "sayings_of",
+    "thoughts_of",
+]
 
 CITATION: Mapping[str, str | int] = {"url": "", "title": "", "start_index": 0, "end_index": 0}
 """The members of a citation, and what stands for one that is not there."""
@@ -41,11 +50,45 @@ class CallDelta:
     is_custom: bool = False
 
 
-def sayings_of(message: dict[str, Any]) -> Iterator[tuple[Saying, str]]:
-    """The texts of a message or delta, none of them empty, in the order in which a model says them."""
+@attrs.frozen
+class Thought:
+    """What a message or delta tells of one block of thinking: some of its text, and the ``detail`` that has its seal.
+
+    ``index`` tells the blocks apart; ``None`` is any.
+    """
+
+    text: str = ""
+    index: int | None = None
+    detail: dict[str, Any] | None = None
+
+
+def thoughts_of(message: dict[str, Any]) -> Iterator[Thought]:
+    """The thinking of a message or delta. Where none of it is sealed, the blocks are one."""
+    details = [*_objects(message.get("reasoning_details"))]
+    told = [thought for detail in details if (thought := _thought(detail)) is not None]
     reasoning = _reasoning_of(message)
-    if reasoning:
-        yield Saying.REASONING, reasoning
+    if reasoning and not any(thought.text for thought in told):
+        yield Thought(reasoning, told[0].index if told else None)
+    yield from told
+
+
+def _thought(detail: dict[str, Any]) -> Thought | None:
+    text = "".join(_texts([detail], "text", "summary"))
+    is_sealed = any(isinstance(detail.get(name), str) and detail[name] for name in SEALS)
+    if not text and not is_sealed:
+        return None
+    index = detail.get("index")
+    return Thought(text, index if type(index) is int else None, detail if is_sealed else None)
+
+
+SEALS = ("signature", "data")
+
+
+def sayings_of(message: dict[str, Any]) -> Iterator[tuple[Saying, str]]:
+    """The texts of a message or delta, none of them empty, in the order in which a model says them.
+
+    Not those of its thinking, but for what stands among its content.
+    """
     yield from _contents_of(message.get("content"))
     refusal = message.get("refusal")
     if isinstance(refusal, str) and refusal:
@@ -58,7 +101,7 @@ def _reasoning_of(message: dict[str, Any]) -> str:
         text = message.get(name)
         if isinstance(text, str) and text:
             return text
-    return "".join(_texts(message.get("reasoning_details"), "text", "summary"))
+    return ""
 
 
 def _contents_of(content: object) -> Iterator[tuple[Saying, str]]:

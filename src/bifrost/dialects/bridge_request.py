@@ -31,6 +31,8 @@ __all__ = ["Bridged", "responses_to_chat"]
 
 LOGPROBS = "message.output_text.logprobs"
 
+SEALED = "reasoning.encrypted_content"
+
 MADE = frozenset({"messages", "max_completion_tokens", "response_format", "verbosity", "logprobs"})
 """Members of chat that are made of others here, and that a Responses request has no business with."""
 
@@ -57,7 +59,10 @@ TOGETHER = frozenset({"instructions", "tools", "tool_choice", "parallel_tool_cal
 """Read where what they belong to is."""
 
 Tools = list[tuple[str, bytes]]
-"""Function tools of chat, with their names."""
+"""Function tools of chat with their names, and other tools that are kept."""
+
+NAMELESS = ""
+"""The name of such a tool."""
 
 
 @attrs.frozen
@@ -68,14 +73,19 @@ class Bridged:
     dropped: tuple[str, ...] = ()
 
 
-def responses_to_chat(source: RawMembers) -> Bridged:
+def responses_to_chat(
+    source: RawMembers, *, keeps_reasoning: bool = False, keeps_tools: bool = False
+) -> Bridged:
     """The members of the Responses request ``source`` as those of a chat request; unknown ones pass as they are.
+
+    An encoder of another dialect than OpenAI's may want more than OpenAI's chat has a word for: ``keeps_reasoning`` makes
+    sealed reasoning ``reasoning_details``, ``keeps_tools`` leaves tools that are no functions as they are.
 
     Raises BadRequest for what has not the shape it should have, and for what chat cannot do without changing what the
     call means: stored state, background work, items of other tools.
     """
     try:
-        return _Bridge(source).build()
+        return _Bridge(source, keeps_reasoning, keeps_tools).build()
     except json.InvalidJSON as error:
         raise BadRequest("Invalid JSON", cause=str(error)) from error
 
@@ -85,6 +95,8 @@ class _Bridge:
     """One request on its way: ``_chat`` is what it has become so far."""
 
     _source: RawMembers
+    _keeps_reasoning: bool = False
+    _keeps_tools: bool = False
     _chat: dict[str, bytes] = attrs.field(factory=dict, init=False)
     _dropped: list[str] = attrs.field(factory=list, init=False)
 
@@ -131,7 +143,9 @@ class _Bridge:
         if instructions != NULL and not instructions.startswith(b'"'):
             refuse("instructions", "must be a string")
         system = None if instructions == NULL else instructions
-        self._chat["messages"] = encode_messages(raw, system, self._lose)
+        self._chat["messages"] = encode_messages(
+            raw, system, self._lose, keeps_reasoning=self._keeps_reasoning
+        )
 
     def put_max_tokens(self, raw: bytes) -> None:
         if type(json.loads(raw)) is not int:
@@ -179,7 +193,7 @@ class _Bridge:
                 refuse(f"include[{index}]", "must be a string")
             if name == LOGPROBS:
                 self._chat["logprobs"] = b"true"
-            else:
+            elif name != SEALED or not self._keeps_reasoning:
                 self._lose(f"include.{name[:100]}")
 
     def check_background(self, raw: bytes) -> None:
@@ -219,14 +233,17 @@ class _Bridge:
             self._chat["parallel_tool_calls"] = parallel
 
     def _read_tools(self, raw: bytes) -> Tools:
-        """The function tools; all others are named as lost."""
+        """The function tools; all others are named as lost, unless they are kept."""
         tools: Tools = []
         for index, item in enumerate(array(raw, "tools")):
             place = f"tools[{index}]"
             tool = members(item, place)
             kind = json.loads(required_text(tool, "type", place))
             if kind != "function":
-                self._lose(f"tools.{kind[:100]}")
+                if self._keeps_tools:
+                    tools.append((NAMELESS, item))
+                else:
+                    self._lose(f"tools.{kind[:100]}")
                 continue
             name = json.loads(required_text(tool, "name", place))
             tools.append((name, self._encode_tool(tool)))
@@ -275,6 +292,8 @@ class _Bridge:
         allowed = [(name, raw) for name, raw in tools if name in names]
         if not allowed:
             self._lose("tool_choice")
+        for kind in (_kind(raw) for name, raw in tools if name == NAMELESS):
+            self._lose(f"tools.{kind}")
         self._chat["tool_choice"] = json.dumps(mode)
         return allowed
 
@@ -286,6 +305,10 @@ class _Bridge:
             if text_or_none(tool, "type", place) == "function":
                 names.add(json.loads(required_text(tool, "name", place)))
         return names
+
+
+def _kind(tool: bytes) -> str:
+    return str(json.loads(json.split_object(tool)["type"]))[:100]
 
 
 EDITS: Mapping[str, Callable[[_Bridge, bytes], None]] = {

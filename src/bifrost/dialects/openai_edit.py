@@ -42,6 +42,8 @@ class Encoded:
     content_type: bytes | None = b"application/json"
     payload: Payload | None = None
     """Instead of ``body``, where that is a form."""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Further lines that go with this body; names in lower case."""
 
 
 @attrs.define(eq=False)

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import attrs
 
-from bifrost.config.settings import KeySettings, ProviderSettings
+from bifrost.config.settings import KeySettings, NetworkSettings, ProviderSettings
 from bifrost.dialects.base import AnswerFacts, StreamDecoder
 from bifrost.dialects.bridge_request import responses_to_chat
 from bifrost.dialects.hub import Answer, Teller
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bifrost.errors import GatewayError
     from bifrost.schema.call import Target
 
-__all__ = ["Foreign", "ForeignCoder", "ForeignSpec", "Locate", "foreign"]
+__all__ = ["Foreign", "ForeignCoder", "ForeignSpec", "Locate", "foreign", "own_last"]
 
 
 class Locate(Protocol):
@@ -69,6 +69,12 @@ class NativeCoder:
     relay_stream: Callable[[AnswerFacts], StreamDecoder] | None = None
 
 
+def own_last(lines: Headers, own: Headers, network: NetworkSettings) -> Headers:  # noqa: ARG001  others go by it
+    """``lines`` and ``own``, which stand in place of lines of their names."""
+    names = {name for name, _ in own}
+    return (*(line for line in lines if line[0] not in names), *own)
+
+
 @attrs.frozen(kw_only=True)
 class ForeignSpec:
     """One provider that does not speak OpenAI's dialect."""
@@ -84,15 +90,14 @@ class ForeignSpec:
     authorize: Callable[[UpstreamRequest, KeySettings], UpstreamRequest] | None = None
     """A finished request with the credential of whoever signs; raises as ``credential``."""
     headers: Callable[[Call, bytes], Headers] = lambda call, body: ()  # noqa: ARG005  others go by them
-    """Further lines for a call with this body: the version, features to be tried."""
+    """Further lines for a call with this body: the version."""
+    join: Callable[[Headers, Headers, NetworkSettings], Headers] = own_last
+    """Puts the row's own lines to those of operator and caller, where both may have a say in one."""
+    has_hosted_tools: bool = False
+    """Whether its ``encode`` judges tools that are no functions; else Responses lose them."""
     decode_error: Callable[[int, bytes], bytes] = lambda status, body: body  # noqa: ARG005  others go by it
     """A refusal's body in a shape that ``providers.errors`` reads."""
-    read_refusal: Callable[[int, Headers, bytes], tuple[int, bytes]] = (
-        lambda status, headers, body: (  # noqa: ARG005  others go by them
-            status,
-            body,
-        )
-    )
+    read_refusal: Callable[[int, Headers, bytes], tuple[int, bytes]] | None = None
     """The same for whoever tells in headers what it is, or has a status for it that means something else."""
     decode_models: Callable[[bytes], tuple[dict[str, object], ...]]
     """As of an ``Adapter``."""
@@ -167,7 +172,9 @@ class Foreign:
         return coder.encode(call, model, self.name), False
 
     def _bridged(self, coder: ForeignCoder, call: Call, model: str) -> Encoded:
-        bridged = responses_to_chat(call.members)
+        bridged = responses_to_chat(
+            call.members, keeps_reasoning=True, keeps_tools=self.spec.has_hosted_tools
+        )
         refuse_loss(bridged.dropped, call, self.name)
         sent = coder.encode(attrs.evolve(call, members=bridged.members), model, self.name)
         return attrs.evolve(sent, dropped=(*bridged.dropped, *sent.dropped))
@@ -213,10 +220,9 @@ class Foreign:
 
     def _headers(self, address: Address, call: Call, key: KeySettings, sent: Encoded) -> Headers:
         plan = self._plans[Accept.EVENTS if call.stream else Accept.JSON]
-        own = (*self.spec.headers(call, sent.body), *self.spec.credential(key))
-        names = {name for name, _ in own}
+        own = (*self.spec.headers(call, sent.body), *sent.headers, *self.spec.credential(key))
         lines = plan.lines(address.host, call.caller.extra_headers, None, sent.content_type)
-        return (*(line for line in lines if line[0] not in names), *own)
+        return self.spec.join(lines, own, self.settings.network)
 
     def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
         coder = self._known(facts)
@@ -257,7 +263,8 @@ class Foreign:
     ) -> GatewayError:
         raw = raw or self.settings.send_back_raw_response
         body = self.spec.decode_error(status, body)
-        status, body = self.spec.read_refusal(status, headers, body)
+        if self.spec.read_refusal is not None:
+            status, body = self.spec.read_refusal(status, headers, body)
         return decode_error(status, headers, body, key.value, now_unix_s=now_unix_s, raw=raw)
 
     def rate_hint(self, headers: Headers, now_unix_s: float) -> RateHint:

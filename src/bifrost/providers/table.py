@@ -9,6 +9,7 @@ import attrs
 
 from bifrost.dialects.openai_chat_request import Quirks
 from bifrost.errors import ConfigurationMissing
+from bifrost.providers.anthropic import ANTHROPIC_PROVIDER
 from bifrost.providers.azure import AZURE, azure
 from bifrost.providers.bedrock import BEDROCK
 from bifrost.providers.foreign import ForeignSpec, foreign
@@ -206,12 +207,16 @@ ROWS = (
 BUILT: Mapping[str, ProviderSpec] = MappingProxyType({row.name: row for row in ROWS})
 """Rows by name."""
 
-FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType({row.name: row for row in (BEDROCK,)})
+FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType(
+    {
+        "anthropic": ANTHROPIC_PROVIDER,
+        "bedrock": BEDROCK,
+    }
+)
 """Rows of those who do not speak OpenAI's dialect, by name."""
 
 UNBUILT = frozenset(
     [
-        "anthropic",
         "cohere",
         "elevenlabs",
         "gemini",
