@@ -126,6 +126,30 @@ def test_a_signed_block_is_not_gone_on_with() -> None:
     ]
 
 
+def test_a_signature_goes_with_the_thinking_that_came_without_details() -> None:
+    told = message({"reasoning": "hm"}, detail(signature="s"), {"content": "a"})
+
+    assert told["content"][0] == {"type": "thinking", "thinking": "hm", "signature": "s"}
+
+
+def test_blocks_of_thinking_are_told_apart_by_their_index() -> None:
+    def of(index: int, text: str) -> dict[str, Any]:
+        return {"reasoning_details": [{"index": index, "text": text}]}
+
+    told = message(of(0, "a"), of(0, "b"), of(1, "c"))
+
+    assert [block["thinking"] for block in told["content"]] == ["ab", "c"]
+
+
+def test_thinking_that_stands_in_the_content_is_thinking() -> None:
+    part = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+
+    assert message({"content": [part, {"type": "text", "text": "a"}]})["content"] == [
+        {"type": "thinking", "thinking": "hm", "signature": ""},
+        {"type": "text", "text": "a"},
+    ]
+
+
 def test_a_signature_alone_is_a_block() -> None:
     told = message(detail(signature="s"), detail(signature="t"))
 

@@ -100,6 +100,14 @@ def test_an_answer_without_choices_is_a_message_all_the_same() -> None:
     assert (answer["content"], answer["stop_reason"]) == ([], "end_turn")
 
 
+def test_a_signature_goes_with_the_thinking_that_came_without_it() -> None:
+    details = [{"type": "reasoning.text", "signature": "s"}]
+
+    assert told({"reasoning": "hm", "reasoning_details": details})["content"] == [
+        {"type": "thinking", "thinking": "hm", "signature": "s"}
+    ]
+
+
 def test_reasoning_and_a_refusal() -> None:
     answer = told({"reasoning": "hm", "content": None, "refusal": "No."}, "content_filter")
 

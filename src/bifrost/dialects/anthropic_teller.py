@@ -13,9 +13,17 @@ from typing import Any
 import attrs
 
 from bifrost.codecs import json, sse
-from bifrost.dialects.anthropic_words import Object, StopReason, details_of, stop_of, usage_of
+from bifrost.dialects.anthropic_words import (
+    Object,
+    StopReason,
+    Thought,
+    said_in,
+    stop_of,
+    thoughts_of,
+    usage_of,
+)
 from bifrost.dialects.base import AnswerFacts
-from bifrost.dialects.bridge_reading import CallDelta, Saying, call_deltas, sayings_of
+from bifrost.dialects.bridge_reading import CallDelta, Saying, call_deltas
 from bifrost.dialects.openai_stream import sound
 from bifrost.errors import GatewayError, UpstreamError
 
@@ -150,14 +158,11 @@ class AnthropicTeller:
     def _take(self, choice: Object) -> None:
         delta = choice.get("delta")
         if isinstance(delta, dict):
-            details = [*details_of(delta)]
-            for detail in details:
-                self._think(detail)
-            for saying, text in sayings_of({**delta, "reasoning_details": None}):
-                if saying is not Saying.REASONING:
-                    self._say("text", "text", text)
-                elif not details:
-                    self._say("thinking", "thinking", text)
+            for thought in thoughts_of(delta):
+                self._think(thought)
+            for saying, text in said_in(delta):
+                kind = "thinking" if saying is Saying.REASONING else "text"
+                self._say(kind, text)
             for call in call_deltas(delta):
                 self._call(call)
         if choice.get("finish_reason") is not None:
@@ -165,33 +170,33 @@ class AnthropicTeller:
 
     # What is said.
 
-    def _say(self, kind: str, member: str, text: str, key: object = None) -> None:
-        block = self._blocks[-1] if self._blocks else None
-        if block is None or block.kind != kind or block.key != key or block.is_signed:
-            head = {"type": kind, member: ""} | ({"signature": ""} if kind == "thinking" else {})
-            block = self._open(_Block(kind, head, key))
-        self._add(block, {"type": f"{member}_delta", member: text}, len(text))
+    def _say(self, kind: str, text: str, key: int | None = None) -> None:
+        """``kind`` is of the block, and the member's name that has its text."""
+        block = self._going_on(kind, key)
+        self._add(block, {"type": f"{kind}_delta", kind: text}, len(text))
 
-    def _think(self, detail: Object) -> None:
-        """A detail of thinking: its text, its signature, or what of it is encrypted and comes as a whole."""
-        data, signature = detail.get("data"), detail.get("signature")
-        if isinstance(data, str) and data:
-            self._open(_Block("redacted_thinking", {"type": "redacted_thinking", "data": data}))
+    def _think(self, thought: Thought) -> None:
+        if thought.data:
+            head = {"type": "redacted_thinking", "data": thought.data}
+            self._open(_Block("redacted_thinking", head))
             return
-        text = detail.get("text") or detail.get("summary")
-        key = detail.get("index")
-        if isinstance(text, str) and text:
-            self._say("thinking", "thinking", text, key)
-        if isinstance(signature, str) and signature:
-            self._sign(signature, key)
+        if thought.text:
+            self._say("thinking", thought.text, thought.key)
+        if thought.signature:
+            block = self._going_on("thinking", thought.key)
+            block.is_signed = True
+            told = {"type": "signature_delta", "signature": thought.signature}
+            self._add(block, told, len(thought.signature))
 
-    def _sign(self, signature: str, key: object) -> None:
+    def _going_on(self, kind: str, key: int | None) -> _Block:
+        """The block that is being said, if it is of this kind and this key; else a new one."""
         block = self._blocks[-1] if self._blocks else None
-        if block is None or block.kind != "thinking" or block.key != key or block.is_signed:
-            head = {"type": "thinking", "thinking": "", "signature": ""}
-            block = self._open(_Block("thinking", head, key))
-        block.is_signed = True
-        self._add(block, {"type": "signature_delta", "signature": signature}, len(signature))
+        is_same = block is not None and (block.key == key or None in {block.key, key})
+        if block is None or not is_same or block.kind != kind or block.is_signed:
+            head = {"type": kind, kind: ""} | ({"signature": ""} if kind == "thinking" else {})
+            return self._open(_Block(kind, head, key))
+        block.key = key if block.key is None else block.key
+        return block
 
     # What is called.
 

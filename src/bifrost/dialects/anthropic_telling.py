@@ -9,8 +9,8 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from bifrost.codecs import json
-from bifrost.dialects.anthropic_words import details_of, stop_of, usage_of
-from bifrost.dialects.bridge_reading import Saying, call_deltas, sayings_of
+from bifrost.dialects.anthropic_words import said_in, stop_of, thoughts_of, usage_of
+from bifrost.dialects.bridge_reading import Saying, call_deltas
 from bifrost.dialects.openai_stream import sound
 from bifrost.errors import UpstreamError
 
@@ -41,7 +41,7 @@ def tell_message(answer: Answer, facts: AnswerFacts) -> bytes:
         "stop_sequence": sequence,
         "usage": usage_of(value.get("usage"), value.get("service_tier")),
     }
-    content = json.join_array([*_words(said), *calls])
+    content = json.join_array([*map(json.dumps, _words(said)), *calls])
     return json.splice(json.dumps(message), b'"content":%b' % content)
 
 
@@ -58,25 +58,24 @@ def _first(choices: object) -> Object:
     return first if isinstance(first, dict) else {}
 
 
-def _words(message: Object) -> Iterator[bytes]:
+def _words(message: Object) -> list[Object]:
     """What was thought and said, in the order in which Messages have it."""
-    details = [*details_of(message)]
-    yield from map(json.dumps, filter(None, map(_thought, details)))
-    for saying, text in sayings_of({**message, "reasoning_details": None}):
-        if saying is not Saying.REASONING:
-            yield json.dumps({"type": "text", "text": text})
-        elif not details:
-            yield json.dumps({"type": "thinking", "thinking": text, "signature": ""})
+    blocks: list[Object] = []
+    for thought in thoughts_of(message):
+        if thought.data:
+            blocks.append({"type": "redacted_thinking", "data": thought.data})
+        elif not thought.text and blocks and blocks[-1].get("signature") == "":
+            blocks[-1]["signature"] = thought.signature
+        else:
+            blocks.append(_thinking(thought.text, thought.signature))
+    for saying, text in said_in(message):
+        is_thought = saying is Saying.REASONING
+        blocks.append(_thinking(text) if is_thought else {"type": "text", "text": text})
+    return blocks
 
 
-def _thought(detail: Object) -> Object | None:
-    data, signature = detail.get("data"), detail.get("signature")
-    if isinstance(data, str) and data:
-        return {"type": "redacted_thinking", "data": data}
-    text = detail.get("text") or detail.get("summary") or ""
-    if not isinstance(text, str) or not (text or signature):
-        return None
-    return {"type": "thinking", "thinking": text, "signature": sound(signature, "")}
+def _thinking(text: str, signature: str = "") -> Object:
+    return {"type": "thinking", "thinking": text, "signature": signature}
 
 
 def _calls(message: Object, stem: str) -> Iterator[bytes]:

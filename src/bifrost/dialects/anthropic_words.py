@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from bifrost.codecs import json
+from bifrost.dialects.bridge_reading import Saying, sayings_of
+from bifrost.dialects.openai_stream import sound
 from bifrost.dialects.openai_usage import read_usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Object", "StopReason", "details_of", "stop_of", "usage_of"]
+__all__ = ["Object", "StopReason", "Thought", "said_in", "stop_of", "thoughts_of", "usage_of"]
 
 Object = dict[str, Any]
 
@@ -58,9 +62,40 @@ def usage_of(usage: object, tier: object = None) -> Object:
     return told | ({"service_tier": tier} if isinstance(tier, str) and tier in TIERS else {})
 
 
-def details_of(message: Object) -> Iterator[Object]:
-    """Blocks of thinking in a message or delta: its details; those of another kind than Anthropic's have text all the same."""
+@attrs.frozen(kw_only=True)
+class Thought:
+    """What a message or delta tells of one block of thinking. ``key`` tells blocks apart; ``None`` is any."""
+
+    text: str = ""
+    signature: str = ""
+    data: str = ""
+    """Of a block that is encrypted, and comes as a whole."""
+    key: int | None = None
+
+
+def thoughts_of(message: Object) -> Iterator[Thought]:
+    """The thinking of a message or delta. Its text is told once, where the details have it too."""
     details = message.get("reasoning_details")
-    for detail in details if isinstance(details, list) else ():
-        if isinstance(detail, dict):
-            yield detail
+    items = details if isinstance(details, list) else []
+    told = [_thought(item) for item in items if isinstance(item, dict)]
+    told = [thought for thought in told if thought.text or thought.signature or thought.data]
+    names = ("reasoning", "reasoning_content")
+    text = next((message[n] for n in names if isinstance(message.get(n), str) and message[n]), "")
+    if text and not any(thought.text for thought in told):
+        yield Thought(text=text, key=told[0].key if told else None)
+    yield from told
+
+
+def _thought(detail: Object) -> Thought:
+    index = detail.get("index")
+    return Thought(
+        text=sound(detail.get("text"), "") or sound(detail.get("summary"), ""),
+        signature=sound(detail.get("signature"), ""),
+        data=sound(detail.get("data"), ""),
+        key=index if type(index) is int else None,
+    )
+
+
+def said_in(message: Object) -> Iterator[tuple[Saying, str]]:
+    """The texts of a message or delta besides ``thoughts_of``, in the order in which a model says them."""
+    yield from sayings_of({n: v for n, v in message.items() if not n.startswith("reasoning")})
