@@ -71,7 +71,7 @@ def test_schemas(schema: Any, sent: Any, lost: list[str]) -> None:
 
 @pytest.mark.parametrize("kind", [None, 1, [], [1], {}])
 def test_what_is_no_type_is_refused_with_its_place(kind: Any) -> None:
-    with pytest.raises(BadRequest, match="s.type must be the name of a type") as caught:
+    with pytest.raises(BadRequest, match=r"s\.type must be the name of a type") as caught:
         made({"items": {"type": kind}})
 
     assert caught.value.param == "s.type"

@@ -55,7 +55,7 @@ def encode_count(call: Call, model: str, provider: str) -> Encoded:
     """
     lost: tuple[str, ...] = ()
     if call.native is None or "messages" not in call.members:
-        bridged = responses_to_chat(call.members)
+        bridged = responses_to_chat(call.members, keeps_reasoning=True)
         call, lost = attrs.evolve(call, members=bridged.members), bridged.dropped
     refuse_loss(lost, call, provider)
     sent = encode_converse(call, model, provider)

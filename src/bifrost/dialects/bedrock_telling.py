@@ -14,15 +14,16 @@ import attrs
 from bifrost.codecs import json
 from bifrost.codecs.eventstream import encode_frame
 from bifrost.dialects.anthropic_teller import AnthropicTeller
-from bifrost.dialects.anthropic_words import details_of
+from bifrost.dialects.anthropic_words import said_in, thoughts_of
 from bifrost.dialects.bedrock_words import stop_reason_of, token_usage
-from bifrost.dialects.bridge_reading import Saying, call_deltas, sayings_of
+from bifrost.dialects.bridge_reading import Saying, call_deltas
 from bifrost.dialects.extra_fields import milliseconds
 from bifrost.errors import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bifrost.dialects.anthropic_words import Thought
     from bifrost.dialects.base import AnswerFacts
     from bifrost.dialects.hub import Answer, Object
 
@@ -73,27 +74,20 @@ def _object(value: object) -> Object | None:
 
 def _words(message: Object) -> Iterator[Object]:
     """What was thought and said, in Converse's order."""
-    details = [*details_of(message)]
-    for detail in details:
-        thought = _thought(detail)
-        if thought is not None:
-            yield {"reasoningContent": thought}
-    for saying, text in sayings_of({**message, "reasoning_details": None}):
-        if saying is not Saying.REASONING:
-            yield {"text": text}
-        elif not details:
+    for thought in thoughts_of(message):
+        yield {"reasoningContent": _thought(thought)}
+    for saying, text in said_in(message):
+        if saying is Saying.REASONING:
             yield {"reasoningContent": {"reasoningText": {"text": text}}}
+        else:
+            yield {"text": text}
 
 
-def _thought(detail: Object) -> Object | None:
-    data, signature = detail.get("data"), detail.get("signature")
-    if isinstance(data, str) and data:
-        return {"redactedContent": _blob(data)}
-    text = detail.get("text") or detail.get("summary") or ""
-    if not isinstance(text, str) or not (text or signature):
-        return None
-    signed = {"signature": signature} if isinstance(signature, str) and signature else {}
-    return {"reasoningText": {"text": text, **signed}}
+def _thought(thought: Thought) -> Object:
+    if thought.data:
+        return {"redactedContent": _blob(thought.data)}
+    signed = {"signature": thought.signature} if thought.signature else {}
+    return {"reasoningText": {"text": thought.text, **signed}}
 
 
 def _blob(data: str) -> str:
