@@ -9,7 +9,10 @@ import pytest
 
 from bifrost.config.settings import ClientSettings
 from bifrost.dialects.anthropic_fields import ANTHROPIC_FIELDS
-from bifrost.dialects.fields import Fate
+from bifrost.dialects.cohere_fields import FIELDS as COHERE_FIELDS
+from bifrost.dialects.elevenlabs_speech import FIELDS as ELEVENLABS_FIELDS
+from bifrost.dialects.fields import Fate, Fields
+from bifrost.dialects.replicate_request import FIELDS as REPLICATE_FIELDS
 from bifrost.errors import ErrorClass
 from bifrost.integrations import native
 from bifrost.observe.lines import call_line
@@ -126,23 +129,33 @@ def test_every_provider_with_an_api_of_its_own_is_described() -> None:
         told = re.search(rf"^\| `{name}` \| (.*) \|$", operations, re.MULTILINE)
         assert told is not None, name
         has = {operation.value for operation in row.coders}
-        by_chat = set() if Operation.RESPONSES in row.coders else {"responses"}
+        is_bridged = Operation.CHAT in row.coders and Operation.RESPONSES not in row.coders
+        by_chat = {"responses"} if is_bridged else set()
         assert set(re.findall(r"`(\w+)`", told[1])) == has | by_chat, name
 
 
-def test_every_field_that_anthropic_is_told_is_described() -> None:
+@pytest.mark.parametrize(
+    ("section", "fields"),
+    [
+        ("Anthropic", ANTHROPIC_FIELDS),
+        ("Cohere", COHERE_FIELDS),
+        ("Replicate", REPLICATE_FIELDS),
+        ("ElevenLabs", ELEVENLABS_FIELDS),
+    ],
+)
+def test_every_field_that_a_provider_is_told_is_described(section: str, fields: Fields) -> None:
     page = (ROOT / "docs/providers.md").read_text()
-    table = page.partition("## Anthropic")[2].partition("| Field |")[2].partition("\n\n")[0]
+    table = page.partition(f"## {section}\n")[2].partition("| Field |")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE)
 
     assert dict(rows) == {
         name: (
             "dropped"
             if field.fate is Fate.DROPPED
-            else ", ".join(f"`{word}`" for word in field.to.split(", "))
+            else ", ".join(f"`{word}`" for word in field.to.split(", ") if word) or "taken"
         )
         + (f": {field.note}" if field.note else "")
-        for name, field in ANTHROPIC_FIELDS.items()
+        for name, field in fields.items()
     }
 
 

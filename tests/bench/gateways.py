@@ -1,7 +1,8 @@
 """The gateways under test, each set up in its own way to do the same: three weighted keys before one upstream.
 
 Every gateway runs as one worker on 127.0.0.1, writes what it logs to a file, and serves chat of three models (``plain``
-and ``stream`` of nginx, ``paced`` of the pacer), and ``responses`` and ``embeddings`` of nginx where it has them.
+and ``stream`` of nginx, ``paced`` of the pacer), and ``responses`` and ``embeddings`` of nginx where it has them;
+``translated`` is a stream of nginx in Anthropic's dialect, asked for and told in OpenAI's.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["KEYS", "KINDS", "OURS", "Gateway", "Route", "bifrost", "direct", "litellm", "portkey"]
 
 OURS = "bifrost"
-KINDS = ("plain", "stream", "paced", "responses", "embeddings")
+KINDS = ("plain", "stream", "translated", "paced", "responses", "embeddings")
+STREAMS = frozenset({"stream", "translated", "paced"})
 PATHS: Mapping[str, str] = MappingProxyType(
     {"responses": "/v1/responses", "embeddings": "/v1/embeddings"}
 )
@@ -69,6 +71,16 @@ def _embeddings(question: str) -> dict[str, Any]:
 BODIES = MappingProxyType({"responses": _responses, "embeddings": _embeddings})
 
 
+MODELS = MappingProxyType(
+    {"embeddings": "text-embedding-3-small", "translated": "claude-sonnet-4-5"}
+)
+
+
+def vendor_of(kind: str) -> str:
+    """Whose dialect the upstream speaks; callers always speak OpenAI's."""
+    return "anthropic" if kind == "translated" else "openai"
+
+
 def path_of(kind: str) -> str:
     """The path that OpenAI has for it."""
     return PATHS.get(kind, CHAT_PATH)
@@ -76,7 +88,7 @@ def path_of(kind: str) -> str:
 
 def model_of(kind: str) -> str:
     """The model that the upstream is asked for: a name that the gateways know to be of the kind."""
-    return "text-embedding-3-small" if kind == "embeddings" else "gpt-4o"
+    return MODELS.get(kind, "gpt-4o")
 
 
 @attrs.frozen
@@ -96,7 +108,7 @@ class Route:
         """A request, its question filled up to so many characters."""
         question = QUESTION.ljust(characters, "x")
         members = BODIES.get(kind, _chat)(question)
-        more = {"stream": True} if kind in {"stream", "paced"} else {}
+        more = {"stream": True} if kind in STREAMS else {}
         return json.dumps({"model": self.model, **members, **more}).encode()
 
     def request(self, kind: str) -> bytes:
@@ -157,9 +169,10 @@ def bifrost(at: Upstream, folder: Path, version: str, revision: str | None = Non
         "openai": provider("plain"),
         "bench-stream": {**provider("stream"), **own},
         "bench-paced": {**provider("paced"), **own},
+        "anthropic": provider("translated"),
     }
     config = _write(folder / "config.json", {"providers": providers})
-    of_kind = {"stream": "bench-stream", "paced": "bench-paced"}
+    of_kind = {"stream": "bench-stream", "paced": "bench-paced", "translated": "anthropic"}
     command = (
         *(sys.executable, "-m", "bifrost", "serve", "--config", config),
         *("--port", str(port), "--app-dir", str(folder / "data")),
@@ -182,8 +195,9 @@ def litellm(at: Upstream, folder: Path, version: str) -> Gateway:
         {
             "model_name": f"bench-{kind}",
             "litellm_params": {
-                "model": f"openai/{model_of(kind)}",
-                "api_base": f"{at.base(kind)}/v1",
+                "model": f"{vendor_of(kind)}/{model_of(kind)}",
+                # LiteLLM puts the version into Anthropic's paths itself.
+                "api_base": at.base(kind) + ("" if kind == "translated" else "/v1"),
                 "api_key": key,
                 "weight": weight,
             },
@@ -227,7 +241,7 @@ def portkey(at: Upstream, folder: Path, version: str) -> Gateway:
 
     def header(kind: str) -> str:
         targets = [
-            {"provider": "openai", "api_key": key, "weight": weight, "custom_host": f"{at.base(kind)}/v1"}
+            {"provider": vendor_of(kind), "api_key": key, "weight": weight, "custom_host": f"{at.base(kind)}/v1"}
             for key, weight in KEYS.items()
         ]  # fmt: skip
         return json.dumps({"strategy": {"mode": "loadbalance"}, "targets": targets})

@@ -118,12 +118,18 @@ def _wrk(
     return report
 
 
-def _streams(count: int) -> Measure:
+def _streams(count: int, kind: str = "stream") -> Measure:
     def measure(running: Running, book: Book, item: str, seconds: int) -> None:
-        name, route = running.gateway.name, running.gateway.routes["stream"]
-        report = stream_load(running.folder, route, "stream", streams=count, seconds=seconds)
+        if kind not in running.gateway.routes:
+            return
+        name, route = running.gateway.name, running.gateway.routes[kind]
+        before = running.cpu_s()
+        report = stream_load(running.folder, route, kind, streams=count, seconds=seconds)
+        used = running.cpu_s() - before
         failed = book.errors(name, item, report.errors)
         book.add(name, item, None if failed else report.chunks / report.seconds)
+        if running.session and report.chunks:
+            book.add(name, f"{item}_cpu", used / report.chunks * 1e6)
 
     return measure
 
@@ -152,6 +158,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
         "embeddings": _requests(32, kind="embeddings"),
         "sse16": _streams(16),
         "sse128": _streams(128),
+        "translated": _streams(16, "translated"),
         "paced": _paced,
     }
 )

@@ -37,7 +37,7 @@ __all__ = ["main"]
 
 ITEMS = (
     *("rps32", "rps256", "body", "responses", "embeddings"),
-    *("sse16", "sse128", "paced", "latency", "soak"),
+    *("sse16", "sse128", "translated", "paced", "latency", "soak"),
 )
 QUICK_ITEMS = ("rps32", "body", "sse16", "sse128", "latency")
 GATEWAYS = (OURS, "litellm", "portkey")

@@ -27,6 +27,7 @@ __all__ = [
     "Upstream",
     "chunk",
     "locations",
+    "message_stream_text",
     "stream_text",
     "upstream",
 ]
@@ -162,6 +163,10 @@ http {{
 """
 
 
+STREAMED = frozenset({"stream", "translated"})
+"""Kinds that nginx streams."""
+
+
 @attrs.frozen
 class Upstream:
     """Where the mock listens. A base address for OpenAI clients is ``.../v1`` below a path."""
@@ -173,7 +178,7 @@ class Upstream:
         """Base address, without ``/v1``, of one kind of request."""
         if kind == "paced":
             return f"http://127.0.0.1:{self.paced_port}"
-        return f"http://127.0.0.1:{self.port}/{'stream' if kind == 'stream' else 'plain'}"
+        return f"http://127.0.0.1:{self.port}/{'stream' if kind in STREAMED else 'plain'}"
 
 
 def chunk(delta: dict[str, str], finish: str | None = None) -> str:
@@ -195,6 +200,43 @@ def stream_text() -> str:
     return "".join([head, *words, chunk({}, "stop"), "data: [DONE]\n\n"])
 
 
+def message_event(name: str, **members: object) -> str:
+    """One event of Anthropic's Messages API."""
+    data = json.dumps({"type": name, **members}, separators=(",", ":"))
+    return f"event: {name}\ndata: {data}\n\n"
+
+
+def message_stream_text() -> str:
+    """The same words as Anthropic streams them."""
+    usage = {"input_tokens": 12, "output_tokens": 1}
+    message: dict[str, object] = {
+        "id": "msg_bench",
+        "type": "message",
+        "role": "assistant",
+        "model": "bench",
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": usage,
+    }
+    block = {"type": "text", "text": ""}
+    words = [
+        message_event("content_block_delta", index=0, delta={"type": "text_delta", "text": word})
+        for word in WORDS
+    ]
+    ended = {"stop_reason": "end_turn", "stop_sequence": None}
+    return "".join(
+        [
+            message_event("message_start", message=message),
+            message_event("content_block_start", index=0, content_block=block),
+            *words,
+            message_event("content_block_stop", index=0),
+            message_event("message_delta", delta=ended, usage={"output_tokens": 254}),
+            message_event("message_stop"),
+        ]
+    )
+
+
 def locations() -> str:
     """nginx's places that give the fixed answers."""
     texts = {path: json.dumps(told, separators=(",", ":")) for path, told in ANSWERS.items()}
@@ -205,9 +247,11 @@ def locations() -> str:
 def upstream(folder: Path) -> Iterator[Upstream]:
     """nginx and the pacer, running until the end."""
     at = Upstream(free_port(), free_port())
-    page = folder / "www/stream/v1/chat/completions"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(stream_text())
+    pages = {"chat/completions": stream_text(), "messages": message_stream_text()}
+    for path, text in pages.items():
+        page = folder / "www/stream/v1" / path
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(text)
     config = folder / "nginx.conf"
     config.write_text(CONFIG.format(folder=folder, port=at.port, answers=locations()))
     nginx = ["nginx", "-p", str(folder), "-c", str(config)]

@@ -30,8 +30,9 @@ def verify(gateway: Gateway) -> None:
     seen = {_plain(gateway) for _ in range(TRIES if gateway.command else 1)}
     if gateway.command and seen != {f"Bearer {key}" for key in KEYS}:
         raise WrongAnswer(f"{gateway.name} used the keys {sorted(seen)}")
-    if (text := _stream(gateway, "stream")) != TEXT:
-        raise WrongAnswer(f"{gateway.name} streamed {text[:200]!r}")
+    for kind in ("stream", "translated"):
+        if kind in gateway.routes and (text := _stream(gateway, kind)) != TEXT:
+            raise WrongAnswer(f"{gateway.name} streamed ({kind}) {text[:200]!r}")
     if (text := _stream(gateway, "paced")).count("@") != PACED_EVENTS:
         raise WrongAnswer(f"{gateway.name} streamed at a pace {text[:200]!r}")
     for kind, read in (("responses", _response_told), ("embeddings", _embedding_told)):

@@ -85,7 +85,7 @@ def test_providers_and_overrides_that_are_not_built_are_kept_and_named() -> None
     config = load("providers.json")
 
     assert set(config.unbuilt) == {
-        "providers.vertex", "providers.replicate",
+        "providers.vertex",
         "providers.openai.pricing_overrides",
     }  # fmt: skip
     assert "vertex" in config.providers

@@ -88,7 +88,7 @@ def test_depth_is_bounded() -> None:
     for _ in range(MAX_DEPTH + 1):
         deep = {"items": deep}
 
-    with pytest.raises(BadRequest, match="s is nested too deeply"):
+    with pytest.raises(BadRequest, match=r"s is nested too deeply"):
         made(deep)
 
 

@@ -270,3 +270,32 @@ async def test_only_get_is_served() -> None:
 
     assert answer.status_code == 405
     assert "GET" in answer.headers["allow"]
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta", "v1alpha"])
+async def test_google_s_list_in_pages(version: str) -> None:
+    async with door((OPENAI, listing("a", "b")), (GROQ, listing("llama"))) as it:
+        _, first = await it.get(f"/genai/{version}/models?pageSize=2")
+        _, rest = await it.get(f"/genai/{version}/models?pageToken={first['nextPageToken']}")
+        status, one = await it.get(f"/genai/{version}/models/openai/b")
+
+    names = [each["name"] for each in (*first["models"], *rest["models"])]
+    assert names == ["models/groq/llama", "models/openai/a", "models/openai/b"]
+    assert (status, one) == (200, rest["models"][0])
+    assert "nextPageToken" not in rest
+
+
+async def test_google_s_key_may_be_in_the_query() -> None:
+    async with door((OPENAI, listing("a")), allow_direct_keys=True) as it:
+        status, body = await it.get("/genai/v1/models?key=%C3%A9")
+
+    assert status == 400
+    assert body["error"]["message"] == "the key in header x-goog-api-key is not one"
+
+
+async def test_google_s_callers_are_told_failures_in_google_s_shape() -> None:
+    async with door((OPENAI, refusal(403, message="not yours"))) as it:
+        status, body = await it.get("/genai/v1beta/models")
+
+    assert (status, body["error"]["code"]) == (403, 403)
+    assert body["error"]["status"] == "PERMISSION_DENIED"

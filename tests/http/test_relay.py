@@ -144,6 +144,15 @@ async def test_anthropics_callers_are_kept_with_their_own_pings(autojump_clock: 
     assert wire.bodies == [b'event: ping\ndata: {"type":"ping"}\n\n', b"a"]
 
 
+async def test_googles_callers_are_kept_with_empty_lines(autojump_clock: object) -> None:
+    it, wire = relay(Script(20.0, BEGAN, Chunk(b"a"), Finished()))
+    it.manner = manner_of(Surface.GENAI)
+
+    assert await it.stream() is None
+
+    assert wire.bodies == [b"\n\n", b"a"]
+
+
 async def test_the_id_is_where_the_sdk_looks_for_it() -> None:
     it, wire = relay(Script(BEGAN, Chunk(b"{}"), Finished()))
     it.manner = manner_of(Surface.ANTHROPIC)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bifrost.integrations import anthropic, bedrock, openai
+from bifrost.integrations import anthropic, bedrock, cohere, genai, openai
 from bifrost.integrations.composite import DESCRIBED, MODEL_PREFIXES, PREFIXES, find
 from bifrost.integrations.mounted import FINDER
 from bifrost.schema.call import Operation, Surface
 
-VENDORS = ("/openai", "/anthropic", "/bedrock")
+VENDORS = ("/openai", "/anthropic", "/genai", "/bedrock", "/cohere")
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
@@ -25,6 +25,20 @@ VENDORS = ("/openai", "/anthropic", "/bedrock")
         *(
             ("/anthropic", path, Surface.ANTHROPIC, operation, {})
             for path, operation in anthropic.PATHS.items()
+        ),
+        *(
+            ("/cohere", path, Surface.COHERE, operation, {})
+            for path, operation in cohere.PATHS.items()
+        ),
+        *(
+            (
+                "/genai",
+                f"/v1beta/models/openai/gpt-5:{name}",
+                Surface.GENAI,
+                method.operation,
+                {"model": "openai/gpt-5"},
+            )
+            for name, method in genai.METHODS.items()
         ),
         *(
             (

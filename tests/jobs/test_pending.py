@@ -1,15 +1,20 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
+from cohere.types import EmbedByTypeResponse, TokenizeResponse
+from cohere.v2.types import V2ChatResponse, V2RerankResponse
 
 from bifrost.codecs.json import loads
 from bifrost.integrations import openai
 from bifrost.jobs.pending import SHAPES, pending_object
 from bifrost.schema.call import Dialect, Operation
 from bifrost.schema.job import Job, JobState
+
+if TYPE_CHECKING:
+    import pydantic
 
 JOB = Job(
     id="j",
@@ -102,3 +107,25 @@ def test_anthropics_callers_are_told_in_their_own_shape(
     job = attrs.evolve(JOB, operation=operation.value)
 
     assert loads(pending_object(job, Dialect.ANTHROPIC, extra_fields=True)) == {"id": "j", **shape}
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind", "empty"),
+    [
+        (Operation.CHAT, V2ChatResponse, "message"),
+        (Operation.EMBEDDING, EmbedByTypeResponse, "embeddings"),
+        (Operation.RERANK, V2RerankResponse, "results"),
+        (Operation.COUNT_TOKENS, TokenizeResponse, "tokens"),
+    ],
+)
+def test_coheres_sdk_can_read_what_is_not_done_yet(
+    operation: Operation, kind: type[pydantic.BaseModel], empty: str
+) -> None:
+    job = attrs.evolve(JOB, operation=operation.value)
+
+    told = loads(pending_object(job, Dialect.COHERE, extra_fields=True))
+
+    kind.model_validate(told)
+    assert told["id"] == "j"
+    assert empty in told
+    assert "extra_fields" not in told

@@ -17,7 +17,7 @@ from bifrost.config.settings import (
     ProviderSettings,
 )
 from bifrost.dialects.base import AnswerFacts
-from bifrost.errors import ErrorClass, UnsupportedOperation, UpstreamError
+from bifrost.errors import ConfigurationMissing, ErrorClass, UnsupportedOperation, UpstreamError
 from bifrost.providers.table import build_adapter
 from bifrost.schema.call import Call, Caller, Dialect, Native, Operation, Surface, Target
 from providers.sent import sent_json
@@ -88,6 +88,15 @@ def test_another_address_and_no_key() -> None:
 
     assert (request.origin.host, request.target) == ("localhost", b"/claude/v1/messages")
     assert b"x-api-key" not in dict(request.headers)
+
+
+@pytest.mark.parametrize("value", ["sk-ant\nx", "sk-ant-ключ"])
+def test_a_key_that_no_header_can_hold(value: str) -> None:
+    with pytest.raises(ConfigurationMissing, match='key "k" holds characters') as caught:
+        sent(call(), KeySettings(id="k", name="k", value=Secret(value)))
+
+    assert value not in repr(caught.value)
+    assert caught.value.__cause__ is None
 
 
 def test_deployments_are_models_of_other_names() -> None:

@@ -235,3 +235,23 @@ def test_what_cannot_be_called_says_why(settings: ProviderSettings, text: str) -
 def test_all_providers_are_known() -> None:
     assert len(KNOWN_PROVIDERS) == 24
     assert set(BUILT) < KNOWN_PROVIDERS
+
+
+def test_perplexity_finds_its_own_parameters_wherever_they_stand() -> None:
+    adapter = build_adapter(ProviderSettings(name="perplexity"))
+    extra = {"search_mode": "academic", "top_k": 3, "odd": 1}
+
+    request = adapter.encode(
+        chat({"extra_params": extra, "top_k": 5, "web_search_options": {}}),
+        Target("perplexity", "m"),
+        KEY,
+    )
+
+    body = sent_json(request)
+    assert (body["search_mode"], body["top_k"]) == ("academic", 5)
+    assert body["extra_params"] == {"odd": 1}
+    assert request.dropped_params == ()
+    whole = adapter.encode(
+        chat({"extra_params": {"safe_search": True}}), Target("perplexity", "m"), KEY
+    )
+    assert sent_json(whole) == {"model": "m", "safe_search": True}

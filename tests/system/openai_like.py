@@ -30,7 +30,6 @@ ANSWERS: dict[str, dict[str, Any]] = {
     },
     "/v1/responses": RESPONSE,
     "/v1/responses/input_tokens": {"object": "response.input_tokens", "input_tokens": 3},
-    "/v1/embeddings": {"object": "list", "data": [{"index": 0, "embedding": [0.5]}]},
     "/v1/rerank": {"results": [{"index": 0, "relevance_score": 0.5}]},
     "/v1/moderations": {"id": "modr-1", "results": []},
     "/v1/audio/transcriptions": {"text": "Hello"},
@@ -72,7 +71,16 @@ class OpenAILike(Upstream):
             return _stream(path)
         if path == "/v1/audio/speech":
             return status(200, b"\xff\xfb", {"content-type": "audio/mpeg"})
+        if path == "/v1/embeddings":
+            return plain(_embeddings(received))
         return plain(ANSWERS.get(path) or {"id": "x-1", "object": "thing"})
+
+
+def _embeddings(received: Received) -> dict[str, Any]:
+    """One vector for each text, or for what is no list of texts."""
+    asked = received.json.get("input")
+    number = len(asked) if isinstance(asked, list) else 1
+    return {"object": "list", "data": [{"index": n, "embedding": [0.5]} for n in range(number)]}
 
 
 def _stream(path: str) -> Behaviour:

@@ -117,7 +117,7 @@ class Upstream:
 
     def _next(self, received: Received) -> Behaviour:
         at = f"{received.method} {received.path.partition('?')[0]}"
-        names = (received.model, received.path, at)
+        names = (received.model, received.path, at, "*")
         script = next((self.scripts[n] for n in names if self.scripts.get(n)), [plain()])
         return script.pop(0) if len(script) > 1 else script[0]
 

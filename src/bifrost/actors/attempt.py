@@ -109,9 +109,10 @@ class Attempt:
             raise await self._refusal(answer)
         if self.sighting is not None:
             self.sighting.begins(content_type(answer.headers))
+        kind = content_type(answer.headers)
         if call.is_verbatim:
             await self._relay_verbatim(answer)
-        elif adapter.answers_in_bytes(call.operation, content_type(answer.headers)):
+        elif adapter.answers_in_bytes(call.operation, kind, stream=call.stream):
             await self._relay_bytes(answer)
         elif call.stream:
             await self._relay_stream(answer, self._facts(request))
@@ -259,6 +260,7 @@ class Attempt:
             dialect=call.surface.dialect,
             is_native=request.is_native,
             members=call.members,
+            native=call.native,
             send_extra_fields=self.send_extra_fields,
             raw_request=body if raw_request and isinstance(body, bytes) else None,
             raw_response=raw_response,

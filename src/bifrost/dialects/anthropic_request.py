@@ -6,6 +6,7 @@ Sources: Anthropic API reference, "Messages" and "Count tokens", 2026-11.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import attrs
 
@@ -99,7 +100,8 @@ def encode_native(call: Call, model: str, provider: str) -> Encoded:  # noqa: AR
     if call.native is None:
         raise BadRequest("the request did not come in Anthropic's dialect")
     members = {**call.native.members, "model": json.dumps(model)}
-    return Encoded(json.join_object(members))
+    query = parse_qsl(call.native.query, keep_blank_values=True)
+    return Encoded(json.join_object(members), query=tuple(query))
 
 
 @attrs.frozen

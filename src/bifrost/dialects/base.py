@@ -13,7 +13,7 @@ import attrs
 from bifrost.config.secret import Secret
 from bifrost.errors import GatewayError
 from bifrost.record import Usage
-from bifrost.schema.call import Dialect, Operation, RawMembers
+from bifrost.schema.call import Dialect, Native, Operation, RawMembers
 
 __all__ = ["NOTHING", "AnswerFacts", "PlainAnswer", "Progress", "StreamDecoder"]
 
@@ -35,6 +35,8 @@ class AnswerFacts:
     """The caller's."""
     is_native: bool = False
     """Whether the upstream was asked in the caller's own dialect, so that its answer goes as it comes."""
+    native: Native | None = None
+    """The request in its caller's own dialect, where that is not OpenAI's: it may say how the answer is wanted."""
     sent_unix_s: float = 0.0
     """When the request went out, on the calendar: for answers that have to say it and were not told."""
     members: RawMembers = attrs.field(factory=lambda: MappingProxyType({}), repr=False)

@@ -96,6 +96,7 @@ def _fit(edit: Edit, call: Call, quirks: Quirks, model: str, provider: str) -> N
 
 
 def _edit_all(edit: Edit, quirks: Quirks, model: str, *, merges: bool) -> None:
+    _lift(edit, quirks)
     _edit_reasoning(edit, quirks)
     _strip_extensions(edit, quirks)
     if quirks is not STANDARD:
@@ -103,6 +104,22 @@ def _edit_all(edit: Edit, quirks: Quirks, model: str, *, merges: bool) -> None:
         _take_query(edit, quirks)
     if merges and "extra_params" in edit.members:
         merge_extra_params(edit)
+
+
+def _lift(edit: Edit, quirks: Quirks) -> None:
+    """What the provider knows is taken out of ``extra_params``, unless it stands at the top already."""
+    raw = edit.members.get("extra_params", b"")
+    if not quirks.also_takes or not raw.startswith(b"{"):
+        return
+    extra = json.split_object(raw)
+    for name in quirks.also_takes:
+        value = extra.pop(name, None)
+        if value is not None:
+            edit.members.setdefault(name, value)
+    if extra:
+        edit.members["extra_params"] = json.join_object(extra)
+    else:
+        del edit.members["extra_params"]
 
 
 def _edit_reasoning(edit: Edit, quirks: Quirks) -> None:

@@ -25,6 +25,9 @@ __all__ = [
     "value_of",
 ]
 
+INDISPENSABLE = frozenset({"cached_content"})
+"""Members that stand for a part of the conversation which lives with one provider."""
+
 MERGE_DEPTH = 32
 """Objects nested deeper replace instead of merging."""
 
@@ -42,6 +45,8 @@ class Encoded:
     content_type: bytes | None = b"application/json"
     payload: Payload | None = None
     """Instead of ``body``, where that is a form."""
+    path: str = ""
+    """What stands behind the operation's own path, with a slash before it, where the request says so."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """Further lines that go with this body; names in lower case."""
 
@@ -82,7 +87,13 @@ def encoded(edit: Edit, call: Call, provider: str) -> Encoded:
 
 
 def refuse_loss(names: Sequence[str], call: Call, provider: str) -> None:
-    """Raise BadRequest if ``names`` would be lost of a call whose caller insists on all of it."""
+    """Raise BadRequest if ``names`` would be lost of a call whose caller insists on all of it.
+
+    Some nobody can do without: they are a part of what is asked.
+    """
+    for name in names:
+        if name in INDISPENSABLE:
+            raise BadRequest(f"{provider} does not know {name}", param=name)
     if names and call.caller.strict:
         raise BadRequest(f"{provider} does not take: {', '.join(names)}", param=names[0])
 

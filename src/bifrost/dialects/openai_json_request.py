@@ -19,6 +19,26 @@ __all__ = ["encode_json"]
 STORED = frozenset({Operation.RESPONSES})
 """What an upstream would keep, unless it is told not to."""
 
+KNOWN = {
+    Operation.EMBEDDING: frozenset(
+        {"model", "input", "dimensions", "encoding_format", "user", "extra_params"}
+    ),
+    Operation.RERANK: frozenset(
+        {
+            "model",
+            "query",
+            "documents",
+            "top_n",
+            "max_tokens_per_doc",
+            "priority",
+            "return_documents",
+            "user",
+            "extra_params",
+        }
+    ),
+}
+"""Members that OpenAI's dialect has, of operations that callers of other dialects ask for as well."""
+
 DEFAULT_MAX_TOKENS = 4096
 
 
@@ -29,6 +49,8 @@ def encode_json(
     edit = Edit(dict(call.members))
     sent = quirks.rename_model(model) if quirks.rename_model else model
     edit.members["model"] = json.dumps_str(sent)
+    if call.native is not None:
+        _fit(edit, call)
     try:
         if call.operation in STORED:
             _edit_reasoning(edit, quirks, model)
@@ -41,6 +63,16 @@ def encode_json(
     except json.InvalidJSON as error:
         raise BadRequest("Invalid JSON", cause=str(error)) from error
     return encoded(edit, call, provider)
+
+
+def _fit(edit: Edit, call: Call) -> None:
+    """Leave out what a caller of another dialect says and OpenAI's has not, unless he insists."""
+    known = KNOWN.get(call.operation)
+    if known is None or call.caller.passthrough_extra_params:
+        return
+    for name in [*edit.members]:
+        if name not in known:
+            edit.drop(name)
 
 
 def _edit_reasoning(edit: Edit, quirks: Quirks, model: str) -> None:

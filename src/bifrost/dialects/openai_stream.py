@@ -84,8 +84,13 @@ class OpenAIStream(SSEStream):
     def usage(self) -> Usage | None:
         return self._usage.usage
 
+    @property
+    def _has_come(self) -> bool:
+        """Whether there was a chunk that could be handed on."""
+        return self._count > 0
+
     def _at_end(self, progress: Progress, now_s: float) -> Progress:
-        if self.facts.ends_without_done and self._count and self._begun <= self._finished:
+        if self.facts.ends_without_done and self._has_come and self._begun <= self._finished:
             return self._end([progress.data], self._count - progress.events, now_s)
         return attrs.evolve(progress, error=self._cut_short())
 
@@ -146,14 +151,14 @@ class OpenAIStream(SSEStream):
 
     def _end(self, out: list[bytes], before: int, now_s: float) -> Progress:
         """The end, after ``out``; an error if there was nothing to end. ``before`` is the count before ``out``."""
-        if self._count or self.usage is not None:
+        if self._has_come or self.usage is not None:
             error = self._finish(now_s, out)
         else:
             error = self._nothing_came()
         return Progress(b"".join(out), self._count - before, error, done=error is None)
 
     def _cut_short(self) -> GatewayError:
-        if not self._count and self.usage is None:
+        if not self._has_come and self.usage is None:
             return self._nothing_came()
         return NetworkError(CUT_SHORT)
 

@@ -22,6 +22,12 @@ class ToldStream(OpenAIStream):
     """Hands every chunk to ``teller``. What ends a stream, and what is no chunk: see ``OpenAIStream``."""
 
     teller: Teller
+    _heard: bool = attrs.field(default=False, init=False)
+
+    @property
+    def _has_come(self) -> bool:
+        # Not what went out: some tellers wait for the end before they say a word.
+        return self._heard
 
     def _hand_on(
         self, data: bytes, chunk: Chunk, now_s: float, out: list[bytes]
@@ -34,6 +40,7 @@ class ToldStream(OpenAIStream):
         except json.InvalidJSON:
             self.skipped += 1
             return None
+        self._heard = True
         error = self.teller.tell({**value, **self._head()}, data, now_s, out)
         self._count = self.teller.count
         return error

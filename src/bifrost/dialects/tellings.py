@@ -24,14 +24,29 @@ from bifrost.dialects.bedrock_telling import (
 from bifrost.dialects.bridge_answer import tell_response
 from bifrost.dialects.bridge_stream import ResponsesTeller
 from bifrost.dialects.chat_teller import ChatTeller, tell_whole
+from bifrost.dialects.cohere_teller import CohereTeller
+from bifrost.dialects.cohere_telling import tell_embed, tell_rerank
+from bifrost.dialects.cohere_telling import tell_message as tell_cohere_message
+from bifrost.dialects.gemini_teller import GeminiTeller
+from bifrost.dialects.gemini_telling import tell_count as tell_gemini_count
+from bifrost.dialects.gemini_telling import tell_embedding, tell_generated
 from bifrost.dialects.hub import Answer, Teller
 from bifrost.errors import UnsupportedOperation
 from bifrost.schema.call import Dialect, Operation
 
 if TYPE_CHECKING:
     from bifrost.dialects.base import StreamDecoder
+    from bifrost.schema.call import Call
 
-__all__ = ["TELLINGS", "Telling", "retold", "retold_stream", "telling_of", "told"]
+__all__ = [
+    "TELLINGS",
+    "Telling",
+    "refuse_untold",
+    "retold",
+    "retold_stream",
+    "telling_of",
+    "told",
+]
 
 
 @attrs.frozen
@@ -55,6 +70,12 @@ TELLINGS: Mapping[tuple[Dialect, Operation], Telling] = MappingProxyType(
         (Dialect.BEDROCK, Operation.CHAT): Telling(tell_converse, ConverseTeller),
         (Dialect.BEDROCK, Operation.COUNT_TOKENS): Telling(tell_token_count),
         (Dialect.INVOKE, Operation.CHAT): Telling(tell_message, InvokeTeller),
+        (Dialect.GEMINI, Operation.CHAT): Telling(tell_generated, GeminiTeller),
+        (Dialect.GEMINI, Operation.COUNT_TOKENS): Telling(tell_gemini_count),
+        (Dialect.GEMINI, Operation.EMBEDDING): Telling(tell_embedding),
+        (Dialect.COHERE, Operation.CHAT): Telling(tell_cohere_message, CohereTeller),
+        (Dialect.COHERE, Operation.EMBEDDING): Telling(tell_embed),
+        (Dialect.COHERE, Operation.RERANK): Telling(tell_rerank),
     }
 )
 """What is not here is told to OpenAI's callers as it is, and to others not at all."""
@@ -67,9 +88,18 @@ def telling_of(facts: AnswerFacts) -> Telling:
         return found
     if facts.dialect is Dialect.OPENAI:
         return AS_OPENAI
-    raise UnsupportedOperation(
-        f"{facts.request_type} cannot be told in the dialect of {facts.dialect.value}"
-    )
+    raise _untold(facts.request_type, facts.dialect)
+
+
+def refuse_untold(call: Call) -> None:
+    """Raise UnsupportedOperation for a call whose answer could not be told to its caller: nothing need be asked then."""
+    dialect, operation = call.surface.dialect, call.operation
+    if dialect is not Dialect.OPENAI and (dialect, operation) not in TELLINGS:
+        raise _untold(call.request_type, dialect)
+
+
+def _untold(what: str, dialect: Dialect) -> UnsupportedOperation:
+    return UnsupportedOperation(f"{what} cannot be told in the dialect of {dialect.value}")
 
 
 def told(answer: Answer, facts: AnswerFacts) -> PlainAnswer:

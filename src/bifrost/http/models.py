@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import trio
@@ -10,18 +11,25 @@ from quart import Blueprint, Response, request
 from bifrost.codecs.json import dumps
 from bifrost.errors import BadRequest, ErrorClass, GatewayError, NoUsableKey
 from bifrost.http.openapi import described
+from bifrost.integrations import genai
 from bifrost.integrations import models as lists
 from bifrost.integrations.anthropic import PREFIX as ANTHROPIC_PREFIX
 from bifrost.integrations.anthropic_models import anthropic_find, anthropic_page
 from bifrost.integrations.azure import PREFIXES
 from bifrost.integrations.composite import MODEL_PREFIXES
-from bifrost.integrations.openapi import ANTHROPIC, ERROR_STATUSES, OF_CALLS, About, Parameter
+from bifrost.integrations.genai_models import genai_find, genai_page
+from bifrost.integrations.openapi import (
+    ANTHROPIC,
+    ERROR_STATUSES,
+    GENAI,
+    OF_CALLS,
+    About,
+    Parameter,
+)
 from bifrost.integrations.openapi_shapes import JSON
 from bifrost.schema.call import Call, Operation, Surface, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bifrost.actors.discovery import Discovery, KeyModels
     from bifrost.http.doors import Doors
 
@@ -44,6 +52,13 @@ ANTHROPIC_PAGE = (
     Parameter("after_id", "Go on behind this model."),
     Parameter("before_id", "Those before this model."),
 )
+
+GENAI_PAGE = (
+    Parameter("pageSize", "How many; all by default.", {"type": "integer", "minimum": 0}),
+    Parameter("pageToken", "Go on where the page before ended."),
+)
+
+Gather = Callable[[Surface], Awaitable[list[lists.Model]]]
 
 PROBE = About(
     summary="Whether anybody is there; Claude Code asks before it begins",
@@ -131,6 +146,7 @@ def model_routes(doors: Doors, discovery: Discovery, new_id: Callable[[], str]) 
     routes.add_url_rule(
         f"{anthropic}/<path:model>", "anthropic-one", anthropic_one, methods=["GET"]
     )
+    _add_genai(routes, gather)
     for n, prefix in enumerate(OPENAI_PREFIXES):
         routes.add_url_rule(f"{prefix}/models", f"list-{n}", openai_list, methods=["GET"])
         routes.add_url_rule(
@@ -142,6 +158,23 @@ def model_routes(doors: Doors, discovery: Discovery, new_id: Callable[[], str]) 
     routes.add_url_rule("/v1/models", "native-list", native_list, methods=["GET"])
     routes.add_url_rule("/v1/models/<path:model>", "native-one", native_one, methods=["GET"])
     return routes
+
+
+def _add_genai(routes: Blueprint, gather: Gather) -> None:
+    @described(
+        _about("Models of all providers", "genai", "genai_models", *GENAI_PAGE, errors=GENAI)
+    )
+    async def genai_list() -> Response:
+        return _json(genai_page(await gather(Surface.GENAI), request.args))
+
+    @described(_about("One model", "genai", "genai_model", errors=GENAI))
+    async def genai_one(model: str) -> Response:
+        return _json(genai_find(await gather(Surface.GENAI), model))
+
+    for version in genai.VERSIONS:
+        path, name = f"{genai.PREFIX}/{version}/models", f"genai-{version}"
+        routes.add_url_rule(path, f"{name}-list", genai_list, methods=["GET"])
+        routes.add_url_rule(f"{path}/<path:model>", f"{name}-one", genai_one, methods=["GET"])
 
 
 def _chosen(doors: Doors, of: str) -> tuple[str, ...]:
@@ -161,6 +194,8 @@ def _call(doors: Doors, new_id: Callable[[], str], surface: Surface) -> Call:
         (name.lower().encode("latin-1"), value.encode("latin-1", "replace"))
         for name, value in request.headers.items()
     )
+    if surface is Surface.GENAI:
+        headers = genai.with_key(headers, request.query_string.decode("latin-1"))
     views = doors.views
     return Call(
         id=new_id(),

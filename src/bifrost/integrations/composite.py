@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from bifrost.integrations import anthropic, bedrock, openai
+from bifrost.integrations import anthropic, bedrock, cohere, genai, openai
 from bifrost.integrations.base import InferenceRoute
 from bifrost.integrations.finder import Finder, Pattern
 
@@ -56,10 +56,22 @@ def _bedrock(prefix: str) -> Made:
     return Made((), routes.templates, (routes.find,))
 
 
+def _genai(prefix: str) -> Made:
+    routes = genai.routes(genai.GENAI, prefix)
+    return Made((), routes.templates, (routes.find,))
+
+
+def _cohere(prefix: str) -> Made:
+    routes = cohere.routes(cohere.COHERE, prefix)
+    return Made(routes, routes)
+
+
 PARTS = (
     Part("openai", _openai),
     Part("anthropic", _anthropic),
+    Part("genai", _genai),
     Part("bedrock", _bedrock),
+    Part("cohere", _cohere),
 )
 """A line each."""
 

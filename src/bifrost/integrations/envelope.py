@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from bifrost.errors import GatewayError
     from bifrost.schema.call import Call, Target
 
-__all__ = ["error_body", "error_event", "error_frame", "error_headers"]
+__all__ = [
+    "RETRY_STATUSES",
+    "error_body",
+    "error_event",
+    "error_frame",
+    "error_headers",
+    "whole_seconds",
+]
 
 NAMED = frozenset({Operation.RESPONSES, Operation.IMAGE, Operation.IMAGE_EDIT})
 """Operations whose events have an ``event:`` line."""
@@ -102,11 +109,11 @@ def error_headers(error: GatewayError) -> list[tuple[bytes, bytes]]:
     ]
     if error.retry_after_s is not None and error.status in RETRY_STATUSES:
         lines = [line for line in lines if line[0].lower() != b"retry-after"]
-        lines.append((b"retry-after", b"%d" % _whole_seconds(error.retry_after_s)))
+        lines.append((b"retry-after", b"%d" % whole_seconds(error.retry_after_s)))
     return lines
 
 
-def _whole_seconds(wait_s: float) -> int:
+def whole_seconds(wait_s: float) -> int:
     """Rounded up, so that nobody comes back too early."""
     return max(1, math.ceil(min(wait_s, MAX_RETRY_AFTER_S)))
 

@@ -15,7 +15,9 @@ from bifrost.codecs.sse import COMMENT_PING, event_frame
 from bifrost.errors import GatewayError
 from bifrost.integrations.anthropic_errors import anthropic_body, anthropic_event, signed
 from bifrost.integrations.bedrock_errors import bedrock_body, bedrock_event, bedrock_headers
+from bifrost.integrations.cohere_errors import cohere_body, cohere_event
 from bifrost.integrations.envelope import error_body, error_event, error_headers
+from bifrost.integrations.genai_errors import genai_body, genai_event
 from bifrost.schema.call import Surface
 
 if TYPE_CHECKING:
@@ -90,12 +92,20 @@ MANNERS: Mapping[Surface, Manner] = MappingProxyType(
             sign=signed,
             id_header=b"request-id",
         ),
+        # Google's SDK (3.6, 2026-11) takes a comment for a broken event, and passes over empty lines.
+        Surface.GENAI: Manner(body=genai_body, event=genai_event, ping=b"\n\n"),
+        Surface.COHERE: Manner(body=cohere_body, event=cohere_event),
     }
 )
 """Those that differ from OpenAI's."""
 
 PREFIXES: Mapping[str, Surface] = MappingProxyType(
-    {"/anthropic": Surface.ANTHROPIC, "/bedrock": Surface.BEDROCK}
+    {
+        "/anthropic": Surface.ANTHROPIC,
+        "/bedrock": Surface.BEDROCK,
+        "/genai": Surface.GENAI,
+        "/cohere": Surface.COHERE,
+    }
 )
 """First segments of paths: how failures are told there that no route is known for."""
 

@@ -18,6 +18,8 @@ from bifrost.errors import GatewayError
 from bifrost.integrations.object_routes import OPERATIONS
 from bifrost.integrations.openapi_anthropic import ANTHROPIC_SHAPES
 from bifrost.integrations.openapi_bedrock import BEDROCK_SHAPES, FRAMES, INVOKE_SHAPES
+from bifrost.integrations.openapi_cohere import COHERE_SHAPES
+from bifrost.integrations.openapi_genai import GENAI_SHAPES
 from bifrost.integrations.openapi_parts import ANY_BYTES, JSON, TEXT, WHOLE, Schema, Shape
 from bifrost.integrations.openapi_shapes import SCHEMAS, SHAPES, of_deployment, ref
 from bifrost.integrations.passthrough import PREFIXES as PASSTHROUGH
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ANTHROPIC",
     "ERROR_STATUSES",
+    "GENAI",
     "HEADERS",
     "OF_CALLS",
     "OF_JOBS",
@@ -205,12 +208,16 @@ ANTHROPIC = "anthropic_"
 BEDROCK = "bedrock_"
 """Likewise, of Bedrock's."""
 
-OF_SURFACES: Mapping[Surface, tuple[Mapping[Operation, Shape], str]] = {
-    Surface.ANTHROPIC: (ANTHROPIC_SHAPES, ANTHROPIC),
-    Surface.BEDROCK: (BEDROCK_SHAPES, BEDROCK),
-    Surface.INVOKE: (INVOKE_SHAPES, BEDROCK),
-}
-"""Shapes that differ from OpenAI's, and whose errors go with them."""
+GENAI = "genai_"
+"""The same for Google's."""
+
+GENAI_QUERY = (
+    Parameter("key", "The caller's key, where no header has it."),
+    Parameter("alt", "Of no effect: streams are always server-sent events."),
+)
+
+COHERE = "cohere_"
+"""Likewise of Cohere's."""
 
 _NAME = re.compile(r"\{(\w+)\}")
 _NO_WORD = re.compile(r"\W+")
@@ -229,9 +236,20 @@ ERROR_STATUSES: Final = (
 """What a call may fail with: the gateway's own statuses, and whatever the upstream's was."""
 
 
+OWN_SHAPES: Mapping[Surface, tuple[Mapping[Operation, Shape], str]] = {
+    Surface.ANTHROPIC: (ANTHROPIC_SHAPES, ANTHROPIC),
+    Surface.COHERE: (COHERE_SHAPES, COHERE),
+    Surface.BEDROCK: (BEDROCK_SHAPES, BEDROCK),
+    Surface.INVOKE: (INVOKE_SHAPES, BEDROCK),
+}
+"""Those that do not speak OpenAI's dialect: their shapes, and what the names of their error responses begin with."""
+
+
 def of_route(route: InferenceRoute) -> Endpoint:
     """An inference route's endpoint."""
-    shapes, errors = OF_SURFACES.get(route.integration.surface, (SHAPES, ""))
+    if route.integration.surface is Surface.GENAI:
+        return _of_genai(route)
+    shapes, errors = OWN_SHAPES.get(route.integration.surface, (SHAPES, ""))
     shape = shapes[route.operation]
     about = About(
         summary=shape.summary,
@@ -245,6 +263,21 @@ def of_route(route: InferenceRoute) -> Endpoint:
     return Endpoint("POST", route.path, about)
 
 
+def _of_genai(route: InferenceRoute) -> Endpoint:
+    shape = GENAI_SHAPES[route.path.rpartition(":")[2]]
+    about = About(
+        summary=shape.summary,
+        tag=route.integration.name,
+        bodies=shape.bodies,
+        answers=shape.answers,
+        headers=OF_CALLS,
+        query=GENAI_QUERY,
+        statuses=ERROR_STATUSES,
+        errors=GENAI,
+    )
+    return Endpoint("POST", route.path, about)
+
+
 def _answers(route: InferenceRoute, shape: Shape) -> Mapping[str, str]:
     """Of Bedrock's routes one streams and another does not; with others the body says it."""
     if FRAMES not in shape.answers:
@@ -254,7 +287,7 @@ def _answers(route: InferenceRoute, shape: Shape) -> Mapping[str, str]:
 
 
 def _bodies(route: InferenceRoute, shape: Shape) -> Mapping[str, str]:
-    if _NAME.search(route.path) and route.integration.surface not in OF_SURFACES:
+    if _NAME.search(route.path) and route.integration.surface not in OWN_SHAPES:
         return {kind: of_deployment(name) for kind, name in shape.bodies.items()}
     return shape.bodies if route.integration.default_provider else shape.full_bodies
 
@@ -304,8 +337,9 @@ def _of_passthrough(method: str, provider: str) -> About:
 
 ABOUT = """\
 One door to many providers of language models. What is below `/openai` speaks OpenAI's dialect, with or without `/v1`; what
-is below `/v1` is the same with the provider always named in `model`. What is below `/anthropic` speaks Anthropic's,
-what is below `/bedrock` Bedrock's Converse; below `/langchain`, `/litellm` and `/pydanticai` all of them are spoken.
+is below `/v1` is the same with the provider always named in `model`. What is below `/anthropic` speaks Anthropic's, what is
+below `/genai` Google's Gemini API, what is below `/cohere` Cohere's, what is below `/bedrock` Bedrock's Converse; below
+`/langchain`, `/litellm` and `/pydanticai` all of them are spoken.
 
 What is below `/openai_passthrough`, `/anthropic_passthrough` and `/genai_passthrough` is the API of a provider, with a key of
 the gateway's (`docs/passthrough.md`).
@@ -415,8 +449,13 @@ def _components() -> Schema:
         "responses": {
             **{status: _failure(status) for status in sorted(statuses)},
             **{
-                f"{whose}{status}": _failure(status, f"{whose}error")
-                for whose, more in ((ANTHROPIC, {"404"}), (BEDROCK, set()))
+                f"{prefix}{status}": _failure(status, f"{prefix}error")
+                for prefix, more in (
+                    (ANTHROPIC, ("404",)),
+                    (GENAI, ("404",)),
+                    (COHERE, ()),
+                    (BEDROCK, ()),
+                )
                 for status in sorted({*ERROR_STATUSES, *more})
             },
         },

@@ -13,6 +13,8 @@ from bifrost.dialects.openai_operations import CODERS, OBJECTS
 from bifrost.integrations import azure
 from bifrost.integrations.openapi_anthropic import ANTHROPIC_SCHEMAS
 from bifrost.integrations.openapi_bedrock import BEDROCK_SCHEMAS
+from bifrost.integrations.openapi_cohere import COHERE_SCHEMAS
+from bifrost.integrations.openapi_genai import GENAI_SCHEMAS
 from bifrost.integrations.openapi_parts import (
     ANY_BYTES,
     ANYTHING,
@@ -418,6 +420,8 @@ def _named() -> Iterator[tuple[str, Schema]]:
     yield "object", {"type": "object", "additionalProperties": True}
     yield from ANTHROPIC_SCHEMAS.items()
     yield from BEDROCK_SCHEMAS.items()
+    yield from GENAI_SCHEMAS.items()
+    yield from COHERE_SCHEMAS.items()
 
 
 SHAPES: Mapping[Operation, Shape] = MappingProxyType({op: _shape(op) for op in SUMMARIES})

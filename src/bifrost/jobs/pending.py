@@ -109,10 +109,30 @@ def _anthropic_count(_: Job) -> Members:
     return {"input_tokens": None}
 
 
+def _cohere_chat(_: Job) -> Members:
+    return {"finish_reason": None, "message": {"role": "assistant", "content": []}, "usage": None}
+
+
+def _cohere_embeddings(_: Job) -> Members:
+    return {"response_type": "embeddings_by_type", "embeddings": {}, "texts": []}
+
+
+def _cohere_results(_: Job) -> Members:
+    return {"results": []}
+
+
+def _cohere_tokens(_: Job) -> Members:
+    return {"tokens": [], "token_strings": []}
+
+
 FOREIGN_SHAPES: Mapping[tuple[Dialect, Operation], Callable[[Job], Members]] = MappingProxyType(
     {
         (Dialect.ANTHROPIC, Operation.CHAT): _message,
         (Dialect.ANTHROPIC, Operation.COUNT_TOKENS): _anthropic_count,
+        (Dialect.COHERE, Operation.CHAT): _cohere_chat,
+        (Dialect.COHERE, Operation.EMBEDDING): _cohere_embeddings,
+        (Dialect.COHERE, Operation.RERANK): _cohere_results,
+        (Dialect.COHERE, Operation.COUNT_TOKENS): _cohere_tokens,
     }
 )
 

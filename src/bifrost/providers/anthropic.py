@@ -17,9 +17,10 @@ from bifrost.dialects.anthropic_relay import RelayStream, relay_answer
 from bifrost.dialects.anthropic_request import encode_count, encode_messages, encode_native
 from bifrost.dialects.anthropic_stream import read_stream
 from bifrost.dialects.openai_edit import Encoded
-from bifrost.errors import UnsupportedOperation, UpstreamError
+from bifrost.errors import ConfigurationMissing, UnsupportedOperation, UpstreamError
 from bifrost.providers.foreign import ForeignCoder, ForeignSpec, NativeCoder, own_last
 from bifrost.providers.passthrough import relayed_below
+from bifrost.providers.request_headers import header_line
 from bifrost.schema.call import Dialect, Operation
 
 if TYPE_CHECKING:
@@ -72,9 +73,17 @@ def locate(
 
 
 def credential(key: KeySettings) -> Headers:
-    """The key as ``x-api-key``; without one, nothing."""
-    value = "" if key.value is None else key.value.reveal()
-    return ((b"x-api-key", value.encode("latin-1")),) if value else ()
+    """The key as ``x-api-key``; without one, nothing. Raises ConfigurationMissing for one that no header can hold."""
+    value = key.value.reveal().strip()
+    if not value:
+        return ()
+    try:
+        return (header_line("x-api-key", value),)
+    except ValueError:
+        # Not chained: the codec's own error would hold the key.
+        raise ConfigurationMissing(
+            f'key "{key.name}" holds characters that no header may hold'
+        ) from None
 
 
 def version_header(call: Call, body: bytes) -> Headers:  # noqa: ARG001  a ForeignSpec's

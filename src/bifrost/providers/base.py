@@ -105,8 +105,13 @@ class Adapter(Protocol):
         """A whole 2xx body, as the caller is to see it. Raises UpstreamError if it is not what was asked for."""
         ...
 
-    def answers_in_bytes(self, operation: Operation, content_type: bytes) -> bool:
-        """Whether a 2xx answer of this type is no JSON but something to be relayed as it comes: sound, text, a file."""
+    def answers_in_bytes(
+        self, operation: Operation, content_type: bytes, *, stream: bool = False
+    ) -> bool:
+        """Whether a 2xx answer of this type is no JSON but something to be relayed as it comes: sound, text, a file.
+
+        ``stream``: events were asked for, which some make of sound.
+        """
         ...
 
     def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:

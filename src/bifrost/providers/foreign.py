@@ -13,7 +13,7 @@ from bifrost.dialects.base import AnswerFacts, StreamDecoder
 from bifrost.dialects.bridge_request import responses_to_chat
 from bifrost.dialects.hub import Answer, Teller
 from bifrost.dialects.openai_edit import Encoded, refuse_loss
-from bifrost.dialects.tellings import retold_stream, told
+from bifrost.dialects.tellings import refuse_untold, retold_stream, told
 from bifrost.errors import ConfigurationMissing, UnsupportedOperation
 from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
 from bifrost.providers.errors import decode_error
@@ -54,7 +54,15 @@ class ForeignCoder:
     read_stream: Callable[[AnswerFacts, Teller], StreamDecoder] | None = None
     native: NativeCoder | None = None
     """For callers who speak this dialect themselves."""
+    make_stream: Callable[[AnswerFacts], StreamDecoder] | None = None
+    """In place of ``read_stream``, where there is one way only to tell the stream: sound."""
+    may_be_bytes: bool = False
+    """Whether a whole answer that is no JSON is one all the same: sound."""
     method: bytes = b"POST"
+
+    @property
+    def streams(self) -> bool:
+        return self.read_stream is not None or self.make_stream is not None
 
 
 @attrs.frozen(kw_only=True)
@@ -80,7 +88,8 @@ class ForeignSpec:
     """One provider that does not speak OpenAI's dialect."""
 
     name: str
-    dialect: Dialect
+    dialect: Dialect | None
+    """``None``: no caller speaks it."""
     base_url: str | None
     locate: Locate
     coders: Mapping[Operation, ForeignCoder]
@@ -137,7 +146,7 @@ class Foreign:
         if operation is Operation.RELAY:
             return self.spec.relay_place is not None
         coder = self._coder(operation)
-        return coder is not None and (coder.read_stream is not None or not stream)
+        return coder is not None and (coder.streams or not stream)
 
     def encode(self, call: Call, target: Target, key: KeySettings) -> UpstreamRequest:
         if call.operation is Operation.RELAY and self.spec.relay_place is not None:
@@ -150,7 +159,7 @@ class Foreign:
         deployment = key.deployments.get(target.model)
         model = deployment or target.model
         sent, is_native = self._encoded(coder, call, model)
-        address = self._address(call, model, key)
+        address = self._address(call, model, key, sent.path)
         request = UpstreamRequest(
             method=coder.method,
             origin=address.origin,
@@ -167,6 +176,7 @@ class Foreign:
         native = call.native
         if coder.native is not None and native is not None and native.dialect is self.spec.dialect:
             return coder.native.encode(call, model, self.name), True
+        refuse_untold(call)
         if call.operation is Operation.RESPONSES and Operation.RESPONSES not in self.spec.coders:
             return self._bridged(coder, call, model), False
         return coder.encode(call, model, self.name), False
@@ -179,11 +189,11 @@ class Foreign:
         sent = coder.encode(attrs.evolve(call, members=bridged.members), model, self.name)
         return attrs.evolve(sent, dropped=(*bridged.dropped, *sent.dropped))
 
-    def _address(self, call: Call, model: str, key: KeySettings) -> Address:
+    def _address(self, call: Call, model: str, key: KeySettings, path: str) -> Address:
         place = self._overridden(call) or self.spec.locate(
             self._base, call.operation, model, key, stream=call.stream
         )
-        return self._address_of(place)
+        return self._address_of(place.at(path) if path else place)
 
     def _relayed(self, call: Call, place: RelayPlace, key: KeySettings) -> UpstreamRequest:
         relay = verbatim_only(call, self.name)
@@ -219,10 +229,16 @@ class Foreign:
         return self._base.at(path if path.startswith("/") else f"/{path}")
 
     def _headers(self, address: Address, call: Call, key: KeySettings, sent: Encoded) -> Headers:
-        plan = self._plans[Accept.EVENTS if call.stream else Accept.JSON]
+        plan = self._plans[self._accept(call)]
         own = (*self.spec.headers(call, sent.body), *sent.headers, *self.spec.credential(key))
         lines = plan.lines(address.host, call.caller.extra_headers, None, sent.content_type)
         return self.spec.join(lines, own, self.settings.network)
+
+    def _accept(self, call: Call) -> Accept:
+        coder = self._coder(call.operation)
+        if coder is not None and coder.may_be_bytes:
+            return Accept.ANYTHING
+        return Accept.EVENTS if call.stream else Accept.JSON
 
     def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
         coder = self._known(facts)
@@ -230,13 +246,20 @@ class Foreign:
             return coder.native.relay(body, facts)
         return told(coder.read(body, facts), facts)
 
-    def answers_in_bytes(self, operation: Operation, content_type: bytes) -> bool:  # noqa: ARG002  an Adapter's
-        return False
+    def answers_in_bytes(
+        self, operation: Operation, content_type: bytes, *, stream: bool = False
+    ) -> bool:
+        coder = self._coder(operation)
+        if stream or coder is None or not coder.may_be_bytes:
+            return False
+        return not content_type.lower().startswith(b"application/json")
 
     def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:
         coder = self._known(facts)
         if facts.is_native and coder.native is not None and coder.native.relay_stream is not None:
             return coder.native.relay_stream(facts)
+        if coder.make_stream is not None:
+            return coder.make_stream(facts)
         if coder.read_stream is None:
             raise UnsupportedOperation(
                 f"{facts.request_type} is not supported by {self.name} provider"

@@ -14,7 +14,7 @@ from bifrost.config.settings import ProviderSettings
 from bifrost.dialects.openai_edit import Encoded
 from bifrost.dialects.openai_operations import BRIDGED_RESPONSES, CODERS, OBJECTS, Coder
 from bifrost.dialects.openai_told import ToldStream
-from bifrost.dialects.tellings import retold, retold_stream
+from bifrost.dialects.tellings import refuse_untold, retold, retold_stream
 from bifrost.errors import ConfigurationMissing, GatewayError, UnsupportedOperation, UpstreamError
 from bifrost.providers.addresses import Addresses, fixed_addresses
 from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
@@ -90,6 +90,7 @@ class OpenAICompatible:
             return self._request(b"GET", call.request_type, call, key, target.model, NO_BODY)
         if call.relay is not None:
             return self._relay(call, call.relay, key)
+        refuse_untold(call)
         coder = self._coders[call.operation]
         deployment = key.deployments.get(target.model)
         sent = coder.encode(
@@ -154,7 +155,13 @@ class OpenAICompatible:
         bare = attrs.evolve(facts, send_extra_fields=False)
         return retold(coder.plain(body, bare), body, facts)
 
-    def answers_in_bytes(self, operation: Operation, content_type: bytes) -> bool:
+    def answers_in_bytes(
+        self,
+        operation: Operation,
+        content_type: bytes,
+        *,
+        stream: bool = False,  # noqa: ARG002  sound that comes instead of events is sound all the same
+    ) -> bool:
         if operation in AS_IT_COMES:
             return True
         coder = OBJECTS.get(operation) or self._coders[operation]
@@ -240,6 +247,8 @@ def _coders(spec: ProviderSpec) -> dict[Operation, Coder]:
     coders: dict[Operation, Coder] = {
         name: CODERS[name] for name in spec.paths if name is not Operation.LIST_MODELS
     }
+    for name, stream in spec.streams.items():
+        coders[name] = attrs.evolve(coders[name], stream=stream)
     if Operation.CHAT in coders:
         coders.setdefault(Operation.RESPONSES, BRIDGED_RESPONSES)
     return coders

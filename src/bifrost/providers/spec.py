@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Literal
 
 import attrs
 
+from bifrost.dialects.base import AnswerFacts, StreamDecoder
 from bifrost.dialects.openai_chat_request import STANDARD, Quirks
 from bifrost.providers.rate_headers import RateFamily
 from bifrost.schema.call import Operation
@@ -53,6 +54,8 @@ class ProviderSpec:
     """Whether requests that only the provider understands are passed on to it; files and batches are among them."""
     plain_only: frozenset[Operation] = frozenset()
     """Operations that it does not stream."""
+    streams: Mapping[Operation, Callable[[AnswerFacts], StreamDecoder]] = MappingProxyType({})
+    """How streams are read that come in other events than OpenAI's."""
     auth: Literal["bearer", "api-key", "none"] = "bearer"
     """How the key is sent; one without a value is not sent, and a token always is a bearer."""
     may_be_blank: bool = False

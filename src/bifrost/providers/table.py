@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from bifrost.dialects.mistral_transcript import MistralTranscript
 from bifrost.dialects.openai_chat_request import Quirks
 from bifrost.errors import ConfigurationMissing
 from bifrost.providers.anthropic import ANTHROPIC_PROVIDER
 from bifrost.providers.azure import AZURE, azure
 from bifrost.providers.bedrock import BEDROCK
+from bifrost.providers.cohere import COHERE
+from bifrost.providers.elevenlabs import ELEVENLABS
 from bifrost.providers.foreign import ForeignSpec, foreign
 from bifrost.providers.openai_compatible import openai_compatible
+from bifrost.providers.replicate import REPLICATE
 from bifrost.providers.spec import OPENAI_PATHS, ProviderSpec, paths
 from bifrost.schema.call import Operation
 
@@ -78,6 +82,31 @@ COMPATIBLE = Quirks(drops=UNKNOWN_TO_MOST, knows_minimal=False)
 TOP_K = ("top_k",)
 """What these know besides. Sources: OpenRouter's, Fireworks', SGLang's and vLLM's documentation, 2026-11."""
 
+OF_PERPLEXITY = (
+    "search_mode",
+    "language_preference",
+    "search_domain_filter",
+    "return_images",
+    "return_related_questions",
+    "search_recency_filter",
+    "search_after_date_filter",
+    "search_before_date_filter",
+    "last_updated_after_filter",
+    "last_updated_before_filter",
+    "top_k",
+    "disable_search",
+    "enable_search_classifier",
+    "num_search_results",
+    "num_images",
+    "search_language_filter",
+    "image_format_filter",
+    "image_domain_filter",
+    "safe_search",
+    "stream_mode",
+    "media_response",
+)
+"""What Perplexity knows besides. Source: its API reference, "Chat completions", 2026-11."""
+
 Op = Operation
 """The table has it in every line."""
 
@@ -111,6 +140,7 @@ ROWS = (
         base_url="https://api.mistral.ai",
         paths=paths(Op.LIST_MODELS, Op.EMBEDDING, Op.TRANSCRIPTION),
         quirks=attrs.evolve(COMPATIBLE, old_max_tokens=True, any_tool=True),
+        streams=MappingProxyType({Op.TRANSCRIPTION: MistralTranscript}),
     ),
     ProviderSpec(
         name="openrouter",
@@ -142,6 +172,7 @@ ROWS = (
             drops=_without("web_search_options"),
             old_max_tokens=True,
             estimates_effort=False,
+            also_takes=OF_PERPLEXITY,
         ),
         ends_without_done=True,
     ),
@@ -210,17 +241,17 @@ BUILT: Mapping[str, ProviderSpec] = MappingProxyType({row.name: row for row in R
 FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType(
     {
         "anthropic": ANTHROPIC_PROVIDER,
-        "bedrock": BEDROCK,
+        BEDROCK.name: BEDROCK,
+        COHERE.name: COHERE,
+        ELEVENLABS.name: ELEVENLABS,
+        REPLICATE.name: REPLICATE,
     }
 )
 """Rows of those who do not speak OpenAI's dialect, by name."""
 
 UNBUILT = frozenset(
     [
-        "cohere",
-        "elevenlabs",
         "gemini",
-        "replicate",
         "runway",
         "vertex",
     ]
