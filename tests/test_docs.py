@@ -12,12 +12,13 @@ from bifrost.dialects.anthropic_fields import ANTHROPIC_FIELDS
 from bifrost.dialects.cohere_fields import FIELDS as COHERE_FIELDS
 from bifrost.dialects.elevenlabs_speech import FIELDS as ELEVENLABS_FIELDS
 from bifrost.dialects.fields import Fate, Fields
+from bifrost.dialects.gemini_fields import FIELDS as GEMINI_FIELDS
 from bifrost.dialects.replicate_request import FIELDS as REPLICATE_FIELDS
 from bifrost.errors import ErrorClass
 from bifrost.integrations import native
 from bifrost.observe.lines import call_line
 from bifrost.observe.prometheus import KEY_STATES, Metrics
-from bifrost.providers.table import BUILT, FOREIGN, UNBUILT
+from bifrost.providers.table import BUILT, FOREIGN, MIXED, UNBUILT
 from bifrost.record import CallRecord, Outcome, Usage
 from bifrost.schema.call import Operation
 from bifrost.transport.mock import _CHECKS
@@ -134,6 +135,12 @@ def test_every_provider_with_an_api_of_its_own_is_described() -> None:
         assert set(re.findall(r"`(\w+)`", told[1])) == has | by_chat, name
 
 
+def test_every_provider_of_several_dialects_is_described() -> None:
+    for page in ("docs/providers.md", "docs/operations.md"):
+        text = (ROOT / page).read_text()
+        assert [name for name in MIXED if f"\n| `{name}` | " not in text] == []
+
+
 @pytest.mark.parametrize(
     ("section", "fields"),
     [
@@ -166,6 +173,17 @@ def test_every_path_of_an_operation_is_described() -> None:
     assert rows == {
         route.operation.value: route.path.removeprefix("/v1") for route in native.ROUTES
     }
+
+
+def test_every_field_that_gemini_takes_is_described() -> None:
+    page = (ROOT / "docs/providers.md").read_text()
+    table = page.partition("| Field | In Gemini |")[2].partition("\n\n")[0]
+    told = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE))
+
+    assert set(told) == set(GEMINI_FIELDS)
+    for name, field in GEMINI_FIELDS.items():
+        assert told[name].startswith("dropped") is (field.fate is Fate.DROPPED), name
+        assert all(f"`{to}`" in told[name] for to in field.to.split(", ") if to), name
 
 
 def test_every_provider_that_is_not_built_is_named() -> None:

@@ -228,7 +228,7 @@ def classify(status: int | None, told: Told) -> ErrorClass:
     words = {word.lower() for word in (told.code, told.type) if word}
     if words & QUOTA or status == 402:
         return ErrorClass.QUOTA
-    if status == 401 or (status == 400 and told.message.lower().startswith(KEY_REFUSED)):
+    if status == 401 or (status == 400 and _is_about_key(told, words)):
         return ErrorClass.AUTH
     if status in {400, 403, 404} and _is_about_model(told, words):
         return ErrorClass.NOT_FOUND
@@ -238,6 +238,11 @@ def classify(status: int | None, told: Told) -> ErrorClass:
     if status is None or status < 400 or status > 599:
         return _by_words(words) if status is None or 200 <= status < 300 else ErrorClass.SERVER
     return _by_status(status)
+
+
+def _is_about_key(told: Told, words: set[str]) -> bool:
+    """Whether a 400 is about the key: xAI says so in words only, Google by a reason."""
+    return "api_key_invalid" in words or told.message.lower().startswith(KEY_REFUSED)
 
 
 def _is_about_model(told: Told, words: set[str]) -> bool:

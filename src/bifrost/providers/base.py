@@ -39,14 +39,15 @@ class Origin:
 
 @attrs.frozen(kw_only=True)
 class UpstreamRequest:
-    """One HTTP request, ready to be written. ``target`` is path and query. Its repr must not show headers.
+    """One HTTP request, ready to be written. ``target`` is path and query. Its repr must show neither headers nor these.
 
     ``body`` is a ``Payload`` where it is not JSON: sent block by block, and from its beginning for each attempt.
     """
 
     method: bytes
     origin: Origin
-    target: bytes
+    target: bytes = attrs.field(repr=False)
+    """A key of Vertex may be in it."""
     headers: Headers = attrs.field(repr=False)
     body: bytes | Payload = attrs.field(repr=False, default=b"")
     dropped_params: tuple[str, ...] = ()

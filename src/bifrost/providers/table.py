@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,15 @@ from bifrost.providers.bedrock import BEDROCK
 from bifrost.providers.cohere import COHERE
 from bifrost.providers.elevenlabs import ELEVENLABS
 from bifrost.providers.foreign import ForeignSpec, foreign
+from bifrost.providers.gemini import GEMINI
 from bifrost.providers.openai_compatible import openai_compatible
 from bifrost.providers.replicate import REPLICATE
 from bifrost.providers.spec import OPENAI_PATHS, ProviderSpec, paths
+from bifrost.providers.vertex import vertex
 from bifrost.schema.call import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bifrost.config.settings import CustomProviderSettings, ProviderSettings
     from bifrost.providers.base import Adapter
@@ -245,20 +248,30 @@ FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType(
         COHERE.name: COHERE,
         ELEVENLABS.name: ELEVENLABS,
         REPLICATE.name: REPLICATE,
+        GEMINI.name: GEMINI,
     }
 )
 """Rows of those who do not speak OpenAI's dialect, by name."""
 
+MIXED: Mapping[str, Callable[[ProviderSettings], Adapter]] = MappingProxyType(
+    {
+        "vertex": partial(
+            vertex,
+            quirks=COMPATIBLE,
+            mistral=attrs.evolve(COMPATIBLE, old_max_tokens=True, any_tool=True),
+        ),
+    }
+)
+"""Those who speak several dialects, by the model asked for."""
+
 UNBUILT = frozenset(
     [
-        "gemini",
         "runway",
-        "vertex",
     ]
 )
 """Providers with a dialect of their own that is still to come."""
 
-KNOWN_PROVIDERS = frozenset(BUILT) | frozenset(FOREIGN) | UNBUILT
+KNOWN_PROVIDERS = frozenset(BUILT) | frozenset(FOREIGN) | frozenset(MIXED) | UNBUILT
 """Names that no custom provider may take."""
 
 BASE_TYPES = frozenset(
@@ -277,6 +290,8 @@ def build_adapter(settings: ProviderSettings) -> Adapter:
         if foreign_row is not None:
             return foreign(foreign_row, settings)
         return openai_compatible(_custom_spec(settings.name, settings.custom), settings)
+    if settings.name in MIXED:
+        return MIXED[settings.name](settings)
     if settings.name in FOREIGN:
         return foreign(FOREIGN[settings.name], settings)
     row = BUILT.get(settings.name)
@@ -291,9 +306,7 @@ def _custom_spec(name: str, custom: CustomProviderSettings) -> ProviderSpec:
         raise ConfigurationMissing(f"provider {name}: missing base provider type")
     if base not in BASE_TYPES:
         raise ConfigurationMissing(f"provider {name}: unsupported base provider type: {base}")
-    row = BUILT.get(base)
-    if row is None:
-        raise ConfigurationMissing(f"provider {name}: {_why_not(base)}")
+    row = BUILT[base]
     # OpenAI itself has no rerank; a server of one's own that speaks its dialect may.
     paths = OPENAI_PATHS if base == "openai" else row.paths
     return attrs.evolve(row, name=name, paths=paths)
@@ -301,5 +314,5 @@ def _custom_spec(name: str, custom: CustomProviderSettings) -> ProviderSpec:
 
 def _why_not(name: str) -> str:
     if name in UNBUILT:
-        return f"provider {name} is known, but its API is not built yet; built are: {', '.join(sorted({*BUILT, *FOREIGN}))}"
+        return f"provider {name} is known, but its API is not built yet; built are: {', '.join(sorted({*BUILT, *FOREIGN, *MIXED}))}"
     return f"unknown provider: {name}; a provider of your own needs custom_provider_config"
