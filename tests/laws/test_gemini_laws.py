@@ -1,67 +1,94 @@
-"""What Gemini said comes back to it as it said it, whatever of a message its caller keeps."""
+"""What a Gemini caller says survives the gateway's words: read into them and said again, it is the same."""
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from bifrost.dialects.gemini_answer import read_chat
+from bifrost.dialects.gemini_incoming import read_generate
 from bifrost.dialects.gemini_request import encode_chat
-from dialects.gemini import FACTS, call_of
-from system.gemini_upstream import complaint
+from bifrost.schema.call import Call, Operation, Target
 
-HI = {"role": "user", "content": "Hi"}
-SIGNATURES = st.none() | st.binary(min_size=1, max_size=40).map(
-    lambda raw: base64.b64encode(raw).decode()
-)
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner),
-    max_leaves=4,
-)
+Object = dict[str, Any]
+
+WORDS = st.text(min_size=1, max_size=8)
+ARGS: Any = st.dictionaries(WORDS, st.none() | st.integers(-9, 9) | WORDS, max_size=3)
+SIGNATURES = st.sampled_from(["c2ln", "+/8=", "dGV4dA=="])
+
+TEXT = st.fixed_dictionaries({"text": WORDS})
+PICTURE = st.just({"inlineData": {"mimeType": "image/png", "data": "aGk="}})
+SOUND = st.just({"inlineData": {"mimeType": "audio/wav", "data": "aGk="}})
+DOCUMENT = st.just({"inlineData": {"mimeType": "application/pdf", "data": "aGk="}})
+ASKED = st.lists(TEXT | PICTURE | SOUND | DOCUMENT, min_size=1, max_size=3)
 
 
 @st.composite
-def turns(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """The parts of a turn of Gemini's: words perhaps, then calls, the first with a signature as Gemini 3 gives it."""
-    parts: list[dict[str, Any]] = []
-    words = draw(st.text(max_size=5))
-    if words:
-        signature = draw(SIGNATURES)
-        parts.append({"text": words, **({"thoughtSignature": signature} if signature else {})})
+def rounds(draw: Any) -> list[Object]:
+    """A question, calls, what came of them, an answer."""
+    calls, results = [], []
     for number in range(draw(st.integers(1, 3))):
-        arguments = draw(st.dictionaries(st.text(max_size=3), VALUES, max_size=3))
-        call = {"id": f"c{number}", "name": "f", "args": arguments}
-        signature = draw(SIGNATURES.filter(bool) if number == 0 else SIGNATURES)
-        part: dict[str, Any] = {"functionCall": call}
-        parts.append(part if signature is None else {**part, "thoughtSignature": signature})
-    return parts
-
-
-@given(turns(), st.booleans())
-@settings(deadline=None)
-def test_a_turn_comes_back_as_it_was(parts: list[dict[str, Any]], keeps_details: bool) -> None:
-    candidate = {"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}
-    body = json.dumps({"candidates": [candidate], "responseId": "r"}).encode()
-    message = read_chat(body, FACTS).value["choices"][0]["message"]
-    results = [
-        {"role": "tool", "tool_call_id": call["id"], "content": "x"}
-        for call in message["tool_calls"]
+        name, call_id = draw(st.sampled_from("fg")), f"c{number}"
+        call = {"functionCall": {"id": call_id, "name": name, "args": draw(ARGS)}}
+        calls.append(call | {"thoughtSignature": draw(SIGNATURES)})
+        result = draw(ARGS)
+        results.append({"functionResponse": {"id": call_id, "name": name, "response": result}})
+    return [
+        {"role": "user", "parts": draw(ASKED)},
+        {"role": "model", "parts": calls},
+        {"role": "user", "parts": results},
+        {"role": "model", "parts": [{"text": draw(WORDS)}]},
     ]
-    if not keeps_details:
-        del message["reasoning_details"]
-        if "text" in parts[0]:
-            parts[0].pop("thoughtSignature", None)
 
-    asked = call_of({"messages": [HI, message, *results]})
-    sent = json.loads(encode_chat(asked, "gemini-3-pro", "gemini").body)
 
-    assert sent["contents"][1]["parts"] == parts
-    assert [list(part["functionCall"]["args"]) for part in sent["contents"][1]["parts"] if "functionCall" in part] == [
-        list(part["functionCall"]["args"]) for part in parts if "functionCall" in part
-    ]  # fmt: skip
-    assert complaint(sent, "gemini-3-pro") is None
+def again(body: Object) -> Object:
+    incoming = read_generate({name: json.dumps(value).encode() for name, value in body.items()})
+    assert incoming.lost == ()
+    call = Call(
+        id="c",
+        operation=Operation.CHAT,
+        stream=False,
+        target=Target("gemini", "m"),
+        members=incoming.members,
+    )
+    sent = encode_chat(call, "gemini-2.5-flash", "gemini")
+    assert sent.dropped == ()
+    found: Object = json.loads(sent.body)
+    return found
+
+
+@given(rounds(), ASKED)
+def test_contents(contents: list[Object], last: list[Object]) -> None:
+    said = [*contents, {"role": "user", "parts": last}]
+
+    assert again({"contents": said})["contents"] == said
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "maxOutputTokens": st.integers(1, 9),
+            "temperature": st.sampled_from([0, 0.5, 1]),
+            "topP": st.just(0.5),
+            "topK": st.just(3),
+            "seed": st.integers(0, 9),
+            "candidateCount": st.just(2),
+            "stopSequences": st.just(["a", "b"]),
+            "presencePenalty": st.just(0.5),
+            "frequencyPenalty": st.just(0.5),
+            "responseMimeType": st.just("application/json"),
+            "thinkingConfig": st.just({"thinkingBudget": 1024}),
+        },
+    )
+)
+def test_settings(config: Object) -> None:
+    contents = [{"role": "user", "parts": [{"text": "x"}]}]
+
+    told = again({"contents": contents, "generationConfig": config}).get("generationConfig", {})
+
+    if "thinkingConfig" in config:
+        assert told["thinkingConfig"].pop("includeThoughts") is True
+    assert told == config

@@ -8,7 +8,7 @@ from bifrost.codecs import json
 from bifrost.dialects.openai_chat_request import effort_for, force_stream
 from bifrost.dialects.openai_edit import Edit, Encoded, encoded, merge_extra_params, value_of
 from bifrost.errors import BadRequest
-from bifrost.schema.call import Operation
+from bifrost.schema.call import Dialect, Operation
 
 if TYPE_CHECKING:
     from bifrost.dialects.openai_chat_request import Quirks
@@ -49,7 +49,7 @@ def encode_json(
     edit = Edit(dict(call.members))
     sent = quirks.rename_model(model) if quirks.rename_model else model
     edit.members["model"] = json.dumps_str(sent)
-    if call.native is not None:
+    if call.surface.dialect is not Dialect.OPENAI:
         _fit(edit, call)
     try:
         if call.operation in STORED:

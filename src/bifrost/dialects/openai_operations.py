@@ -23,16 +23,12 @@ from bifrost.dialects.openai_events import EventStreamDecoder
 from bifrost.dialects.openai_form_request import encode_form_call
 from bifrost.dialects.openai_json_request import encode_json
 from bifrost.dialects.openai_told import ToldStream
-from bifrost.schema.call import Call, Dialect, Operation
+from bifrost.schema.call import Call, Operation
 
 if TYPE_CHECKING:
     from bifrost.dialects.openai_edit import Encoded
 
 __all__ = ["BRIDGED_RESPONSES", "CODERS", "OBJECTS", "Coder"]
-
-
-EMBEDDING_WORDS = frozenset({"input", "dimensions", "encoding_format", "user", "extra_params"})
-"""What OpenAI's embeddings are asked for with, besides the model."""
 
 
 class Encode(Protocol):
@@ -80,18 +76,6 @@ def _encode_count(
     return encode_json(call, model, quirks, provider=provider, disable_store=disable_store)
 
 
-def _encode_embedding(
-    call: Call, model: str, quirks: Quirks, *, provider: str, disable_store: bool = False
-) -> Encoded:
-    """Without what other dialects say of embeddings and OpenAI's would be refused for."""
-    if call.surface.dialect is Dialect.OPENAI or call.caller.passthrough_extra_params:
-        return encode_json(call, model, quirks, provider=provider, disable_store=disable_store)
-    known = {name: raw for name, raw in call.members.items() if name in EMBEDDING_WORDS}
-    lost = (*(name for name in call.members if name not in known), *call.lost)
-    bare = attrs.evolve(call, members=known, lost=lost)
-    return encode_json(bare, model, quirks, provider=provider, disable_store=disable_store)
-
-
 BRIDGED_RESPONSES = Coder(
     encode=_encode_bridged,
     plain=lambda body, facts: chat_to_responses(body, facts, facts.members),
@@ -108,7 +92,7 @@ CODERS: Mapping[Operation, Coder] = MappingProxyType(
         Operation.TEXT: Coder(plain=decode_chat_answer, stream=ChatStreamDecoder),
         Operation.RESPONSES: Coder(plain=_holding("output"), stream=EventStreamDecoder),
         Operation.COUNT_TOKENS: Coder(encode=_encode_count, plain=_holding("input_tokens")),
-        Operation.EMBEDDING: Coder(encode=_encode_embedding, plain=_holding("data")),
+        Operation.EMBEDDING: Coder(plain=_holding("data")),
         Operation.RERANK: Coder(plain=_holding("results")),
         Operation.MODERATION: Coder(plain=_holding("results")),
         Operation.SPEECH: Coder(
