@@ -114,9 +114,9 @@ def test_a_provider_that_is_not_configured_is_refused() -> None:
 
 
 def test_a_provider_that_is_not_built_is_refused() -> None:
-    (line,) = said("replicate/m", replicate={"keys": [{"name": "x", "value": "k"}]})[2:]
+    (line,) = said("runway/m", runway={"keys": [{"name": "x", "value": "k"}]})[2:]
 
-    assert line.startswith("refused: provider replicate is known, but its API is not built yet")
+    assert line.startswith("refused: provider runway is known, but its API is not built yet")
 
 
 def test_a_provider_whose_connections_cannot_be_made_is_refused() -> None:

@@ -205,18 +205,18 @@ async def test_a_provider_that_cannot_be_served_is_named_and_the_others_are(tmp_
 
 async def test_a_provider_that_is_not_built_has_been_named_before(tmp_path: Path) -> None:
     """In the notices of the start: once is enough."""
-    replicate = {"keys": [{"name": "a", "value": "k"}]}
-    async with serving(config({"mock": MOCK, "replicate": replicate}), tmp_path) as it:
+    runway = {"keys": [{"name": "a", "value": "k"}]}
+    async with serving(config({"mock": MOCK, "runway": runway}), tmp_path) as it:
         assert it.sink.of("provider not served") == []
-        assert (await it.ask("replicate/m")).status_code == 400
+        assert (await it.ask("runway/m")).status_code == 400
 
 
 async def test_a_provider_that_was_not_served_can_be_removed(tmp_path: Path) -> None:
-    replicate = {"keys": [{"name": "a", "value": "k"}]}
-    async with serving(config({"mock": MOCK, "replicate": replicate}), tmp_path) as it:
+    runway = {"keys": [{"name": "a", "value": "k"}]}
+    async with serving(config({"mock": MOCK, "runway": runway}), tmp_path) as it:
         await it.reload(config({"mock": MOCK}))
 
-        assert (await it.sink.wait_for("configuration reloaded"))["removed"] == ["replicate"]
+        assert (await it.sink.wait_for("configuration reloaded"))["removed"] == ["runway"]
         assert (await it.ask("mock/echo")).status_code == 200
 
 
