@@ -18,7 +18,7 @@ from bifrost.gateway import Gateway
 from bifrost.http.async_jobs import OPERATIONS, AsyncJobs
 from bifrost.http.doors import Doors, compile_views
 from bifrost.http.openapi import IMPLIED, described, openapi_routes, quart_endpoints
-from bifrost.integrations import azure, genai
+from bifrost.integrations import azure, bedrock, composite, genai
 from bifrost.integrations.base import InferenceRoute
 from bifrost.integrations.finder import Finder
 from bifrost.integrations.openapi import About
@@ -64,7 +64,8 @@ def served(front: Front) -> set[tuple[str, str]]:
     found |= {
         ("POST", f"{prefix}{{path}}{rest}") for prefix in azure.PREFIXES for rest in azure.ROUTES
     }
-    found |= {("POST", route.path) for route in genai.ROUTES.templates}
+    templates = (*genai.ROUTES.templates, *bedrock.ROUTES.templates, *composite.DESCRIBED)
+    found |= {("POST", route.path) for route in templates}
     for rule in front.url_map.iter_rules():
         path = re.sub(r"<(?:path:)?(\w+)>", r"{\1}", rule.rule)
         found |= {(method, path) for method in (rule.methods or set()) - IMPLIED}

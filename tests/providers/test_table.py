@@ -221,7 +221,6 @@ def test_paths_can_be_overridden(overrides: dict[str, str], plain: str, stream: 
         (ProviderSettings(name="nobody"), "unknown provider: nobody"),
         (custom(""), "missing base provider type"),
         (custom("groq"), "unsupported base provider type: groq"),
-        (custom("bedrock"), "provider bedrock is known, but its API is not built yet"),
         (custom(request_path_overrides={"chat_completion": "http://"}), "provider own: a URL must name a host"),
         (ProviderSettings(name="openai", network=NetworkSettings(base_url="ftp://x")), "must begin with http"),
         (ProviderSettings(name="openai", network=NetworkSettings(extra_headers={"a b": "c"})), "not a token"),

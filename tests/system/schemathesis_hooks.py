@@ -19,6 +19,8 @@ SERVED = {
 NAMING = ("/v1/files", "/v1/batches", "/openai/deployments", "/openai/openai/deployments")
 """Where there is no provider by default, or none of those here."""
 
+FOREIGN = ("/anthropic", "/genai", "/langchain", "/litellm", "/pydanticai")
+
 
 @schemathesis.hook
 def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], **kwargs: Any) -> None:
@@ -33,12 +35,13 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], **kwa
     for named in (headers, case.query or {}):
         named.update({name: SERVED[name] for name in SERVED if _is_word(named.get(name))})
     headers.pop("x-bf-azure-endpoint", None)
-    if case.path.startswith(("/anthropic", "/genai")):
+    if case.path.startswith(FOREIGN) or "/model/" in case.path:
         # Who insists is refused what OpenAI's models have no word for, and that is much of it.
         headers.pop("x-bf-strict", None)
     parts: Any = case.path_parameters or {}
-    if "path" in parts:
-        parts["path"] = f"{provider}/m"
+    for name in ("path", "model"):
+        if name in parts and case.method == "POST":
+            parts[name] = f"{provider}/m"
     if case.path.startswith("/genai"):
         parts["model"] = "openai/m"
     if case.path.startswith(NAMING):

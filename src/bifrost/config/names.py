@@ -22,7 +22,7 @@ BUILT_IN = frozenset({
 """Providers known without ``custom_provider_config``."""
 
 UNBUILT_DIALECTS = frozenset({
-    "bedrock", "runway",
+    "runway",
 })  # fmt: skip
 """Known providers that the gateway does not speak to yet; their sections are checked and kept."""
 

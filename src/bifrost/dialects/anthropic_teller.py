@@ -121,10 +121,7 @@ class AnthropicTeller:
         now_s: float,  # noqa: ARG002  as above
         out: list[bytes],
     ) -> None:
-        self._out = out
-        self._begin(head, b"")
-        while self._blocks:
-            self._end_first()
+        self._end_blocks(head, out)
         reason: StopReason = stop_of(self._last, has_tools=bool(self._calls))
         self._write(
             "message_delta",
@@ -132,6 +129,13 @@ class AnthropicTeller:
             usage=usage_of(json.loads(usage), self._tier),
         )
         self._write("message_stop")
+
+    def _end_blocks(self, head: Object, out: list[bytes]) -> None:
+        """Tell what is still waiting, and that it is all."""
+        self._out = out
+        self._begin(head, b"")
+        while self._blocks:
+            self._end_first()
 
     def _begin(self, head: Object, raw: bytes) -> None:
         if self._has_begun:

@@ -15,6 +15,12 @@ from bifrost.codecs import json
 from bifrost.dialects.anthropic_teller import AnthropicTeller
 from bifrost.dialects.anthropic_telling import tell_count, tell_message
 from bifrost.dialects.base import AnswerFacts, PlainAnswer
+from bifrost.dialects.bedrock_telling import (
+    ConverseTeller,
+    InvokeTeller,
+    tell_converse,
+    tell_token_count,
+)
 from bifrost.dialects.bridge_answer import tell_response
 from bifrost.dialects.bridge_stream import ResponsesTeller
 from bifrost.dialects.chat_teller import ChatTeller, tell_whole
@@ -61,6 +67,9 @@ TELLINGS: Mapping[tuple[Dialect, Operation], Telling] = MappingProxyType(
         ),
         (Dialect.ANTHROPIC, Operation.CHAT): Telling(tell_message, AnthropicTeller),
         (Dialect.ANTHROPIC, Operation.COUNT_TOKENS): Telling(tell_count),
+        (Dialect.BEDROCK, Operation.CHAT): Telling(tell_converse, ConverseTeller),
+        (Dialect.BEDROCK, Operation.COUNT_TOKENS): Telling(tell_token_count),
+        (Dialect.INVOKE, Operation.CHAT): Telling(tell_message, InvokeTeller),
         (Dialect.GEMINI, Operation.CHAT): Telling(tell_generated, GeminiTeller),
         (Dialect.GEMINI, Operation.COUNT_TOKENS): Telling(tell_gemini_count),
         (Dialect.GEMINI, Operation.EMBEDDING): Telling(tell_embedding),

@@ -16,6 +16,7 @@ from bifrost.integrations import models as lists
 from bifrost.integrations.anthropic import PREFIX as ANTHROPIC_PREFIX
 from bifrost.integrations.anthropic_models import anthropic_find, anthropic_page
 from bifrost.integrations.azure import PREFIXES
+from bifrost.integrations.composite import MODEL_PREFIXES
 from bifrost.integrations.genai_models import genai_find, genai_page
 from bifrost.integrations.openapi import (
     ANTHROPIC,
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = ["model_routes"]
 
-OPENAI_PREFIXES = ("/openai/v1", "/openai", "/openai/openai", "/openai/openai/v1")
+OPENAI_PREFIXES = (
+    *("/openai/v1", "/openai", "/openai/openai", "/openai/openai/v1"),
+    *MODEL_PREFIXES,
+)
 CHOICE_HEADERS = ("x-bf-model-provider", "x-bf-list-models-provider")
 TIMEOUT_S = 60.0
 

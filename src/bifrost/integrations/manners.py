@@ -14,6 +14,7 @@ import attrs
 from bifrost.codecs.sse import COMMENT_PING, event_frame
 from bifrost.errors import GatewayError
 from bifrost.integrations.anthropic_errors import anthropic_body, anthropic_event, signed
+from bifrost.integrations.bedrock_errors import bedrock_body, bedrock_event, bedrock_headers
 from bifrost.integrations.cohere_errors import cohere_body, cohere_event
 from bifrost.integrations.envelope import error_body, error_event, error_headers
 from bifrost.integrations.genai_errors import genai_body, genai_event
@@ -69,8 +70,20 @@ class Manner:
 
 AS_OPENAI = Manner()
 
+AS_BEDROCK = Manner(
+    body=bedrock_body,
+    event=bedrock_event,
+    headers=bedrock_headers,
+    stream_type=b"application/vnd.amazon.eventstream",
+    # Frames have nothing that says nothing: a client of AWS waits in silence.
+    ping=b"",
+    id_header=b"x-amzn-requestid",
+)
+
 MANNERS: Mapping[Surface, Manner] = MappingProxyType(
     {
+        Surface.BEDROCK: AS_BEDROCK,
+        Surface.INVOKE: AS_BEDROCK,
         Surface.ANTHROPIC: Manner(
             body=anthropic_body,
             event=anthropic_event,
@@ -87,7 +100,12 @@ MANNERS: Mapping[Surface, Manner] = MappingProxyType(
 """Those that differ from OpenAI's."""
 
 PREFIXES: Mapping[str, Surface] = MappingProxyType(
-    {"/anthropic": Surface.ANTHROPIC, "/genai": Surface.GENAI, "/cohere": Surface.COHERE}
+    {
+        "/anthropic": Surface.ANTHROPIC,
+        "/bedrock": Surface.BEDROCK,
+        "/genai": Surface.GENAI,
+        "/cohere": Surface.COHERE,
+    }
 )
 """First segments of paths: how failures are told there that no route is known for."""
 

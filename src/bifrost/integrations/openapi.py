@@ -17,6 +17,7 @@ import attrs
 from bifrost.errors import GatewayError
 from bifrost.integrations.object_routes import OPERATIONS
 from bifrost.integrations.openapi_anthropic import ANTHROPIC_SHAPES
+from bifrost.integrations.openapi_bedrock import BEDROCK_SHAPES, FRAMES, INVOKE_SHAPES
 from bifrost.integrations.openapi_cohere import COHERE_SHAPES
 from bifrost.integrations.openapi_genai import GENAI_SHAPES
 from bifrost.integrations.openapi_parts import ANY_BYTES, JSON, TEXT, WHOLE, Schema, Shape
@@ -204,6 +205,9 @@ _NEVER_OF_A_CALL = {404, 405, 499}
 ANTHROPIC = "anthropic_"
 """What the names of error responses begin with that have Anthropic's shape."""
 
+BEDROCK = "bedrock_"
+"""Likewise, of Bedrock's."""
+
 GENAI = "genai_"
 """The same for Google's."""
 
@@ -235,6 +239,8 @@ ERROR_STATUSES: Final = (
 OWN_SHAPES: Mapping[Surface, tuple[Mapping[Operation, Shape], str]] = {
     Surface.ANTHROPIC: (ANTHROPIC_SHAPES, ANTHROPIC),
     Surface.COHERE: (COHERE_SHAPES, COHERE),
+    Surface.BEDROCK: (BEDROCK_SHAPES, BEDROCK),
+    Surface.INVOKE: (INVOKE_SHAPES, BEDROCK),
 }
 """Those that do not speak OpenAI's dialect: their shapes, and what the names of their error responses begin with."""
 
@@ -249,8 +255,8 @@ def of_route(route: InferenceRoute) -> Endpoint:
         summary=shape.summary,
         tag=route.integration.name,
         bodies=_bodies(route, shape),
-        answers=shape.answers,
-        headers=(*OF_CALLS, *OF_JOBS),
+        answers=_answers(route, shape),
+        headers=OF_CALLS if errors == BEDROCK else (*OF_CALLS, *OF_JOBS),
         statuses=ERROR_STATUSES,
         errors=errors,
     )
@@ -272,8 +278,16 @@ def _of_genai(route: InferenceRoute) -> Endpoint:
     return Endpoint("POST", route.path, about)
 
 
+def _answers(route: InferenceRoute, shape: Shape) -> Mapping[str, str]:
+    """Of Bedrock's routes one streams and another does not; with others the body says it."""
+    if FRAMES not in shape.answers:
+        return shape.answers
+    kind = FRAMES if route.path.endswith("-stream") else JSON
+    return {kind: shape.answers[kind]}
+
+
 def _bodies(route: InferenceRoute, shape: Shape) -> Mapping[str, str]:
-    if _NAME.search(route.path):
+    if _NAME.search(route.path) and route.integration.surface not in OWN_SHAPES:
         return {kind: of_deployment(name) for kind, name in shape.bodies.items()}
     return shape.bodies if route.integration.default_provider else shape.full_bodies
 
@@ -324,7 +338,8 @@ def _of_passthrough(method: str, provider: str) -> About:
 ABOUT = """\
 One door to many providers of language models. What is below `/openai` speaks OpenAI's dialect, with or without `/v1`; what
 is below `/v1` is the same with the provider always named in `model`. What is below `/anthropic` speaks Anthropic's, what is
-below `/genai` Google's Gemini API, what is below `/cohere` Cohere's.
+below `/genai` Google's Gemini API, what is below `/cohere` Cohere's, what is below `/bedrock` Bedrock's Converse; below
+`/langchain`, `/litellm` and `/pydanticai` all of them are spoken.
 
 What is below `/openai_passthrough`, `/anthropic_passthrough` and `/genai_passthrough` is the API of a provider, with a key of
 the gateway's (`docs/passthrough.md`).
@@ -435,7 +450,12 @@ def _components() -> Schema:
             **{status: _failure(status) for status in sorted(statuses)},
             **{
                 f"{prefix}{status}": _failure(status, f"{prefix}error")
-                for prefix, more in ((ANTHROPIC, ("404",)), (GENAI, ("404",)), (COHERE, ()))
+                for prefix, more in (
+                    (ANTHROPIC, ("404",)),
+                    (GENAI, ("404",)),
+                    (COHERE, ()),
+                    (BEDROCK, ()),
+                )
                 for status in sorted({*ERROR_STATUSES, *more})
             },
         },

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bifrost.dialects.openai_operations import CODERS, OBJECTS
 from bifrost.integrations import azure
 from bifrost.integrations.openapi_anthropic import ANTHROPIC_SCHEMAS
+from bifrost.integrations.openapi_bedrock import BEDROCK_SCHEMAS
 from bifrost.integrations.openapi_cohere import COHERE_SCHEMAS
 from bifrost.integrations.openapi_genai import GENAI_SCHEMAS
 from bifrost.integrations.openapi_parts import (
@@ -425,6 +426,7 @@ def _named() -> Iterator[tuple[str, Schema]]:
     yield "text", TEXT
     yield "object", {"type": "object", "additionalProperties": True}
     yield from ANTHROPIC_SCHEMAS.items()
+    yield from BEDROCK_SCHEMAS.items()
     yield from GENAI_SCHEMAS.items()
     yield from COHERE_SCHEMAS.items()
 

@@ -98,6 +98,8 @@ class ForeignSpec:
     """Its operations. Responses are bridged through chat where they are not among them."""
     credential: Callable[[KeySettings], Headers]
     """The lines that a key is sent in; raises ConfigurationMissing where it cannot be."""
+    authorize: Callable[[UpstreamRequest, KeySettings], UpstreamRequest] | None = None
+    """A finished request with the credential of whoever signs; raises as ``credential``."""
     headers: Callable[[Call, bytes], Headers] = lambda call, body: ()  # noqa: ARG005  others go by them
     """Further lines for a call with this body: the version."""
     join: Callable[[Headers, Headers, NetworkSettings], Headers] = own_last
@@ -106,6 +108,8 @@ class ForeignSpec:
     """Whether its ``encode`` judges tools that are no functions; else Responses lose them."""
     decode_error: Callable[[int, bytes], bytes] = lambda status, body: body  # noqa: ARG005  others go by it
     """A refusal's body in a shape that ``providers.errors`` reads."""
+    read_refusal: Callable[[int, Headers, bytes], tuple[int, bytes]] | None = None
+    """The same for whoever tells in headers what it is, or has a status for it that means something else."""
     decode_models: Callable[[bytes], tuple[dict[str, object], ...]]
     """As of an ``Adapter``."""
     rate_family: RateFamily = "openai"
@@ -167,7 +171,7 @@ class Foreign:
         model = deployment or target.model
         sent, is_native = self._encoded(coder, call, model)
         address = self._address(call, model, key, sent.path)
-        return UpstreamRequest(
+        request = UpstreamRequest(
             method=coder.method,
             origin=address.origin,
             target=address.with_query(urlencode(sent.query)) if sent.query else address.target,
@@ -177,6 +181,7 @@ class Foreign:
             is_native=is_native,
             model_deployment=deployment,
         )
+        return request if self.spec.authorize is None else self.spec.authorize(request, key)
 
     def _encoded(self, coder: ForeignCoder, call: Call, model: str) -> tuple[Encoded, bool]:
         native = call.native
@@ -317,6 +322,8 @@ class Foreign:
     ) -> GatewayError:
         raw = raw or self.settings.send_back_raw_response
         body = self.spec.decode_error(status, body)
+        if self.spec.read_refusal is not None:
+            status, body = self.spec.read_refusal(status, headers, body)
         return decode_error(status, headers, body, key.value, now_unix_s=now_unix_s, raw=raw)
 
     def rate_hint(self, headers: Headers, now_unix_s: float) -> RateHint:

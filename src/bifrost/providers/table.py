@@ -13,6 +13,7 @@ from bifrost.dialects.openai_chat_request import Quirks
 from bifrost.errors import ConfigurationMissing
 from bifrost.providers.anthropic import ANTHROPIC_PROVIDER
 from bifrost.providers.azure import AZURE, azure
+from bifrost.providers.bedrock import BEDROCK
 from bifrost.providers.cohere import COHERE
 from bifrost.providers.elevenlabs import ELEVENLABS
 from bifrost.providers.foreign import ForeignSpec, foreign
@@ -243,6 +244,7 @@ BUILT: Mapping[str, ProviderSpec] = MappingProxyType({row.name: row for row in R
 FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType(
     {
         "anthropic": ANTHROPIC_PROVIDER,
+        BEDROCK.name: BEDROCK,
         COHERE.name: COHERE,
         ELEVENLABS.name: ELEVENLABS,
         REPLICATE.name: REPLICATE,
@@ -264,7 +266,6 @@ MIXED: Mapping[str, Callable[[ProviderSettings], Adapter]] = MappingProxyType(
 
 UNBUILT = frozenset(
     [
-        "bedrock",
         "runway",
     ]
 )
@@ -305,9 +306,7 @@ def _custom_spec(name: str, custom: CustomProviderSettings) -> ProviderSpec:
         raise ConfigurationMissing(f"provider {name}: missing base provider type")
     if base not in BASE_TYPES:
         raise ConfigurationMissing(f"provider {name}: unsupported base provider type: {base}")
-    row = BUILT.get(base)
-    if row is None:
-        raise ConfigurationMissing(f"provider {name}: {_why_not(base)}")
+    row = BUILT[base]
     # OpenAI itself has no rerank; a server of one's own that speaks its dialect may.
     paths = OPENAI_PATHS if base == "openai" else row.paths
     return attrs.evolve(row, name=name, paths=paths)

@@ -74,6 +74,8 @@ class Dialect(enum.Enum):
     ANTHROPIC = "anthropic"
     GEMINI = "gemini"
     BEDROCK = "bedrock"
+    INVOKE = "bedrock-invoke"
+    """Anthropic's Messages in the frames of Bedrock's InvokeModel. No upstream is asked in it."""
     COHERE = "cohere"
 
 
@@ -85,6 +87,7 @@ class Surface(enum.Enum):
     ANTHROPIC = "anthropic"
     GENAI = "genai"
     BEDROCK = "bedrock"
+    INVOKE = "bedrock-invoke"
     COHERE = "cohere"
 
     @property
@@ -100,6 +103,7 @@ DIALECTS: Mapping[Surface, Dialect] = MappingProxyType(
         Surface.ANTHROPIC: Dialect.ANTHROPIC,
         Surface.GENAI: Dialect.GEMINI,
         Surface.BEDROCK: Dialect.BEDROCK,
+        Surface.INVOKE: Dialect.INVOKE,
         Surface.COHERE: Dialect.COHERE,
     }
 )

@@ -1,0 +1,178 @@
+"""The Bedrock integration: what boto3 and AWS's other SDKs ask for with an endpoint URL that ends in ``/bedrock``.
+
+A path names model and action: ``/bedrock/model/openai%2Fgpt-5/converse``. AWS's signatures are not looked at.
+Source: AWS, Amazon Bedrock API reference, 2026-11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from bifrost.codecs import json
+from bifrost.codecs.json import InvalidJSON, split_object
+from bifrost.dialects.anthropic_incoming import read_messages
+from bifrost.dialects.bedrock_incoming import Incoming, read_converse_request, read_count_request
+from bifrost.errors import BadRequest, UnsupportedOperation
+from bifrost.integrations.base import InferenceRoute, Integration, caller_of
+from bifrost.integrations.requirements import small
+from bifrost.integrations.targets import check_model, fallbacks_of, target_of
+from bifrost.schema.call import Call, Dialect, Native, Operation, RawMembers, Surface
+
+if TYPE_CHECKING:
+    from bifrost.catalog import Catalog
+    from bifrost.integrations.base import Request
+    from bifrost.integrations.finder import Found
+    from bifrost.integrations.headers import HeaderRules
+
+__all__ = ["BEDROCK", "INVOKE", "PREFIX", "ROUTES", "Routes", "routes"]
+
+BEDROCK = Integration(
+    name="bedrock",
+    surface=Surface.BEDROCK,
+    default_provider="bedrock",
+    bad_json="Invalid JSON: {reason}",
+    takes_empty=False,
+)
+
+INVOKE = attrs.evolve(BEDROCK, name="bedrock-invoke", surface=Surface.INVOKE)
+"""Where a body is Anthropic's."""
+
+PREFIX = "/bedrock"
+
+ASYNC = (b"x-bf-async", b"true")
+
+MODEL = "/model/"
+
+
+@attrs.frozen
+class Action:
+    """What is behind the model in a path. ``read`` takes the body's members and the model's name."""
+
+    operation: Operation
+    read: Callable[[RawMembers, str], Incoming]
+    dialect: Dialect = Dialect.BEDROCK
+    """The body's: what an upstream has to speak to get it as it came."""
+    streams: bool = False
+
+
+def _read_messages(members: RawMembers, model: str) -> Incoming:
+    """A body of InvokeModel, which is Anthropic's if it has messages. Raises BadRequest, UnsupportedOperation."""
+    if not members.get("messages", b"").startswith(b"["):
+        words = "of InvokeModel only bodies with messages, as Anthropic's models take them, are supported"
+        raise UnsupportedOperation(f"{words}; use Converse")
+    kept = {name: raw for name, raw in members.items() if name not in OF_INVOKE}
+    read = read_messages({"model": json.dumps_str(model), **kept})
+    return Incoming(read.members, read.lost, _limit(members))
+
+
+OF_INVOKE = frozenset({"anthropic_version", "anthropic_beta", "model", "stream"})
+"""Members that say nothing here: the path says model and stream, and the version is always the same."""
+
+
+def _limit(members: RawMembers) -> int | None:
+    value = small(dict(members), "max_tokens")
+    return value if type(value) is int and value > 0 else None
+
+
+ACTIONS: Mapping[str, Action] = {
+    "converse": Action(Operation.CHAT, read_converse_request),
+    "converse-stream": Action(Operation.CHAT, read_converse_request, streams=True),
+    "count-tokens": Action(Operation.COUNT_TOKENS, read_count_request),
+    "invoke": Action(Operation.CHAT, _read_messages, dialect=Dialect.INVOKE),
+    "invoke-with-response-stream": Action(
+        Operation.CHAT, _read_messages, dialect=Dialect.INVOKE, streams=True
+    ),
+}
+
+
+@attrs.frozen
+class Routes:
+    """The routes below one prefix."""
+
+    prefix: str
+    by_action: Mapping[str, InferenceRoute]
+
+    @property
+    def templates(self) -> tuple[InferenceRoute, ...]:
+        """All that ``find`` finds."""
+        return tuple(self.by_action.values())
+
+    def find(self, path: str) -> Found | None:
+        """The route of a path that names a model and an action, and the model that is meant by it.
+
+        Model ids may be ARNs, which have slashes.
+        """
+        if not path.startswith(self.prefix):
+            return None
+        model, slash, action = path[len(self.prefix) :].rpartition("/")
+        route = self.by_action.get(action)
+        if route is None or not slash or not model:
+            return None
+        return route, {"model": model}
+
+
+def routes(prefix: str) -> Routes:
+    """All of them below ``prefix``: ``/bedrock``."""
+    found = {
+        name: InferenceRoute(
+            path=f"{prefix}{MODEL}{{model}}/{name}",
+            operation=action.operation,
+            integration=BEDROCK if action.dialect is Dialect.BEDROCK else INVOKE,
+            parse=_parser(action),
+        )
+        for name, action in ACTIONS.items()
+    }
+    return Routes(prefix + MODEL, found)
+
+
+def _parser(action: Action) -> Callable[[Request, Catalog, HeaderRules], Call]:
+    def parse(request: Request, catalog: Catalog, rules: HeaderRules) -> Call:
+        return _parse(request, catalog, rules, action)
+
+    return parse
+
+
+def _parse(request: Request, catalog: Catalog, rules: HeaderRules, action: Action) -> Call:
+    """The call that ``request`` asks for: in the words of chat, and as it came. Raises BadRequest."""
+    if ASYNC in request.headers:
+        raise BadRequest("x-bf-async is not supported here")
+    caller = caller_of(request, rules)
+    members = _members(request)
+    model: Any = request.params.get("model")
+    target = target_of(check_model(model), request, catalog, caller)
+    fallbacks = fallbacks_of(small(members, "fallbacks"), target, request, catalog)
+    members.pop("fallbacks", None)
+    incoming = action.read(members, model)
+    if incoming.members.get("messages", b"[]") == b"[]":
+        raise BadRequest("messages is required", param="messages")
+    return Call(
+        id=request.id,
+        operation=action.operation,
+        stream=action.streams,
+        target=target,
+        fallbacks=fallbacks,
+        members=incoming.members,
+        native=Native(dialect=action.dialect, members=members),
+        lost=incoming.lost,
+        body_bytes=len(request.body),
+        caller=caller,
+        surface=request.route.integration.surface,
+        route=request.route.path,
+        received_s=request.received_s,
+        max_output_tokens=incoming.max_tokens,
+        asks_usage=True,
+    )
+
+
+def _members(request: Request) -> dict[str, bytes]:
+    try:
+        return split_object(request.body)
+    except InvalidJSON as error:
+        text = request.route.integration.bad_json.format(reason=error)
+        raise BadRequest(text, cause=str(error)) from error
+
+
+ROUTES = routes(PREFIX)
