@@ -14,7 +14,7 @@ from actors.scripted import NEVER, REFUSED, Answer, House, by_key, house, refusa
 from bifrost.actors.discovery import Discovery, KeyModels
 from bifrost.actors.messages import Refused, Snapshot
 from bifrost.codecs.json import dumps
-from bifrost.config.settings import CustomProviderSettings, NetworkSettings
+from bifrost.config.settings import BreakerSettings, CustomProviderSettings, NetworkSettings
 from bifrost.errors import ErrorClass
 from bifrost.schema.call import Call, Operation, Target
 
@@ -242,3 +242,17 @@ async def test_leaving_gives_every_key_back(autojump_clock: MockClock) -> None:
 
         assert len(here.seen) == 2
         assert await here.quiet()
+
+
+@pytest.mark.parametrize(
+    "answer", [refusal(500), refusal(503), REFUSED, Answer(pieces=(b"no list",))]
+)
+async def test_lists_that_fail_do_not_close_a_key_to_other_calls(
+    answer: Answer, autojump_clock: MockClock
+) -> None:
+    settings = provider(A, breaker=BreakerSettings(failure_threshold=2))
+    async with house((settings, answer)) as here:
+        for _ in range(5):
+            await listed(here, "openai")
+
+        assert await state_of(here, "a") == "healthy"

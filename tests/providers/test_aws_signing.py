@@ -132,10 +132,14 @@ def botocores(one: UpstreamRequest, credentials: AwsCredentials, service: str) -
     return str(auth.signature(text, theirs))
 
 
-words = st.text(min_size=1, max_size=12).filter(lambda text: text not in {".", ".."})
+DOTS = {".", ".."}
+"""Steps in a path, which botocore takes before it signs; no path of ours has any."""
+
+words = st.text(min_size=1, max_size=12).filter(lambda text: text not in DOTS)
 secrets = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=60)
 segments = st.lists(words.map(lambda text: quote(text, safe="")), min_size=1, max_size=4)
-raw_segments = st.lists(st.text(ALL + ":@!$'()*,;=", max_size=9), max_size=5)
+raw_words = st.text(ALL + ":@!$'()*,;=", max_size=9).filter(lambda text: text not in DOTS)
+raw_segments = st.lists(raw_words, max_size=5)
 queries = st.dictionaries(words, st.text(max_size=9), max_size=4)
 
 

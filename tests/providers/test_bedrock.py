@@ -20,7 +20,7 @@ from bifrost.config.settings import (
 from bifrost.dialects.base import AnswerFacts
 from bifrost.dialects.bedrock_fields import FIELDS
 from bifrost.dialects.fields import Fate, Field
-from bifrost.errors import ConfigurationMissing, ErrorClass, UnsupportedOperation
+from bifrost.errors import BadRequest, ConfigurationMissing, ErrorClass, UnsupportedOperation
 from bifrost.providers.table import build_adapter
 from bifrost.schema.call import Call, Dialect, Native, Operation, Target
 from dialects.converse import event, problems
@@ -118,11 +118,17 @@ def test_each_operation_has_its_address(
         (key(deployments={"claude": PROFILE}), "claude", PROFILE.replace(":", "%3A").replace("/", "%2F")),
         (key(arn="arn:aws:bedrock:x:1:p"), "a b", "arn%3Aaws%3Abedrock%3Ax%3A1%3Ap%2Fa%20b"),
         (key(arn="arn:aws:bedrock:x:1:p"), PROFILE, PROFILE.replace(":", "%3A").replace("/", "%2F")),
-        (key(), "../x?y", "..%2Fx%3Fy"),
+        (key(), "x..y/z?", "x..y%2Fz%3F"),
     ],
 )  # fmt: skip
 def test_models_are_escaped_once(one: KeySettings, model: str, path: str) -> None:
     assert encode(one=one, model=model).target == f"/model/{path}/converse".encode()
+
+
+@pytest.mark.parametrize("model", ["..", ".", "../..", "a/../b", "a\0b", "a\nb"])
+def test_models_that_could_be_steps_in_a_path_are_refused(model: str) -> None:
+    with pytest.raises(BadRequest, match="no name that a model of Bedrock can have"):
+        encode(model=model)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from bifrost.errors import (
 )
 from bifrost.providers.foreign import Foreign, ForeignCoder, ForeignSpec, NativeCoder, foreign
 from bifrost.record import Usage
-from bifrost.schema.call import Call, Caller, Dialect, Native, Operation, Target
+from bifrost.schema.call import Call, Caller, Dialect, Native, Operation, Surface, Target
 from providers.sent import sent_json
 
 if TYPE_CHECKING:
@@ -322,3 +322,13 @@ def test_models_and_refusals() -> None:
     assert toy().decode_models(b'["a"]') == ({"id": "a"},)
     error = toy().decode_error(429, (), b'{"error":{"message":"slow down, secret-1234"}}', key())
     assert (error.status, "secret-1234" in error.message) == (429, False)
+
+
+def test_lists_are_asked_for_whatever_their_caller_speaks() -> None:
+    listing = ForeignCoder(encode=encode, read=read, method=b"GET")
+    spec = attrs.evolve(SPEC, coders={**SPEC.coders, Operation.LIST_MODELS: listing})
+    asked = call(operation=Operation.LIST_MODELS, surface=Surface.GENAI)
+
+    adapter = foreign(spec, ProviderSettings(name="toy"))
+
+    assert adapter.encode(asked, TARGET, key()).method == b"GET"

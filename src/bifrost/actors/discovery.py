@@ -16,12 +16,14 @@ from bifrost.config.secret import Secret
 from bifrost.config.settings import KeySettings
 from bifrost.errors import (
     ConfigurationMissing,
+    ErrorClass,
     GatewayError,
     ProviderUnavailable,
     UnsupportedOperation,
     UpstreamError,
 )
 from bifrost.policy.eligibility import base_type
+from bifrost.policy.health import UPSTREAM_FAILURES
 from bifrost.policy.token_sources import token_source
 from bifrost.schema.call import Call, Operation, Target
 from bifrost.transport.base import Limits
@@ -108,11 +110,7 @@ class Discovery:
             try:
                 models = await self._ask(held.granted, key, call)
             except GatewayError as error:
-                held.outcome = AttemptOutcome(
-                    error_class=error.error_class,
-                    status=error.status,
-                    retry_after_s=error.retry_after_s,
-                )
+                held.outcome = _outcome(error)
                 rows.append(KeyModels(provider=pool.name, key=key, error=error))
                 return
             held.outcome = AttemptOutcome(status=200)
@@ -138,6 +136,19 @@ class Discovery:
                     answer.status, answer.headers, body, key, now_unix_s=self.wall()
                 )
         return _tellable(adapter.decode_models(body))
+
+
+def _outcome(error: GatewayError) -> AttemptOutcome:
+    """What a list that failed says of its key: whether it is accepted, and when it is to come back, and nothing of its health.
+
+    Chat may be well where the list is not, and whoever may read the list must not be able to bring chat down by it.
+    """
+    is_upstreams = error.error_class in UPSTREAM_FAILURES
+    return AttemptOutcome(
+        error_class=ErrorClass.INTERNAL if is_upstreams else error.error_class,
+        status=error.status,
+        retry_after_s=error.retry_after_s,
+    )
 
 
 def _stored(granted: Granted, key_id: str) -> KeySettings:

@@ -198,6 +198,8 @@ def effort_for(budget: int, max_tokens: int) -> str:
 
 def _strip_extensions(edit: Edit, quirks: Quirks) -> None:
     messages = edit.members.get("messages", b"")
+    if b"_ts_" in messages:
+        edit.members["messages"] = messages = openai_extensions.bare_ids(messages)
     if not quirks.keeps_extensions:
         tools = edit.members.get("tools", b"")
         if openai_extensions.may_be_in(messages):

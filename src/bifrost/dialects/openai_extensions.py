@@ -14,7 +14,7 @@ from bifrost.codecs import json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["may_be_in", "strip_messages", "strip_reasoning", "strip_tools"]
+__all__ = ["bare_ids", "may_be_in", "strip_messages", "strip_reasoning", "strip_tools"]
 
 MARKERS = ("cache_control", "cachePoint", "citations")
 """On messages, parts and tools: prompt cache marks, and Anthropic's wish for citations."""
@@ -25,6 +25,21 @@ SIGN = re.compile(rb'"(?:cache_control|cachePoint|citations|file_type|file_url|r
 """As a key begins and ends. In a caller's text the quotes are escaped, so these bytes do not come up there."""
 
 REASONING = re.compile(rb'"reasoning"')
+
+
+SEALED_ID = re.compile(
+    rb'("(?:id|tool_call_id|call_id)"\s*:\s*"[^"\\]{1,200}?)_ts_[A-Za-z0-9_-]{8,}"'
+)
+"""The id of a tool's call with a signature of Gemini's behind it."""
+
+
+def bare_ids(raw: bytes) -> bytes:
+    """``raw``, messages or items, with the ids of calls as they were before a signature was put behind them.
+
+    It is the gateway that puts it there, for Gemini to have it back; OpenAI refuses ids of more than 40 characters in
+    chat, and of more than 64 in Responses.
+    """
+    return SEALED_ID.sub(rb'\1"', raw) if b"_ts_" in raw else raw
 
 
 def may_be_in(raw: bytes) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bifrost.codecs import json
 from bifrost.dialects.openai_chat_request import effort_for, force_stream
 from bifrost.dialects.openai_edit import Edit, Encoded, encoded, merge_extra_params, value_of
+from bifrost.dialects.openai_extensions import bare_ids
 from bifrost.errors import BadRequest
 from bifrost.schema.call import Dialect, Operation
 
@@ -52,6 +53,8 @@ def encode_json(
     if call.surface.dialect is not Dialect.OPENAI:
         _fit(edit, call)
     try:
+        if b"_ts_" in edit.members.get("input", b""):
+            edit.members["input"] = bare_ids(edit.members["input"])
         if call.operation in STORED:
             _edit_reasoning(edit, quirks, model)
             if disable_store:

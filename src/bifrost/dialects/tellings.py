@@ -94,7 +94,10 @@ def telling_of(facts: AnswerFacts) -> Telling:
 def refuse_untold(call: Call) -> None:
     """Raise UnsupportedOperation for a call whose answer could not be told to its caller: nothing need be asked then."""
     dialect, operation = call.surface.dialect, call.operation
-    if dialect is not Dialect.OPENAI and (dialect, operation) not in TELLINGS:
+    # A list of models is read from each provider and told by the room of lists, whoever asked.
+    if dialect is Dialect.OPENAI or operation is Operation.LIST_MODELS:
+        return
+    if (dialect, operation) not in TELLINGS:
         raise _untold(call.request_type, dialect)
 
 

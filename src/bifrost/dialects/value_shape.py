@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["boolean", "choice", "list_of", "number", "obj", "text", "whole"]
 
+MAX_WHOLE = 2**53
+
 MAX_TOLD = 60
 """Characters of a wrong value that are told back."""
 
@@ -55,9 +57,10 @@ def number(source: Mapping[str, Any], name: str, place: str = "") -> float | Non
 def whole(source: Mapping[str, Any], name: str, place: str = "") -> int | None:
     """An integer; one that is written with a point is one too."""
     value = number(source, name, place)
-    if value is None or isinstance(value, int):
-        return value
-    if not value.is_integer():
+    if value is None:
+        return None
+    # Beyond 64 bits it could be read, as a float, and not be written again.
+    if not float(value).is_integer() or not -MAX_WHOLE <= value <= MAX_WHOLE:
         raise _wrong(name, place, "an integer")
     return int(value)
 

@@ -30,6 +30,7 @@ from bifrost.dialects.bedrock_stream import RelayedFrames, read_converse_stream
 from bifrost.errors import ConfigurationMissing
 from bifrost.providers.aws_signing import authorized
 from bifrost.providers.foreign import ForeignCoder, ForeignSpec, NativeCoder
+from bifrost.providers.gemini import model_not_found
 from bifrost.providers.place import Place, place_of
 from bifrost.schema.call import Call, Dialect, Operation
 
@@ -69,6 +70,9 @@ def _locate(
         return _host(base, "bedrock", key).at("/foundation-models")
     arn = key.bedrock.arn if key.bedrock is not None else None
     is_whole = not arn or model.startswith("arn:")
+    # Escaped or not: whoever stands between may make a step of it.
+    if not model.isprintable() or not {".", ".."}.isdisjoint(model.split("/")):
+        raise model_not_found(model, "Bedrock")
     name = quote(model if is_whole else f"{arn}/{model}", safe="")
     action = f"{ACTIONS[operation]}-stream" if stream else ACTIONS[operation]
     return _host(base, "bedrock-runtime", key).at(f"/model/{name}/{action}")
