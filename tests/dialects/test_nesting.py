@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bifrost.codecs.json import loads
 from bifrost.dialects import bedrock_incoming, cohere_incoming, gemini_incoming
+from bifrost.dialects.openai_edit import merge_extra
 from bifrost.dialects.value_shape import written
 from bifrost.errors import BadRequest
 
@@ -82,6 +84,11 @@ def test_deep_requests_are_refused(
 ) -> None:
     with pytest.raises(BadRequest, match="nested too deeply"):
         read(members)
+
+
+def test_deep_extra_params_are_refused() -> None:
+    with pytest.raises(BadRequest, match="nested too deeply"):
+        merge_extra(b"{}", {"a": loads(DEEP)})
 
 
 def test_what_can_be_written_is() -> None:
