@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -478,6 +479,8 @@ def thought(text: str, **more: Any) -> dict[str, Any]:
         ([thought("x", format="openai-responses-v1")], [], ("messages.reasoning_details",)),
         ([thought("x", format="anthropic-claude-v1")], [{"type": "thinking", "thinking": "x", "signature": signature_of("x")}], ()),
         ([{"type": "reasoning.encrypted", "data": "gAAAAABx"}], [], ("messages.reasoning_details",)),
+        ([{"type": "reasoning.encrypted", "data": "AbC=", "id": "tool_call_c1"}], [], ("messages.reasoning_details",)),
+        ([{"type": "reasoning.encrypted", "data": "AbC=", "id": "thought_signature"}], [], ("messages.reasoning_details",)),
     ],
 )  # fmt: skip
 def test_thoughts_come_first_as_they_were(details: Any, blocks: Any, dropped: Any) -> None:
@@ -488,6 +491,19 @@ def test_thoughts_come_first_as_they_were(details: Any, blocks: Any, dropped: An
     found = json.loads(sent.body)["messages"][1]["content"]
     assert found == [*blocks, {"type": "text", "text": "a"}]
     assert sent.dropped == dropped
+
+
+@pytest.mark.parametrize("asked", ["functions.weather:0", "call 1", "a/b+c=", "ü"])
+def test_other_providers_ids_become_ones_that_are_taken(asked: str) -> None:
+    function = {"name": "weather", "arguments": "{}"}
+    tool_calls = [{"id": asked, "type": "function", "function": function}]
+    called = {"role": "assistant", "tool_calls": tool_calls}
+
+    found = body_of(messages=[HI, called, {**ANSWERED, "tool_call_id": asked}])["messages"]
+
+    use, result = found[1]["content"][0]["id"], found[2]["content"][0]["tool_use_id"]
+    assert use == result
+    assert re.fullmatch(r"[a-zA-Z0-9_-]+", use)
 
 
 def test_thoughts_without_a_seal_are_lost() -> None:

@@ -128,7 +128,7 @@ def test_texts_are_one_and_thinking_is_kept_byte_for_byte() -> None:
         {"reasoningContent": {"redactedContent": "ZGF0YQ=="}},
         {"reasoningContent": {"reasoningText": {"text": "so"}}},
         {"text": "Hel"},
-        {"citationsContent": {"content": [{"text": "lo"}], "citations": []}},
+        {"citationsContent": {"content": [{"text": "lo"}, None, {"text": 5}], "citations": []}},
         {"cachePoint": {"type": "default"}},
     )
 
@@ -390,8 +390,9 @@ def test_a_stream_that_is_cut_or_broken_has_no_clean_end(
     assert end.error[0] is NetworkError
 
 
-def test_usage_before_the_end_of_the_message_is_an_error() -> None:
-    end = told_by(chat(), CUT + event("metadata", {"usage": USAGE}))
+@pytest.mark.parametrize("make", [chat, lambda: RelayedFrames(FACTS)], ids=["told", "relayed"])
+def test_usage_before_the_end_of_the_message_is_an_error(make: Callable[[], StreamDecoder]) -> None:
+    end = told_by(make(), CUT + event("metadata", {"usage": USAGE}))
 
     assert end.error == (
         UpstreamError, "Error reading stream: it has no end of message", 502, ErrorClass.SERVER,

@@ -352,6 +352,9 @@ def test_thinking_comes_first_and_byte_for_byte() -> None:
         ({"reasoning": "Hm"}, ("messages.reasoning",)),
         ({"reasoning_details": [{"type": "reasoning.text", "text": "Hm"}]}, ("messages.reasoning_details",)),
         ({"reasoning_details": [{"type": "reasoning.summary", "summary": "Hm"}]}, ("messages.reasoning_details",)),
+        ({"reasoning_details": [{"type": "reasoning.encrypted", "data": "gAAAAABx"}]}, ("messages.reasoning_details",)),
+        ({"reasoning_details": [{"type": "reasoning.encrypted", "data": "AbC=", "id": "tool_call_c1"}]}, ("messages.reasoning_details",)),
+        ({"reasoning_details": [{"type": "reasoning.text", "text": "Hm", "signature": "s==", "format": "google-gemini-v1"}]}, ("messages.reasoning_details",)),
         ({"name": "Ann"}, ("messages.name",)),
     ],
 )  # fmt: skip

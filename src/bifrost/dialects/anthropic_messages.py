@@ -6,6 +6,8 @@ blocks", 2026-11.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -13,6 +15,7 @@ import attrs
 from bifrost.codecs import json
 from bifrost.dialects.anthropic_content import Block, Blocks, marked
 from bifrost.dialects.fields import Losses
+from bifrost.dialects.thinking_seals import seal_of
 from bifrost.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -24,8 +27,8 @@ __all__ = ["Thread", "thread_of"]
 
 THINKING = frozenset({"thinking", "redacted_thinking"})
 
-OPENAIS_SEAL = "gAAAA"
-"""How what OpenAI has encrypted begins (Fernet). Anthropic refuses a whole request for a seal that is not its own."""
+_TOOL_ID = re.compile(r"[a-zA-Z0-9_-]+")
+"""Anthropic refuses other ids. Source: its API's own errors for ``tool_use.id``, 2026-11."""
 
 
 @attrs.define(eq=False)
@@ -123,10 +126,8 @@ class _Threader:
 
     def _thought(self, detail: ReasoningDetail) -> Block | None:
         """The block that ``detail`` once was; what was never Anthropic's is lost, for it would be refused."""
-        form = detail.raw.get("format")
-        is_ours = form in {None, "unknown"} or str(form).startswith("anthropic")
-        seal = detail.signature if detail.kind == "reasoning.text" else detail.data
-        if not is_ours or not seal or seal.startswith(OPENAIS_SEAL):
+        seal = seal_of(detail)
+        if seal is None:
             self._losses.lose("messages.reasoning_details")
             return None
         if detail.kind == "reasoning.text":
@@ -137,7 +138,7 @@ class _Threader:
         if not message.tool_call_id:
             where = f"{message.place}.tool_call_id"
             raise BadRequest(f"{where} is required", param=where)
-        block: Block = {"type": "tool_result", "tool_use_id": message.tool_call_id}
+        block: Block = {"type": "tool_result", "tool_use_id": _tool_id(message.tool_call_id)}
         content = self._blocks.of(message.parts, f"{message.place}.content")
         if len(content) == 1 and content[0]["type"] == "text":
             return marked({**block, "content": content[0]["text"]}, content[0].get("cache_control"))
@@ -190,11 +191,18 @@ def _goes_on(last: ReasoningDetail, detail: ReasoningDetail) -> bool:
 def _tool_use(call: ToolCall, place: str) -> Block:
     if not call.id:
         raise BadRequest(f"{place}.id is required", param=f"{place}.id")
-    block: Block = {"type": "tool_use", "id": call.id, "name": call.name}
+    block: Block = {"type": "tool_use", "id": _tool_id(call.id), "name": call.name}
     if call.is_custom:
         # A tool of free text has no equal: its text is the only member of an object.
         return {**block, "input": {"input": call.arguments}}
     return {**block, "input": _arguments(call.arguments, f"{place}.function.arguments")}
+
+
+def _tool_id(given: str) -> str:
+    """An id that Anthropic takes. Another provider's may have to be another, the same for call and result."""
+    if _TOOL_ID.fullmatch(given):
+        return given
+    return f"toolu_{hashlib.sha256(given.encode('utf-8', 'replace')).hexdigest()[:32]}"
 
 
 def _arguments(arguments: str, place: str) -> object:

@@ -113,7 +113,7 @@ class _Reading:
             case {"text": str(text)}:
                 self.texts.append(text)
             case {"citationsContent": {"content": list() as parts}}:
-                self.texts += [part["text"] for part in parts if isinstance(part.get("text"), str)]
+                self.texts += [told for part in parts if (told := _text_in(part)) is not None]
             case {"toolUse": {"name": str(name)} as call}:
                 self._take_call(name, call)
             case {"reasoningContent": dict() as thought}:
@@ -148,6 +148,14 @@ class _Reading:
         if self.calls:
             message["tool_calls"] = self.calls
         return message
+
+
+def _text_in(part: Any) -> str | None:  # noqa: ANN401  a JSON value
+    match part:
+        case {"text": str(text)}:
+            return text
+        case _:
+            return None
 
 
 def thought_detail(thought: Object, index: int) -> Object | None:

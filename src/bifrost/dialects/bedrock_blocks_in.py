@@ -10,9 +10,8 @@ from typing import Any
 
 import attrs
 
-from bifrost.codecs import json
 from bifrost.dialects.bedrock_answer import MEDIA, thought_detail
-from bifrost.dialects.value_shape import list_of, obj, text
+from bifrost.dialects.value_shape import list_of, obj, text, written
 from bifrost.errors import BadRequest
 
 __all__ = ["Turn", "read_turn"]
@@ -137,7 +136,7 @@ def _document(document: Object, place: str, lose: Lose) -> Object | None:
 
 def _call(call: Object, place: str) -> Object:
     """A call. Its input is written as it came, key for key."""
-    arguments = json.dumps(obj(call.get("input") or {}, f"{place}.input")).decode()
+    arguments = written(obj(call.get("input") or {}, f"{place}.input")).decode()
     function = {"name": _required(call, "name", place), "arguments": arguments}
     return {"id": _required(call, "toolUseId", place), "type": "function", "function": function}
 
@@ -148,7 +147,7 @@ def _result(result: Object, place: str, lose: Lose) -> Object:
     for item, inner in list_of(result.get("content"), f"{where}.content"):
         block = obj(item, inner)
         if "json" in block:
-            parts.append({"type": "text", "text": json.dumps(block["json"]).decode()})
+            parts.append({"type": "text", "text": written(block["json"]).decode()})
             continue
         part = _part(next(iter(block), ""), block, inner, lose)
         if part is not None:

@@ -13,7 +13,7 @@ import attrs
 
 from bifrost.codecs import json
 from bifrost.dialects.bedrock_blocks_in import Turn, read_turn
-from bifrost.dialects.value_shape import choice, list_of, obj, text
+from bifrost.dialects.value_shape import choice, list_of, obj, text, written
 from bifrost.errors import BadRequest
 from bifrost.schema.call import RawMembers
 
@@ -70,7 +70,7 @@ class _Reading:
                 READERS[name](self, value)
             elif name not in {"system", "messages"}:
                 self.lose(name)
-        members = {name: json.dumps(value) for name, value in self.told.items()}
+        members = {name: written(value) for name, value in self.told.items()}
         limit = self.told.get("max_completion_tokens")
         is_limit = type(limit) is int and limit > 0
         return Incoming(members, tuple(self.lost), limit if is_limit else None)

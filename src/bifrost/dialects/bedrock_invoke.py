@@ -17,7 +17,7 @@ from bifrost.dialects.fields import OURS, Losses
 from bifrost.dialects.hub import Answer
 from bifrost.dialects.openai_answer import checked
 from bifrost.dialects.openai_edit import Encoded, refuse_loss
-from bifrost.dialects.value_shape import list_of, obj, text, whole
+from bifrost.dialects.value_shape import list_of, obj, text, whole, written
 from bifrost.errors import BadRequest, UnsupportedOperation, UpstreamError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _sent(
     losses.lose(*(name for name in asked if name not in {*own, *known, *OURS}))
     losses.lose(*(f"extra_params.{name}" for name in extras if name not in own))
     refuse_loss(losses.names, call, provider)
-    return Encoded(json.dumps(body), tuple(losses.names))
+    return Encoded(written(body), tuple(losses.names))
 
 
 def _decoded(call: Call) -> Object:

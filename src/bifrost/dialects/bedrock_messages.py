@@ -14,6 +14,7 @@ import attrs
 from bifrost.codecs import json
 from bifrost.dialects.bedrock_parts import Blocks, json_result
 from bifrost.dialects.fields import Losses
+from bifrost.dialects.thinking_seals import seal_of
 from bifrost.dialects.value_shape import obj
 from bifrost.errors import BadRequest
 from bifrost.schema.chat import CachePoint, Text
@@ -203,11 +204,12 @@ def _check_documents(turn: Turn) -> None:
 
 def _thought(detail: ReasoningDetail) -> Block | None:
     """A block of thinking. Without a signature it is another model's, which the upstream refuses."""
-    if detail.kind == "reasoning.encrypted" and detail.data:
-        return {"redactedContent": detail.data}
-    if detail.kind == "reasoning.text" and detail.signature:
-        return {"reasoningText": {"text": detail.text, "signature": detail.signature}}
-    return None
+    seal = seal_of(detail)
+    if seal is None:
+        return None
+    if detail.kind == "reasoning.text":
+        return {"reasoningText": {"text": detail.text, "signature": seal}}
+    return {"redactedContent": seal}
 
 
 def _input(call: ToolCall, place: str) -> object:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ConverseStream", "FrameStream", "RelayedFrames", "read_converse_stream"]
 
+NO_END = "Error reading stream: it has no end of message"
+
 
 @attrs.define(eq=False)
 class FrameStream(abc.ABC):
@@ -196,7 +198,7 @@ class ConverseStream(FrameStream):
         if isinstance(usage, dict):
             self.conversation.count_tokens(openai_usage(usage))
         if self._reason is None:
-            self.conversation.fail(UpstreamError("Error reading stream: it has no end of message"))
+            self.conversation.fail(UpstreamError(NO_END))
         self.conversation.end(now_s)
 
 
@@ -230,6 +232,7 @@ class RelayedFrames(FrameStream):
             usage = (_event(frame) or {}).get("usage")
             self._usage = openai_usage(usage) if isinstance(usage, dict) else None
             self._is_over = True
+            self._error = None if self._has_stopped else UpstreamError(NO_END)
 
     def _taken(self, error: GatewayError | None) -> Progress:
         data, events = b"".join(self._out), len(self._out)

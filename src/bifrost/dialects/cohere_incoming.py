@@ -12,7 +12,7 @@ import attrs
 
 from bifrost.codecs import json
 from bifrost.dialects.cohere_shape import TOOL_PLAN, Object
-from bifrost.dialects.value_shape import choice, list_of, obj, text
+from bifrost.dialects.value_shape import choice, list_of, obj, text, written
 from bifrost.errors import BadRequest
 from bifrost.schema.call import RawMembers
 
@@ -78,7 +78,7 @@ def _decoded(request: RawMembers) -> Object:
 
 
 def _encoded(told: Object) -> RawMembers:
-    return {name: json.dumps(value) for name, value in told.items()}
+    return {name: written(value) for name, value in told.items()}
 
 
 def _message(source: Object, place: str, lost: dict[str, None]) -> Object:
@@ -108,7 +108,7 @@ def _part(source: Object, place: str) -> Object:
         case _:
             document = obj(source.get("document"), f"{place}.document")
             # What it holds is of any shape: as text, every model can read it.
-            return {"type": "text", "text": json.dumps(document).decode()}
+            return {"type": "text", "text": written(document).decode()}
 
 
 def _assistant(source: Object, place: str, lost: dict[str, None]) -> Object:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from bifrost.codecs import json
 from bifrost.dialects.openai_edit import Encoded, merge_extra, refuse_loss
-from bifrost.errors import BadRequest
+from bifrost.dialects.value_shape import written
 
 if TYPE_CHECKING:
     from bifrost.schema.call import Call
@@ -127,20 +126,12 @@ def sealed(
             for name, value in request.members.items()
             if name not in OURS and name not in fields and name not in used
         }
-        sent = merge_extra(_written(body), {**unknown, **merged})
+        sent = merge_extra(written(body), {**unknown, **merged})
         used |= set(unknown)
     else:
         losses.lose(*(f"extra_params.{name}" for name in request.extras if name not in used))
-        sent = _written(body)
+        sent = written(body)
     losses.of(request, fields, used)
     losses.lose(*call.lost)
     refuse_loss(losses.names, call, provider)
     return Encoded(sent, tuple(losses.names))
-
-
-def _written(body: dict[str, object]) -> bytes:
-    """Raises BadRequest for what could be read and cannot be written: schemas nested beyond all measure."""
-    try:
-        return json.dumps(body)
-    except TypeError as error:
-        raise BadRequest("the request is nested too deeply", cause=str(error)) from None

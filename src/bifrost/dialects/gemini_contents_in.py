@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from bifrost.codecs import json
 from bifrost.dialects.fields import Losses
 from bifrost.dialects.gemini_reading import (
     Object,
@@ -22,7 +21,7 @@ from bifrost.dialects.gemini_reading import (
     required,
 )
 from bifrost.dialects.gemini_thoughts import OF_CALL, OF_TEXT, SKIPPED, unwrapped
-from bifrost.dialects.value_shape import choice, obj, text
+from bifrost.dialects.value_shape import choice, obj, text, written
 from bifrost.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -227,7 +226,7 @@ class _Reading:
         name = required(source, "name", place)
         args = obj(source.get("args", {}), f"{place}.args")
         call_id = self.calls.called(text(source, "id", place), name)
-        function = {"name": name, "arguments": json.dumps(args).decode()}
+        function = {"name": name, "arguments": written(args).decode()}
         return {"id": call_id, "type": "function", "function": function}
 
     def response(self, value: object, place: str) -> Object:
@@ -239,7 +238,7 @@ class _Reading:
         call_id = self.calls.answered(text(source, "id", where), name, where)
         answer = obj(source.get("response", {}), f"{where}.response")
         said = answer["content"] if [*answer] == ["content"] else None
-        plain = said if isinstance(said, str) else json.dumps(answer).decode()
+        plain = said if isinstance(said, str) else written(answer).decode()
         shown = [
             told
             for item, inner in one_or_many(source.get("parts"), f"{where}.parts")

@@ -24,7 +24,7 @@ from bifrost.dialects.gemini_reading import (
     required,
 )
 from bifrost.dialects.gemini_schema_in import json_schema
-from bifrost.dialects.value_shape import boolean, choice, list_of, number, obj, text, whole
+from bifrost.dialects.value_shape import boolean, choice, list_of, number, obj, text, whole, written
 from bifrost.errors import BadRequest
 from bifrost.schema.call import RawMembers
 
@@ -170,10 +170,7 @@ def _chat(source: Object) -> Incoming:
 
 
 def _raw(told: Object) -> RawMembers:
-    try:
-        return {name: json.dumps(value) for name, value in told.items()}
-    except TypeError:
-        raise BadRequest("the request is nested too deeply") from None
+    return {name: written(value) for name, value in told.items()}
 
 
 def _config(config: Object, losses: Losses) -> Object:

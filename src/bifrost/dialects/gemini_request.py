@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bifrost.codecs import json
 from bifrost.dialects.bridge_request import responses_to_chat
 from bifrost.dialects.chat_request import read_chat
 from bifrost.dialects.fields import Losses, sealed
@@ -17,7 +16,7 @@ from bifrost.dialects.gemini_schema import json_schema
 from bifrost.dialects.gemini_thinking import thinking_config, thinks
 from bifrost.dialects.gemini_tools import put_tools
 from bifrost.dialects.openai_edit import Encoded, refuse_loss
-from bifrost.dialects.value_shape import boolean, list_of, number, whole
+from bifrost.dialects.value_shape import boolean, list_of, number, whole, written
 from bifrost.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -73,13 +72,13 @@ def encode_count(call: Call, model: str, provider: str) -> Encoded:
     """The body of Gemini's ``countTokens``, for a request of Responses or of chat. Raises BadRequest."""
     body, lost = _counted(call, model, provider)
     whole = {"model": f"models/{model.removeprefix('models/')}", **body}
-    return Encoded(json.dumps({"generateContentRequest": whole}), lost)
+    return Encoded(written({"generateContentRequest": whole}), lost)
 
 
 def encode_flat_count(call: Call, model: str, provider: str) -> Encoded:
     """The same as Vertex has it."""
     body, lost = _counted(call, model, provider)
-    return Encoded(json.dumps(body), lost)
+    return Encoded(written(body), lost)
 
 
 def _counted(call: Call, model: str, provider: str) -> tuple[Object, tuple[str, ...]]:

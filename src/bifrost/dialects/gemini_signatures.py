@@ -12,9 +12,17 @@ import binascii
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bifrost.schema.chat import Message
+    from bifrost.schema.chat import Message, ReasoningDetail
 
-__all__ = ["NONE_NEEDED", "OF_TEXT", "bare_id", "detail_of", "signature_of", "signed_id"]
+__all__ = [
+    "NONE_NEEDED",
+    "OF_TEXT",
+    "bare_id",
+    "detail_of",
+    "is_signature",
+    "signature_of",
+    "signed_id",
+]
 
 MARK = "_ts_"
 
@@ -70,3 +78,9 @@ def detail_of(signature: str, index: int, call_id: str = "") -> dict[str, Any]:
     """The block for ``signature``; ``call_id`` is bare."""
     own = f"{OF_CALL}{call_id}" if call_id else OF_TEXT
     return {"index": index, "type": "reasoning.encrypted", "data": signature, "id": own}
+
+
+def is_signature(detail: ReasoningDetail) -> bool:
+    """Whether ``detail`` is a block of ``detail_of``, which means nothing to anybody but Gemini."""
+    name = detail.id or ""
+    return detail.kind == "reasoning.encrypted" and (name == OF_TEXT or name.startswith(OF_CALL))

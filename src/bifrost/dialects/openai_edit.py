@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from bifrost.codecs import json
+from bifrost.dialects.value_shape import written
 from bifrost.errors import BadRequest
 from bifrost.schema.payload import Payload
 
@@ -118,8 +119,11 @@ def merge_extra_params(edit: Edit) -> None:
 
 
 def merge_extra(body: bytes, extra: Mapping[str, object]) -> bytes:
-    """The JSON object ``body`` with the members of ``extra``, but for those that are the gateway's own to decide."""
-    over = {name: json.dumps(value) for name, value in extra.items() if name not in UNMERGED}
+    """The JSON object ``body`` with the members of ``extra``, but for those that are the gateway's own to decide.
+
+    Raises BadRequest for what is nested too deeply.
+    """
+    over = {name: written(value) for name, value in extra.items() if name not in UNMERGED}
     return json.join_object(_merged(json.split_object(body), over, MERGE_DEPTH)) if over else body
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bifrost.codecs import json
 from bifrost.errors import BadRequest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-__all__ = ["boolean", "choice", "list_of", "number", "obj", "text", "whole"]
+__all__ = ["boolean", "choice", "list_of", "number", "obj", "text", "whole", "written"]
 
 MAX_WHOLE = 2**53
 
@@ -71,6 +72,14 @@ def choice(source: Mapping[str, Any], name: str, allowed: Collection[str], place
     if isinstance(value, str) and value in allowed:
         return value
     raise _wrong(name, place, f"one of {', '.join(allowed)}", value)
+
+
+def written(value: object) -> bytes:
+    """``value`` in JSON. Raises BadRequest for what could be read and cannot be written: nested beyond all measure."""
+    try:
+        return json.dumps(value)
+    except TypeError as error:
+        raise BadRequest("the request is nested too deeply", cause=str(error)) from None
 
 
 def _wrong(name: str, place: str, what: str, found: object = None) -> BadRequest:

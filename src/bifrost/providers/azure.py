@@ -149,7 +149,7 @@ def _deployment(model: str) -> str:
 def _refuse_claude(model: str) -> None:
     if "claude" in model.lower():
         raise UnsupportedOperation(
-            f"{model} is not supported by azure provider: Claude deployments speak Anthropic's API, which is not built yet"
+            f"{model} is not supported by azure provider: Claude deployments speak Anthropic's API, which is not built for azure"
         )
 
 
