@@ -15,7 +15,9 @@ from bifrost.codecs.multipart import (
     PartHead,
     boundary_of,
     encode_form,
+    encode_related,
     form_content_type,
+    related_content_type,
 )
 from bifrost.schema.payload import BytesPayload, Field, File, Form, Payload
 
@@ -308,3 +310,25 @@ def test_content_type_cannot_break_out(line_end: bytes) -> None:
 def test_boundary_that_is_none_is_not_written(boundary: bytes) -> None:
     with pytest.raises(ValueError, match="not a boundary"):
         encode_form((), boundary)
+
+
+@pytest.mark.parametrize(
+    ("kind", "boundary", "error"),
+    [(b"a/b\r\nx: y", b"b", InvalidForm), (b"a/b", b"b\r\n", ValueError)],
+)
+def test_parts_without_names_let_nothing_be_slipped_in(
+    kind: bytes, boundary: bytes, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        encode_related([(kind, BytesPayload(b"x"))], boundary)
+
+
+async def test_parts_without_names() -> None:
+    payload = encode_related([(b"a/b", BytesPayload(b"x")), (b"c/d", BytesPayload(b""))], b"b b")
+
+    written = b"".join([block async for block in payload.blocks()])
+    assert written == (
+        b"--b b\r\nContent-Type: a/b\r\n\r\nx\r\n--b b\r\nContent-Type: c/d\r\n\r\n\r\n--b b--\r\n"
+    )
+    assert payload.size == len(written)
+    assert related_content_type(b"b b") == b'multipart/related; boundary="b b"'

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import attrs
 import pytest
 
 from bifrost.config.settings import KeySettings
@@ -396,4 +395,3 @@ def test_moments(moment: object, seconds: int | None) -> None:
 
 def test_every_coder_is_of_a_known_operation() -> None:
     assert set(ANTHROPIC_OBJECTS) == set(GEMINI_OBJECTS)
-    assert attrs.fields(ObjectRequest).path is not None

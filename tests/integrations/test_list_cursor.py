@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bifrost.errors import BadRequest
-from bifrost.integrations.list_cursor import Cursor, asking, joined, read_cursor, read_page
+from bifrost.integrations.list_cursor import EMPTY, Cursor, asking, joined, read_cursor, read_page
 
 
 def body(*ids: str, has_more: bool = False, **more: Any) -> bytes:
@@ -93,3 +93,23 @@ def test_odd_lists_are_no_trouble(data: bytes) -> None:
 
     assert joined(page, Cursor(), 1)
     assert page.is_empty is (data == b"null")
+
+
+def test_a_list_that_goes_on_by_a_token_is_gone_on_with_by_it() -> None:
+    told = json.loads(joined(read_page(body("a", has_more=True, next_cursor="tok")), Cursor(1), 2))
+
+    assert told["next_cursor"] == told["last_id"] == Cursor(1, "tok").text()
+
+
+def test_a_provider_s_own_token_is_not_told() -> None:
+    assert "next_cursor" not in json.loads(
+        joined(read_page(body("a", next_cursor="t")), Cursor(), 1)
+    )
+
+
+def test_behind_the_last_there_is_nothing() -> None:
+    assert json.loads(joined(EMPTY, Cursor(2), 2)) == {
+        "object": "list",
+        "data": [],
+        "has_more": False,
+    }

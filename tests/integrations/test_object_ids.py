@@ -145,3 +145,9 @@ def test_an_event_without_end_is_given_up() -> None:
     assert reader.feed(b"data: " + b"x" * (EVENT_BYTES_MAX + 10)) == NOTHING
     assert reader.is_done
     assert reader.feed(b'\n\ndata: {"id":"a"}\n\n') == NOTHING
+
+
+def test_the_results_of_a_batch_are_with_the_batch() -> None:
+    assert request_ids(["batch-results-msgbatch_1"]) == ("batch-results-msgbatch_1", "msgbatch_1")
+    assert request_ids(["batch-results-"]) == ("batch-results-",)
+    assert request_ids((), json=b'{"input_file_id":"files-abc"}') == ("files-abc",)

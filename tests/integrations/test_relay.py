@@ -15,6 +15,7 @@ from bifrost.integrations.relay import (
     MAX_QUERY,
     BodyKind,
     RelayRequest,
+    batch_model,
     body_kind,
     relay_request,
 )
@@ -366,3 +367,21 @@ def test_nothing_else_of_a_body_is_lost(body: dict[str, object]) -> None:
     for name, value in sent.items():
         is_prefixed = name == "model" and value != body[name]
         assert body[name] == (f"{prefix}{value}" if is_prefixed else value)
+
+
+@pytest.mark.parametrize(
+    ("body", "model"),
+    [
+        (b'{"requests":[{"body":{"model":"anthropic/m"}},{"body":{"model":"n"}}]}', "m"),
+        (b'{"requests":[{"params":{"model":"m"}}]}', "m"),
+        (b'{"requests":[{"body":{"model":7}}]}', ""),
+        (b'{"requests":[{}]}', ""),
+        (b'{"requests":[7]}', ""),
+        (b'{"requests":[]}', ""),
+        (b'{"requests":7}', ""),
+        (b'{"input_file_id":"file-1"}', ""),
+        (b"", ""),
+    ],
+)
+def test_the_model_of_a_batch_is_that_of_its_first_request(body: bytes, model: str) -> None:
+    assert batch_model(body, "anthropic") == model

@@ -19,8 +19,8 @@ from bifrost.dialects.batch_results import (
     ResultLines,
     WholeResults,
 )
-from bifrost.dialects.gemini_objects import _named, _told
-from bifrost.dialects.gemini_objects import told_line as gemini_line
+from bifrost.dialects.gemini_results import id_of, name_of
+from bifrost.dialects.gemini_results import told_line as gemini_line
 from bifrost.dialects.objects import RESULTS, results_of
 from bifrost.errors import UpstreamError
 from bifrost.integrations.batch_results import ResultsAnswer, result_files
@@ -119,8 +119,8 @@ def test_which_files_have_the_results() -> None:
 def test_gemini_s_ids_come_back_as_they_went(rest: str, family: str) -> None:
     name = f"{family}/{rest}"
 
-    assert _named(_told(name), family) == name
-    assert results_of(RESULTS + _told(name)) == _told(name)
+    assert name_of(id_of(name), family) == name
+    assert results_of(RESULTS + id_of(name)) == id_of(name)
 
 
 def test_nothing_is_held_without_end() -> None:

@@ -56,6 +56,8 @@ class _Keeping(Upstream):
     count: int = 0
     piece_bytes: int = 0
     """If not 0, results are written in pieces of so many bytes."""
+    cuts: bool = False
+    """Whether results break off at their end."""
 
     def _next(self, received: Received) -> Behaviour:
         try:
@@ -88,6 +90,9 @@ class _Keeping(Upstream):
 
     def _lines(self, lines: list[dict[str, Any]], kind: str) -> Behaviour:
         body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+        if self.cuts:
+            told = f"content-type: {kind}\r\ncontent-length: {len(body) + 1}\r\n\r\n"
+            return raw(f"HTTP/1.1 200 X\r\n{told}".encode(), body)
         if not self.piece_bytes:
             return status(200, body, {"content-type": kind})
         head = f"HTTP/1.1 200 X\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n".encode()

@@ -65,6 +65,8 @@ class OpenAILike(Upstream):
             return raw(head, close=False)
         if received.method == "GET" and path in {"/v1/files", "/v1/batches"}:
             return plain(DOCUMENT)
+        if received.method == "GET" and path.startswith("/v1/batches/"):
+            return plain({**BATCH, "status": "completed", "output_file_id": "file-1"})
         if path.endswith("/content"):
             return status(200, b"x", {"content-type": "application/octet-stream"})
         if path in STREAMED and _asks_stream(received):

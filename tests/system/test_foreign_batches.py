@@ -165,6 +165,38 @@ async def test_the_results_natively(gateway: Gateway, anthropic: AnthropicBatche
     assert answer["extra_fields"] == {"request_type": "batch_results", "provider": "anthropic"}
 
 
+async def test_results_that_break_off_have_no_end(
+    gateway: Gateway, anthropic: AnthropicBatches
+) -> None:
+    """Far too many for one block, so that the answer has begun when it breaks off."""
+    requests = [chat(f"r{n}", CLAUDE, user="x" * 200) for n in range(1500)]
+    made = await in_thread(create, gateway, "anthropic", requests=requests)
+    anthropic.finish()
+
+    lines = await in_thread(content, gateway, f"batch-results-{made.id}", "anthropic")
+    anthropic.cuts = True
+    async with httpx.AsyncClient(base_url=gateway.url) as client:
+        for path in (
+            f"/openai/v1/files/batch-results-{made.id}/content",
+            f"/v1/batches/{made.id}/results",
+        ):
+            with pytest.raises(httpx.RemoteProtocolError):
+                await client.get(path, params={"provider": "anthropic"})
+
+    assert [line["custom_id"] for line in lines] == [r["custom_id"] for r in reversed(requests)]
+
+
+async def test_what_is_lost_is_refused_where_the_caller_insists(
+    gateway: Gateway, anthropic: AnthropicBatches
+) -> None:
+    body = {"provider": "anthropic", "metadata": {"a": "b"}, "requests": [chat("a", CLAUDE)]}
+    async with httpx.AsyncClient(base_url=gateway.url) as client:
+        answer = await client.post("/v1/batches", json=body, headers={"x-bf-strict": "true"})
+
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "metadata")
+    assert anthropic.requests == []
+
+
 async def test_claude_s_batches_are_listed_and_cancelled(
     gateway: Gateway, anthropic: AnthropicBatches
 ) -> None:

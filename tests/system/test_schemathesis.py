@@ -29,8 +29,12 @@ CHECKS = (
 LIMIT_S = 180.0
 """On the machine at its busiest; alone it takes a tenth of that."""
 
-EVERYTHING = ("--phases", "examples,fuzzing", "--max-examples", "1")
-"""A few bodies for each operation."""
+EVERYTHING = (
+    *("--phases", "examples,fuzzing", "--max-examples", "1"),
+    *("--exclude-path-regex", r"(/v1/tokenize|/batches/\{id\}/results)$"),
+)
+"""A few bodies for each operation, but for two that these upstreams have no answer to: tokens themselves are Cohere's alone, and
+their batches have no results yet."""
 
 THOROUGH = (
     *("--phases", "coverage", "--include-path-regex"),

@@ -34,7 +34,7 @@ MAX_CUSTOM_ID = 256
 KNOWN = frozenset({"requests", "input_file_id", "endpoint", "completion_window", "model"})
 """Members of a batch that are read, or that say what is done anyhow."""
 
-NOT_OPENAI: frozenset[str] = frozenset()
+NO_URLS: frozenset[str] = frozenset()
 
 
 @attrs.frozen(kw_only=True)
@@ -57,9 +57,7 @@ class Batched:
     sent: Encoded
 
 
-def inline_requests(
-    raw: bytes, native_urls: Collection[str] = NOT_OPENAI
-) -> Iterator[BatchRequest]:
+def inline_requests(raw: bytes, native_urls: Collection[str] = NO_URLS) -> Iterator[BatchRequest]:
     """The items of ``requests``, one by one.
 
     ``params`` are in the provider's own dialect, and so is a ``body`` for one of ``native_urls``; any other is a chat
@@ -175,7 +173,7 @@ def own_model(members: dict[str, bytes], wanted: Wanted) -> str:
     return _text(members, "model", "batch").removeprefix(f"{wanted.provider}/")
 
 
-def check_endpoint(members: dict[str, bytes], native_urls: Collection[str] = NOT_OPENAI) -> None:
+def check_endpoint(members: dict[str, bytes], native_urls: Collection[str] = NO_URLS) -> None:
     """Raise BadRequest unless the batch's ``endpoint`` is one that requests are converted for."""
     endpoint = json.loads(members.get("endpoint", b"null"))
     if endpoint is not None and endpoint not in {ENDPOINT, *native_urls}:

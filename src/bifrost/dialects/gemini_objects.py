@@ -1,6 +1,5 @@
 """Files and batches of Gemini, asked for and told in OpenAI's words.
 
-``files/abc`` is ``files-abc`` here and ``batches/x`` is ``batches-x``, for an id has to be one segment of a path.
 Sources: Gemini API reference, "Files" and "Batch API", 2026-11; uploads in one request (``uploadType=multipart``): Google,
 "Upload media", 2026-11.
 """
@@ -8,13 +7,11 @@ Sources: Gemini API reference, "Files" and "Batch API", 2026-11; uploads in one 
 from __future__ import annotations
 
 import re
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bifrost.codecs import json
 from bifrost.codecs.multipart import encode_related, related_content_type
-from bifrost.dialects.base import Reading
 from bifrost.dialects.batch_requests import (
     batched,
     check_endpoint,
@@ -22,12 +19,19 @@ from bifrost.dialects.batch_requests import (
     lost_members,
     own_model,
 )
-from bifrost.dialects.batch_results import ResultLines, WholeResults, told_error, told_result
-from bifrost.dialects.gemini_answer import read_chat
-from bifrost.dialects.gemini_errors import refusal_in
 from bifrost.dialects.gemini_parts import listed as objects_in
 from bifrost.dialects.gemini_parts import mapping
 from bifrost.dialects.gemini_request import encode_chat
+from bifrost.dialects.gemini_results import (
+    ABSENT,
+    BATCHES,
+    FILES,
+    VERSION,
+    content,
+    id_of,
+    name_of,
+    output_of,
+)
 from bifrost.dialects.objects import (
     RESULTS,
     ObjectCoder,
@@ -40,7 +44,6 @@ from bifrost.dialects.objects import (
     listed,
     listing,
     no_such_object,
-    read_object,
     reading,
     results_of,
     unix_s,
@@ -53,30 +56,18 @@ from bifrost.schema.payload import BytesPayload
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bifrost.dialects.base import AnswerFacts, Retelling
+    from bifrost.dialects.base import AnswerFacts, Reading
     from bifrost.dialects.hub import Object
     from bifrost.dialects.objects import Upload
 
 __all__ = ["GEMINI_OBJECTS"]
 
-VERSION = "/v1beta"
-FILES = "files"
-BATCHES = "batches"
-
 PAGE = 100
-
-ABSENT = frozenset({403})
-"""Of a file or batch that another project has, or nobody, Google says that it is forbidden."""
 
 DEFAULT_MODEL = "gemini-2.5-flash"
 
 JSONL = b"application/jsonl"
 """What the input of a batch has to be."""
-
-NO_CONTENT = (
-    "Gemini Files API doesn't support direct content download. Only the results of a batch can be read: by the "
-    "batch's output_file_id"
-)
 
 FILE_STATUS: Mapping[str, str] = MappingProxyType(
     {"ACTIVE": "processed", "PROCESSING": "processing", "FAILED": "error"}
@@ -97,25 +88,7 @@ STATUS: Mapping[str, str] = MappingProxyType(
 )
 """By what follows ``BATCH_STATE_``, or ``JOB_STATE_``. Others are told as they come."""
 
-HTTP_STATUS: Mapping[int, int] = MappingProxyType(
-    {1: 499, 3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 9: 400, 11: 400, 12: 501, 14: 503, 16: 401}
-)
-"""By gRPC's codes, which stand in the error of a single request. Source: google.rpc.Code, 2026-11."""
-
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-
-
-def _told(name: object) -> str:
-    """Google's ``name`` as an id: its first slash is a dash."""
-    return str(name or "").replace("/", "-", 1)
-
-
-def _named(name: str, family: str) -> str:
-    """The path of an object of ``family`` whose id is ``name``, as Google or as we spell it."""
-    rest = name.removeprefix(f"{family}-").removeprefix(f"{family}/")
-    if not rest or "/" in rest:
-        raise no_such_object(name)
-    return f"{family}/{rest}"
 
 
 def _one(read: Callable[[Object, AnswerFacts], Object]) -> Reading:
@@ -154,7 +127,7 @@ def _kind(upload: Upload) -> bytes:
 def _file(value: Object, purpose: str | None = None) -> Object:
     state = str(value.get("state") or "ACTIVE")
     return file_object(
-        id=_told(value.get("name")),
+        id=id_of(value.get("name")),
         bytes=counted(value.get("sizeBytes")),
         created_at=unix_s(value.get("createTime")),
         expires_at=unix_s(value.get("expirationTime")),
@@ -214,80 +187,14 @@ def _delete_file(wanted: Wanted) -> ObjectRequest:
     return ObjectRequest(
         method=b"DELETE",
         path=f"{VERSION}/{name}",
-        reading=_one(lambda *_: deleted(_told(name))),
+        reading=_one(lambda *_: deleted(id_of(name))),
     )
 
 
 def _file_name(wanted: Wanted) -> str:
     if results_of(wanted.id) is not None:
         raise no_such_object(wanted.id)
-    return _named(wanted.id, FILES)
-
-
-def _content(wanted: Wanted) -> ObjectRequest:
-    """The results of a batch: in a file of their own, or in the batch itself."""
-    name = results_of(wanted.id)
-    if name is None:
-        raise BadRequest(NO_CONTENT, code="unsupported_operation", param="file_id")
-    if name.startswith(f"{FILES}-"):
-        return ObjectRequest(
-            path=f"/download{VERSION}/{_named(name, FILES)}:download",
-            query=(("alt", "media"),),
-            reading=Reading(retell=_lines, absent=ABSENT),
-        )
-    return ObjectRequest(
-        path=f"{VERSION}/{_named(name, BATCHES)}",
-        reading=Reading(retell=_inlined, absent=ABSENT),
-    )
-
-
-def _lines(facts: AnswerFacts) -> Retelling:
-    return ResultLines(partial(told_line, facts=facts))
-
-
-def _inlined(facts: AnswerFacts) -> Retelling:
-    return WholeResults(partial(_inlined_lines, facts=facts))
-
-
-def _inlined_lines(body: bytes, facts: AnswerFacts) -> list[Object]:
-    value = read_object(body)
-    error = refusal_in(value, facts)
-    output = _output(value)
-    if "responsesFile" in output:
-        there = f"{RESULTS}{_told(output['responsesFile'])}"
-        raise BadRequest(f"the results of this batch are the content of {there}", param="file_id")
-    found = mapping(output.get("inlinedResponses")).get("inlinedResponses")
-    if found is None and error is not None:
-        raise error
-    if found is None:
-        raise BadRequest("batch results not available: the batch is not completed", param="file_id")
-    return [told_item(item, facts) for item in objects_in(found)]
-
-
-def told_line(line: bytes, facts: AnswerFacts) -> Object:
-    """A line of a file of results as one of OpenAI's; what cannot be read is told as an error of that line."""
-    try:
-        value = json.loads(line)
-    except json.InvalidJSON:
-        value = None
-    if not isinstance(value, dict):
-        return told_error("", 502, "unreadable_result", "this line of the results cannot be read")
-    return told_item(value, facts)
-
-
-def told_item(value: Object, facts: AnswerFacts) -> Object:
-    """One result: a response or an error, and the key that it was asked with."""
-    key = mapping(value.get("metadata")).get("key", value.get("key"))
-    custom_id = "" if key is None else str(key)
-    if isinstance(value.get("response"), dict):
-        body = json.dumps(value["response"])
-        return told_result(custom_id, lambda: read_chat(body, facts))
-    error = mapping(value.get("error"))
-    number = counted(error.get("code"))
-    status = number if number >= 400 else HTTP_STATUS.get(number, 500)
-    code = str(error.get("status") or number or "unknown_error")
-    message = str(error.get("message") or "the request failed")
-    return told_error(custom_id, status, code, message)
+    return name_of(wanted.id, FILES)
 
 
 def _create(wanted: Wanted) -> ObjectRequest:
@@ -301,7 +208,7 @@ def _create(wanted: Wanted) -> ObjectRequest:
         raise BadRequest(text, param="input_file_id")
     check_endpoint(members)
     if file:
-        return _batch_of(wanted, members, {"fileName": _named(str(file), FILES)}, "", ())
+        return _batch_of(wanted, members, {"fileName": name_of(str(file), FILES)}, "", ())
     return _inline(wanted, members)
 
 
@@ -357,28 +264,22 @@ def _batch_of(
 
 
 def _retrieve_batch(wanted: Wanted) -> ObjectRequest:
-    return ObjectRequest(path=f"{VERSION}/{_named(wanted.id, BATCHES)}", reading=_one(_batch))
+    return ObjectRequest(path=f"{VERSION}/{name_of(wanted.id, BATCHES)}", reading=_one(_batch))
 
 
 def _cancel_batch(wanted: Wanted) -> ObjectRequest:
     """Google answers with nothing: what is told is that it is being cancelled."""
-    name = _named(wanted.id, BATCHES)
+    name = name_of(wanted.id, BATCHES)
 
     def cancelling(value: Object, facts: AnswerFacts) -> Object:
         if value.get("name"):
             return _batch(value, facts)
         moment = int(facts.sent_unix_s)
         return batch_object(
-            id=_told(name), status="cancelling", cancelling_at=moment, operation_name=name
+            id=id_of(name), status="cancelling", cancelling_at=moment, operation_name=name
         )
 
     return ObjectRequest(method=b"POST", path=f"{VERSION}/{name}:cancel", reading=_one(cancelling))
-
-
-def _output(value: Object) -> Object:
-    """Where the results are, as far as there are any."""
-    about = mapping(value.get("metadata")) or value
-    return mapping(value.get("response")) or mapping(about.get("output"))
 
 
 def _batch(value: Object, facts: AnswerFacts) -> Object:  # noqa: ARG001  a reading's
@@ -389,11 +290,11 @@ def _batch(value: Object, facts: AnswerFacts) -> Object:  # noqa: ARG001  a read
     file = mapping(about.get("inputConfig")).get("fileName")
     created_at, ended_at = unix_s(about.get("createTime")), unix_s(about.get("endTime"))
     return batch_object(
-        id=_told(name),
+        id=id_of(name),
         status=status,
         model=about.get("model"),
-        input_file_id=_told(file) if file else None,
-        output_file_id=_output_file(name, _output(value), status),
+        input_file_id=id_of(file) if file else None,
+        output_file_id=_output_file(name, output_of(value), status),
         created_at=created_at,
         in_progress_at=created_at if status != "validating" else None,
         errors=_errors(value.get("error")),
@@ -418,8 +319,8 @@ def _status(value: Object, about: Object) -> str:
 
 def _output_file(name: str, output: Object, status: str) -> str | None:
     if output.get("responsesFile"):
-        return RESULTS + _told(output["responsesFile"])
-    return RESULTS + _told(name) if output or status == "completed" else None
+        return RESULTS + id_of(output["responsesFile"])
+    return RESULTS + id_of(name) if output or status == "completed" else None
 
 
 def _errors(error: object) -> Object | None:
@@ -449,7 +350,7 @@ GEMINI_OBJECTS: Mapping[Operation, ObjectCoder] = MappingProxyType(
         Operation.FILE_LIST: _list_files,
         Operation.FILE_RETRIEVE: _retrieve_file,
         Operation.FILE_DELETE: _delete_file,
-        Operation.FILE_CONTENT: _content,
+        Operation.FILE_CONTENT: content,
         Operation.BATCH_CREATE: _create,
         Operation.BATCH_LIST: _list_batches,
         Operation.BATCH_RETRIEVE: _retrieve_batch,

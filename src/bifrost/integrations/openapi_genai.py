@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["GENAI_SCHEMAS", "GENAI_SHAPES"]
 
+INT32: Schema = {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}
+"""What Google counts with."""
+
 WORDS: Schema = {
     "type": "object",
     "required": ["parts"],
@@ -74,8 +77,8 @@ CONFIG: Schema = {
     "type": "object",
     "properties": {
         **every(NUMBER, "temperature topP topK presencePenalty frequencyPenalty"),
-        **every(WHOLE, "candidateCount seed"),
-        "maxOutputTokens": {"type": "integer", "minimum": 1},
+        **every(INT32, "candidateCount seed"),
+        "maxOutputTokens": {**INT32, "minimum": 1},
         "stopSequences": {"type": "array", "items": TEXT},
         "responseMimeType": TEXT,
         "responseSchema": OBJECT,
