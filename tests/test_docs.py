@@ -15,6 +15,7 @@ from bifrost.dialects.fields import Fate, Fields
 from bifrost.dialects.gemini_fields import FIELDS as GEMINI_FIELDS
 from bifrost.dialects.gemini_images import FIELDS as GEMINI_IMAGE_FIELDS
 from bifrost.dialects.gemini_images import IMAGEN_FIELDS
+from bifrost.dialects.gemini_speech import FIELDS as GEMINI_SPEECH_FIELDS
 from bifrost.dialects.replicate_request import FIELDS as REPLICATE_FIELDS
 from bifrost.errors import ErrorClass
 from bifrost.integrations import native
@@ -152,6 +153,7 @@ def test_every_provider_of_several_dialects_is_described() -> None:
         ("ElevenLabs", ELEVENLABS_FIELDS),
         ("Pictures by Gemini", GEMINI_IMAGE_FIELDS),
         ("Pictures by Imagen", IMAGEN_FIELDS),
+        ("Speech by Gemini", GEMINI_SPEECH_FIELDS),
     ],
 )
 def test_every_field_that_a_provider_is_told_is_described(section: str, fields: Fields) -> None:

@@ -47,6 +47,7 @@ CHAT = call_of(HI)
 RESPONSES = call_of({"input": "Hi"}, Operation.RESPONSES)
 EMBED = call_of({"input": "Hi"}, Operation.EMBEDDING)
 COUNT = call_of({"input": "Hi"}, Operation.COUNT_TOKENS)
+SPEECH = call_of({"input": "Hi", "voice": "Kore"}, Operation.SPEECH)
 IMAGE = call_of({"prompt": "A cat"}, Operation.IMAGE)
 LIST = call_of({}, Operation.LIST_MODELS)
 
@@ -60,6 +61,7 @@ LIST = call_of({}, Operation.LIST_MODELS)
         (stream_of(RESPONSES), "/v1beta/models/gemini-x:streamGenerateContent?alt=sse"),
         (EMBED, "/v1beta/models/gemini-x:batchEmbedContents"),
         (COUNT, "/v1beta/models/gemini-x:countTokens"),
+        (SPEECH, "/v1beta/models/gemini-x:generateContent"),
         (IMAGE, "/v1beta/models/gemini-x:generateContent"),
         (native_of({"contents": []}), "/v1beta/models/gemini-x:generateContent"),
     ],
@@ -169,6 +171,7 @@ def test_what_it_has() -> None:
         Operation.EMBEDDING,
         Operation.COUNT_TOKENS,
         Operation.IMAGE,
+        Operation.SPEECH,
         Operation.LIST_MODELS,
     }
 

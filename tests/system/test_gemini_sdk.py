@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import wave
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -202,6 +204,29 @@ async def test_pictures(gateway: Gateway, upstream: Upstream) -> None:
     first, second, _ = upstream.requests
     assert first.json["generationConfig"]["imageConfig"] == {"aspectRatio": "3:2"}
     assert second.path == "/v1beta/models/imagen-4.0-generate-001:predict"
+
+
+async def test_speech(gateway: Gateway, upstream: Upstream) -> None:
+    pcm = base64.b64encode(b"\0\1" * 500).decode()
+    said = {"inlineData": {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": pcm}}
+    upstream.scripts[""] = [strict(answer(said)), strict(answer(reason="OTHER"))]
+    speak = sdk(gateway).audio.speech.create
+    asked: dict[str, Any] = {
+        "model": "gemini/gemini-2.5-flash-preview-tts",
+        "input": "Hi",
+        "voice": "Kore",
+    }
+
+    told = await in_thread(speak, **asked, response_format="wav", speed=1.5)
+    with pytest.raises(openai.BadRequestError, match="response_format must be wav"):
+        await in_thread(speak, **asked, response_format="mp3")
+    with pytest.raises(openai.APIStatusError, match="no sound: OTHER"):
+        await in_thread(speak, **asked)
+
+    assert told.response.headers["content-type"] == "audio/wav"
+    assert "speed" in told.response.headers["x-bf-dropped-params"]
+    with wave.open(io.BytesIO(told.content)) as file:
+        assert (file.getframerate(), file.getnframes()) == (24_000, 500)
 
 
 def test_imagen_is_strict() -> None:

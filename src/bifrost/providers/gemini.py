@@ -1,4 +1,4 @@
-"""Gemini by Google's own API: chat, embeddings, pictures, the counting of tokens and the list of models.
+"""Gemini by Google's own API: chat, embeddings, pictures, speech, the counting of tokens and the list of models.
 
 Sources: Gemini API reference, "Models", "Authentication" and "Errors", 2026-11.
 """
@@ -19,6 +19,7 @@ from bifrost.dialects.gemini_images import encode_images, is_imagen, read_images
 from bifrost.dialects.gemini_objects import GEMINI_OBJECTS
 from bifrost.dialects.gemini_relay import GeminiRelay, encode_native, encode_native_count, relay
 from bifrost.dialects.gemini_request import encode_chat, encode_count
+from bifrost.dialects.gemini_speech import encode_speech, read_speech
 from bifrost.dialects.gemini_stream import read_stream
 from bifrost.dialects.openai_edit import Encoded
 from bifrost.errors import BadRequest, ConfigurationMissing, ErrorClass, UnsupportedOperation
@@ -49,6 +50,7 @@ METHODS: Mapping[tuple[Operation, bool], str] = MappingProxyType(
         (Operation.RESPONSES, True): "streamGenerateContent?alt=sse",
         (Operation.EMBEDDING, False): "batchEmbedContents",
         (Operation.IMAGE, False): "generateContent",
+        (Operation.SPEECH, False): "generateContent",
         (Operation.COUNT_TOKENS, False): "countTokens",
     }
 )
@@ -152,6 +154,7 @@ GEMINI = ForeignSpec(
                 native=NativeCoder(encode=encode_native_count, relay=relay),
             ),
             Operation.IMAGE: IMAGES,
+            Operation.SPEECH: ForeignCoder(encode=encode_speech, read=read_speech),
             Operation.LIST_MODELS: LIST,
         }
     ),
