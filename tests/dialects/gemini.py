@@ -15,7 +15,17 @@ from bifrost.schema.call import Call, Caller, Dialect, Native, Operation, Target
 if TYPE_CHECKING:
     from bifrost.dialects.openai_edit import Encoded
 
-__all__ = ["FACTS", "PNG", "SIGNATURE", "call_of", "native_of", "said", "sent"]
+__all__ = [
+    "FACTS",
+    "PNG",
+    "SIGNATURE",
+    "call_of",
+    "judge",
+    "judge_prediction",
+    "native_of",
+    "said",
+    "sent",
+]
 
 PNG = "iVBORw0KGgo="
 SIGNATURE = "c2lnbmF0dXJlLW9mLWdlbWluaT8/Pw=="
@@ -70,6 +80,29 @@ def judge(body: dict[str, Any]) -> None:
         types.Tool.model_validate(tool)
     if "toolConfig" in body:
         types.ToolConfig.model_validate(body["toolConfig"])
-    types.GenerationConfig.model_validate(body.get("generationConfig", {}))
+    config = dict(body.get("generationConfig", {}))
+    # The SDK has it in the configuration of the call only.
+    types.ImageConfig.model_validate(config.pop("imageConfig", {}))
+    types.GenerationConfig.model_validate(config)
     known = {"contents", "systemInstruction", "tools", "toolConfig", "generationConfig"}
     assert set(body) <= known | {"safetySettings", "cachedContent", "labels"}
+
+
+PREDICTED = {
+    "sampleCount": "number_of_images",
+    "sampleImageSize": "image_size",
+    "safetySetting": "safety_filter_level",
+}
+"""What is called otherwise on the wire than in the SDK."""
+
+
+def judge_prediction(body: dict[str, Any]) -> None:
+    """The same for a request to Imagen."""
+    assert set(body) == {"instances", "parameters"}
+    [instance] = body["instances"]
+    assert set(instance) == {"prompt"}
+    assert isinstance(instance["prompt"], str)
+    config = {PREDICTED.get(name, name): value for name, value in body["parameters"].items()}
+    output = config.pop("outputOptions", {})
+    types.GenerateImagesConfig.model_validate(config)
+    types.ImageConfigImageOutputOptions.model_validate(output)

@@ -47,6 +47,8 @@ CHAT = call_of(HI)
 RESPONSES = call_of({"input": "Hi"}, Operation.RESPONSES)
 EMBED = call_of({"input": "Hi"}, Operation.EMBEDDING)
 COUNT = call_of({"input": "Hi"}, Operation.COUNT_TOKENS)
+SPEECH = call_of({"input": "Hi", "voice": "Kore"}, Operation.SPEECH)
+IMAGE = call_of({"prompt": "A cat"}, Operation.IMAGE)
 LIST = call_of({}, Operation.LIST_MODELS)
 
 
@@ -59,6 +61,8 @@ LIST = call_of({}, Operation.LIST_MODELS)
         (stream_of(RESPONSES), "/v1beta/models/gemini-x:streamGenerateContent?alt=sse"),
         (EMBED, "/v1beta/models/gemini-x:batchEmbedContents"),
         (COUNT, "/v1beta/models/gemini-x:countTokens"),
+        (SPEECH, "/v1beta/models/gemini-x:generateContent"),
+        (IMAGE, "/v1beta/models/gemini-x:generateContent"),
         (native_of({"contents": []}), "/v1beta/models/gemini-x:generateContent"),
     ],
 )
@@ -72,6 +76,13 @@ def test_places(call: Call, target: str) -> None:
     assert headers[b"content-type"] == b"application/json"
     assert b"authorization" not in headers
     assert "secret" not in repr(request)
+
+
+def test_imagen_predicts() -> None:
+    request = request_of(IMAGE, "imagen-4.0-generate-001")
+
+    assert request.target == b"/v1beta/models/imagen-4.0-generate-001:predict"
+    assert set(sent_json(request)) == {"instances", "parameters"}
 
 
 def test_the_list_of_models() -> None:
@@ -159,6 +170,8 @@ def test_what_it_has() -> None:
         Operation.RESPONSES,
         Operation.EMBEDDING,
         Operation.COUNT_TOKENS,
+        Operation.IMAGE,
+        Operation.SPEECH,
         Operation.LIST_MODELS,
     }
 

@@ -54,6 +54,7 @@ def streamed(call: Call) -> Call:
 
 EMBED = call_of({"input": "Hi"}, Operation.EMBEDDING)
 COUNT = call_of({"input": "Hi"}, Operation.COUNT_TOKENS)
+IMAGE = call_of({"prompt": "A cat"}, Operation.IMAGE)
 RESPONSES = call_of({"input": "Hi"}, Operation.RESPONSES)
 GOOGLES = "/v1/projects/my-project/locations/europe-west4/publishers/google/models"
 CLAUDES = "/v1/projects/my-project/locations/europe-west4/publishers/anthropic/models"
@@ -69,6 +70,9 @@ OPEN = "/v1beta1/projects/my-project/locations/europe-west4/endpoints/openapi/ch
         (streamed(CHAT), "gemini-x", f"{GOOGLES}/gemini-x:streamGenerateContent?alt=sse"),
         (RESPONSES, "gemini-x", f"{GOOGLES}/gemini-x:generateContent"),
         (COUNT, "gemini-x", f"{GOOGLES}/gemini-x:countTokens"),
+        (IMAGE, "gemini-x", f"{GOOGLES}/gemini-x:generateContent"),
+        (IMAGE, "imagen-4", f"{GOOGLES}/imagen-4:predict"),
+        (IMAGE, "google/imagen-4", f"{GOOGLES}/imagen-4:predict"),
         (EMBED, "text-embedding-005", f"{GOOGLES}/text-embedding-005:predict"),
         (CHAT, "1234567890", "/v1beta1/projects/my-project/locations/europe-west4/endpoints/1234567890:generateContent"),
         (CHAT, "claude-x@20250929", f"{CLAUDES}/claude-x@20250929:rawPredict"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from system.upstream import Behaviour, Received
 
-__all__ = ["answer", "complaint", "strict", "strict_stream"]
+__all__ = ["answer", "complaint", "complaint_of_imagen", "predicting", "strict", "strict_stream"]
 
 KNOWN = frozenset(
     {"contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "safetySettings", "cachedContent", "labels"}
@@ -51,7 +51,9 @@ def complaint(body: dict[str, Any], model: str) -> str | None:
             types.Content.model_validate(content)
         for tool in body.get("tools", ()):
             types.Tool.model_validate(tool)
-        types.GenerationConfig.model_validate(body.get("generationConfig", {}))
+        config = dict(body.get("generationConfig", {}))
+        types.ImageConfig.model_validate(config.pop("imageConfig", {}))
+        types.GenerationConfig.model_validate(config)
         types.ToolConfig.model_validate(body.get("toolConfig", {}))
     except ValidationError as error:
         return f"Invalid JSON payload received: {error}"
@@ -113,3 +115,34 @@ def strict(told: dict[str, Any]) -> Behaviour:
 def strict_stream(events: list[dict[str, Any]]) -> Behaviour:
     """The same for a stream, which has no end marker."""
     return _checked(stream(json.loads(json.dumps(events)), done=False))
+
+
+PREDICTED = frozenset(
+    {"sampleCount", "aspectRatio", "sampleImageSize", "includeRaiReason", "outputOptions", "personGeneration", "seed", "negativePrompt", "language", "enhancePrompt", "addWatermark", "guidanceScale", "safetySetting"}
+)  # fmt: skip
+
+
+def complaint_of_imagen(body: dict[str, Any]) -> str | None:
+    """What Imagen would find wrong with a request."""
+    match body:
+        case {"instances": [{"prompt": str(prompt)}], "parameters": dict(asked)} if prompt:
+            unknown = set(asked) - PREDICTED
+            if unknown:
+                return f"Unknown parameter {min(unknown)!r}"
+            if not 1 <= asked.get("sampleCount", 4) <= 4:
+                return "sampleCount must be between 1 and 4, inclusive."
+            if asked.get("aspectRatio", "1:1") not in {"1:1", "3:4", "4:3", "9:16", "16:9"}:
+                return "aspectRatio is not supported."
+            return None
+        case _:
+            return "Invalid instances."
+
+
+def predicting(told: dict[str, Any]) -> Behaviour:
+    """Answer ``told``, if Imagen would have answered at all."""
+
+    async def behave(conn: trio.SocketStream, received: Received) -> None:
+        wrong = complaint_of_imagen(received.json)
+        await (plain(told) if wrong is None else _refusal(wrong))(conn, received)
+
+    return behave

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import wave
 from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
 from pydantic import BaseModel
 
-from system.gemini_upstream import answer, complaint, strict, strict_stream
+from system.gemini_upstream import (
+    answer,
+    complaint,
+    complaint_of_imagen,
+    predicting,
+    strict,
+    strict_stream,
+)
 from system.process import Gateway, running
 from system.sdk import OPENED, in_thread
 from system.upstream import Upstream, plain, status
@@ -170,6 +179,63 @@ async def test_a_picture_goes_in_and_one_comes_out(gateway: Gateway, upstream: U
     assert made["image_url"]["url"] == f"data:image/png;base64,{PNG}"
     config = upstream.requests[0].json["generationConfig"]
     assert config == {"responseModalities": ["TEXT", "IMAGE"]}
+
+
+async def test_pictures(gateway: Gateway, upstream: Upstream) -> None:
+    drawn = {"inlineData": {"mimeType": "image/png", "data": PNG}}
+    upstream.scripts[""] = [
+        strict(answer({"text": "Here"}, drawn)),
+        predicting({"predictions": [{"bytesBase64Encoded": PNG, "mimeType": "image/png"}]}),
+        strict(answer(reason="IMAGE_SAFETY")),
+    ]
+    generate = sdk(gateway).images.generate
+
+    by_gemini = await in_thread(
+        generate, model="gemini/gemini-2.5-flash-image", prompt="A cat", size="1536x1024", user="u"
+    )
+    by_imagen = await in_thread(generate, model="gemini/imagen-4.0-generate-001", prompt="A cat")
+    with pytest.raises(openai.BadRequestError, match="held back: IMAGE_SAFETY"):
+        await in_thread(generate, model="gemini/gemini-2.5-flash-image", prompt="A cat")
+
+    assert [picture.b64_json for picture in by_gemini.data] == [PNG]
+    assert (by_gemini.usage.input_tokens, by_gemini.usage.total_tokens) == (7, 10)
+    assert by_gemini.extra_fields["dropped_params"] == ["user"]
+    assert [picture.b64_json for picture in by_imagen.data] == [PNG]
+    first, second, _ = upstream.requests
+    assert first.json["generationConfig"]["imageConfig"] == {"aspectRatio": "3:2"}
+    assert second.path == "/v1beta/models/imagen-4.0-generate-001:predict"
+
+
+async def test_speech(gateway: Gateway, upstream: Upstream) -> None:
+    pcm = base64.b64encode(b"\0\1" * 500).decode()
+    said = {"inlineData": {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": pcm}}
+    upstream.scripts[""] = [strict(answer(said)), strict(answer(reason="OTHER"))]
+    speak = sdk(gateway).audio.speech.create
+    asked: dict[str, Any] = {
+        "model": "gemini/gemini-2.5-flash-preview-tts",
+        "input": "Hi",
+        "voice": "Kore",
+    }
+
+    told = await in_thread(speak, **asked, response_format="wav", speed=1.5)
+    with pytest.raises(openai.BadRequestError, match="response_format must be wav"):
+        await in_thread(speak, **asked, response_format="mp3")
+    with pytest.raises(openai.APIStatusError, match="no sound: OTHER"):
+        await in_thread(speak, **asked)
+
+    assert told.response.headers["content-type"] == "audio/wav"
+    assert "speed" in told.response.headers["x-bf-dropped-params"]
+    with wave.open(io.BytesIO(told.content)) as file:
+        assert (file.getframerate(), file.getnframes()) == (24_000, 500)
+
+
+def test_imagen_is_strict() -> None:
+    asked: dict[str, Any] = {"instances": [{"prompt": "A cat"}], "parameters": {}}
+
+    assert complaint_of_imagen(asked) is None
+    assert complaint_of_imagen({"contents": []}) is not None
+    for wrong in ({"sampleCount": 5}, {"aspectRatio": "3:2"}, {"size": "1K"}):
+        assert complaint_of_imagen({**asked, "parameters": wrong}) is not None
 
 
 class City(BaseModel):

@@ -68,7 +68,7 @@ class Attempt:
     _headers: tuple[tuple[str, str], ...] = ()
     _dropped: tuple[str, ...] = ()
     _bytes_of: Headers | None = None
-    """The upstream's headers, where its answer is relayed as bytes."""
+    """The upstream's headers, where its answer is relayed as bytes; those of what was made of it, where that is bytes."""
 
     @property
     def granted(self) -> Granted:
@@ -174,6 +174,8 @@ class Attempt:
         self.usage = plain.usage
         if plain.error is not None:
             raise plain.error
+        if plain.content_type:
+            self._bytes_of = ((b"content-type", plain.content_type),)
         # Of an answer in other words, the caller's: it has the ids that he will ask by.
         self._sight(body if request.reading is None else plain.body)
         self._sight(b"")

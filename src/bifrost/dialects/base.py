@@ -107,6 +107,8 @@ class PlainAnswer:
     body: bytes
     usage: Usage | None = None
     error: GatewayError | None = None
+    content_type: bytes = b""
+    """What ``body`` is, if it is no JSON."""
 
 
 @attrs.frozen

@@ -64,7 +64,10 @@ OURS = frozenset(
 """Members that say whom is asked, what and how it is to be told: no dialect loses them."""
 
 SILENT: Mapping[str, frozenset[object]] = {
+    "background": frozenset({"auto"}),
+    "moderation": frozenset({"auto"}),
     "n": frozenset({1}),
+    "quality": frozenset({"auto"}),
     "store": frozenset({False}),
     "logprobs": frozenset({False}),
     "top_logprobs": frozenset({0}),

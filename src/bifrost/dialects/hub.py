@@ -30,12 +30,15 @@ Object = dict[str, Any]
 class Answer:
     """A whole answer as OpenAI's API would have given it (a chat completion, a list of embeddings, …).
 
-    ``body`` is the upstream's own, for raw echoes. ``error`` is set where a 200 turned out to be a refusal.
+    ``body`` is the upstream's own, for raw echoes. ``error`` is set where a 200 turned out to be a refusal. Where the answer is
+    no JSON (sound), it is ``content``, and ``value`` has the usage only.
     """
 
     value: Object = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     error: GatewayError | None = None
+    content: bytes | None = attrs.field(default=None, repr=False)
+    content_type: bytes = b""
 
     @property
     def usage(self) -> Usage | None:

@@ -109,6 +109,9 @@ def told(answer: Answer, facts: AnswerFacts) -> PlainAnswer:
     """``answer`` in the caller's dialect."""
     if answer.error is not None:
         return PlainAnswer(body=answer.body, error=answer.error)
+    if answer.content is not None:
+        kind = answer.content_type
+        return PlainAnswer(body=answer.content, usage=answer.usage, content_type=kind)
     return PlainAnswer(body=telling_of(facts).plain(answer, facts), usage=answer.usage)
 
 

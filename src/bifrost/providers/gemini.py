@@ -1,4 +1,4 @@
-"""Gemini by Google's own API: chat, embeddings, the counting of tokens and the list of models.
+"""Gemini by Google's own API: chat, embeddings, pictures, speech, the counting of tokens and the list of models.
 
 Sources: Gemini API reference, "Models", "Authentication" and "Errors", 2026-11.
 """
@@ -15,9 +15,11 @@ from bifrost.config.secret import Token
 from bifrost.dialects.gemini_answer import decode_models, read_chat, read_count
 from bifrost.dialects.gemini_embeddings import encode_embeddings, read_embeddings
 from bifrost.dialects.gemini_errors import plain_error
+from bifrost.dialects.gemini_images import encode_images, is_imagen, read_images
 from bifrost.dialects.gemini_objects import GEMINI_OBJECTS
 from bifrost.dialects.gemini_relay import GeminiRelay, encode_native, encode_native_count, relay
 from bifrost.dialects.gemini_request import encode_chat, encode_count
+from bifrost.dialects.gemini_speech import encode_speech, read_speech
 from bifrost.dialects.gemini_stream import read_stream
 from bifrost.dialects.openai_edit import Encoded
 from bifrost.errors import BadRequest, ConfigurationMissing, ErrorClass, UnsupportedOperation
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from bifrost.providers.place import Place
     from bifrost.schema.call import Call
 
-__all__ = ["CHAT", "GEMINI", "LIST", "METHODS", "credential", "model_not_found"]
+__all__ = ["CHAT", "GEMINI", "IMAGES", "LIST", "credential", "method_of", "model_not_found"]
 
 VERSION = "/v1beta"
 
@@ -47,10 +49,14 @@ METHODS: Mapping[tuple[Operation, bool], str] = MappingProxyType(
         (Operation.RESPONSES, False): "generateContent",
         (Operation.RESPONSES, True): "streamGenerateContent?alt=sse",
         (Operation.EMBEDDING, False): "batchEmbedContents",
+        (Operation.IMAGE, False): "generateContent",
+        (Operation.SPEECH, False): "generateContent",
         (Operation.COUNT_TOKENS, False): "countTokens",
     }
 )
 """By operation, and whether it is a stream."""
+
+PREDICT = "predict"
 
 PAGE = 1000
 """The most models that one answer lists."""
@@ -66,6 +72,15 @@ CHAT = ForeignCoder(
     read_stream=read_stream,
     native=NativeCoder(encode=encode_native, relay=relay, relay_stream=GeminiRelay),
 )
+
+IMAGES = ForeignCoder(encode=encode_images, read=read_images)
+
+
+def method_of(operation: Operation, model: str, *, stream: bool) -> str:
+    """What stands behind the model's name: pictures are drawn by another method than Gemini's if Imagen is to do it."""
+    if operation is Operation.IMAGE and is_imagen(model):
+        return PREDICT
+    return METHODS[operation, stream]
 
 
 def _locate(
@@ -84,7 +99,7 @@ def _locate(
     if _MODEL.fullmatch(model) is None:
         raise model_not_found(model, "Gemini")
     path = model if "/" in model else f"models/{model}"
-    return base.at(f"/{path}:{METHODS[operation, stream]}")
+    return base.at(f"/{path}:{method_of(operation, model, stream=stream)}")
 
 
 def model_not_found(model: str, whose: str) -> BadRequest:
@@ -138,6 +153,8 @@ GEMINI = ForeignSpec(
                 read=read_count,
                 native=NativeCoder(encode=encode_native_count, relay=relay),
             ),
+            Operation.IMAGE: IMAGES,
+            Operation.SPEECH: ForeignCoder(encode=encode_speech, read=read_speech),
             Operation.LIST_MODELS: LIST,
         }
     ),

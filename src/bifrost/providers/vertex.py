@@ -24,12 +24,13 @@ from bifrost.dialects.anthropic_vertex import encode_claude, encode_native_claud
 from bifrost.dialects.gemini_answer import decode_publisher_models, read_count
 from bifrost.dialects.gemini_embeddings import encode_prediction, read_predictions
 from bifrost.dialects.gemini_errors import plain_error
+from bifrost.dialects.gemini_images import is_imagen
 from bifrost.dialects.gemini_relay import encode_native_flat_count, relay
 from bifrost.dialects.gemini_request import encode_flat_count
 from bifrost.errors import ConfigurationMissing, UnsupportedOperation
 from bifrost.providers.anthropic import join
 from bifrost.providers.foreign import Foreign, ForeignCoder, ForeignSpec, NativeCoder, foreign
-from bifrost.providers.gemini import CHAT, LIST, METHODS, model_not_found
+from bifrost.providers.gemini import CHAT, IMAGES, LIST, method_of, model_not_found
 from bifrost.providers.openai_compatible import OpenAICompatible, openai_compatible
 from bifrost.providers.passthrough import relayed_place
 from bifrost.providers.place import Address, Place, address_of, place_of
@@ -109,7 +110,7 @@ def _locate(
         return _host(base, _project(key)).at(f"/v1beta1/publishers/google/models?pageSize={PAGE}")
     name = _named(model.removeprefix("google/"))
     is_embedding = operation is Operation.EMBEDDING
-    method = "predict" if is_embedding else METHODS[operation, stream]
+    method = "predict" if is_embedding else method_of(operation, name, stream=stream)
     if not name.isdigit():
         return _at(base, key, "v1", f"publishers/google/models/{name}:{method}")
     own = _project(key)
@@ -148,6 +149,7 @@ GOOGLE = ForeignSpec(
                 read=read_count,
                 native=NativeCoder(encode=encode_native_flat_count, relay=relay),
             ),
+            Operation.IMAGE: IMAGES,
             Operation.LIST_MODELS: LIST,
         }
     ),
@@ -265,7 +267,7 @@ class Vertex:
             return self._claude
         if _MISTRAL.search(lowered):
             return self._mistral
-        if "gemini" in lowered or model.isdigit():
+        if "gemini" in lowered or is_imagen(lowered) or model.isdigit():
             return self._google
         return self._open
 
