@@ -283,7 +283,7 @@ async def test_responses(gateway: Gateway, upstream: Upstream, streams: bool) ->
     def ask() -> Any:
         if not streams:
             return create(**asked)
-        return [event for event in create(**asked, stream=True)][-1].response  # noqa: C416
+        return [event for event in create(**asked, stream=True)][-1].response  # noqa: C416  the last of a stream
 
     response = await in_thread(ask)
 

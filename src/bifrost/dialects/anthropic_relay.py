@@ -52,7 +52,7 @@ class RelayStream(SSEStream):
     def usage(self) -> Usage | None:
         return _usage(self._maxima)
 
-    def _relay(self, events: list[sse.SSEEvent], now_s: float) -> Progress:  # noqa: ARG002
+    def _relay(self, events: list[sse.SSEEvent], now_s: float) -> Progress:  # noqa: ARG002  a stream's
         out: list[bytes] = []
         before = self._count
         error = None
@@ -86,7 +86,7 @@ class RelayStream(SSEStream):
         elif kind == "message_stop":
             self._is_over = True
 
-    def _at_end(self, progress: Progress, now_s: float) -> Progress:  # noqa: ARG002
+    def _at_end(self, progress: Progress, now_s: float) -> Progress:  # noqa: ARG002  a stream's
         if not self._count:
             error: GatewayError = UpstreamError("empty response received from provider")
         else:

@@ -97,7 +97,7 @@ class _Normaliser:
             self._lose(f"{self._place}.false")
         return {}
 
-    def _put(self, made: dict[str, Any], name: str, value: Any, depth: int) -> None:  # noqa: ANN401
+    def _put(self, made: dict[str, Any], name: str, value: Any, depth: int) -> None:  # noqa: ANN401  any JSON value
         if name in OF_NAMES and isinstance(value, dict):
             made[name] = {key: self.schema(inner, depth) for key, inner in value.items()}
         elif name in OF_SCHEMAS and isinstance(value, list):

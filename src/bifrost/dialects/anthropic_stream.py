@@ -20,7 +20,7 @@ from bifrost.dialects.anthropic_reading import (
 )
 from bifrost.dialects.base import AnswerFacts
 from bifrost.dialects.foreign_stream import ForeignStream
-from bifrost.dialects.hub import Conversation
+from bifrost.dialects.hub import Conversation, retold_json
 from bifrost.dialects.structured_tool import is_structured
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class MessagesMachine:
 
     def _begin_call(self, index: int, block: Object, name: str, now_s: float) -> None:
         given = block.get("input")
-        arguments = json.dumps(given).decode() if given else ""
+        arguments = retold_json(given) if given else ""
         if is_structured(name):
             self._has_structured = True
             self._blocks[index] = made = _Block("structured")

@@ -13,7 +13,7 @@ import attrs
 from bifrost.codecs import json
 from bifrost.dialects.base import PlainAnswer
 from bifrost.dialects.bedrock_words import finish_reason_of, openai_usage
-from bifrost.dialects.hub import Answer, Object
+from bifrost.dialects.hub import Answer, Object, retold_json
 from bifrost.dialects.openai_answer import checked
 from bifrost.dialects.openai_usage import read_usage
 from bifrost.dialects.structured_tool import is_structured
@@ -126,7 +126,7 @@ class _Reading:
                 pass
 
     def _take_call(self, name: str, call: Object) -> None:
-        arguments = json.dumps(call.get("input") or {}).decode()
+        arguments = retold_json(call.get("input") or {})
         if is_structured(name):
             self.is_answer = True
             self.texts.append(arguments)

@@ -165,16 +165,16 @@ def _index(value: Object, default: int = 0) -> int:
 
 READERS = {
     "message-start": CohereStream._start,  # noqa: SLF001  the table of its own methods
-    "content-start": CohereStream._content,  # noqa: SLF001
-    "content-delta": CohereStream._content,  # noqa: SLF001
-    "content-end": CohereStream._nothing,  # noqa: SLF001
-    "tool-plan-delta": CohereStream._plan,  # noqa: SLF001
-    "tool-call-start": CohereStream._call,  # noqa: SLF001
-    "tool-call-delta": CohereStream._arguments,  # noqa: SLF001
-    "tool-call-end": CohereStream._call_end,  # noqa: SLF001
-    "citation-start": CohereStream._citation,  # noqa: SLF001
-    "citation-end": CohereStream._nothing,  # noqa: SLF001
-    "debug": CohereStream._nothing,  # noqa: SLF001
-    "message-end": CohereStream._end,  # noqa: SLF001
+    "content-start": CohereStream._content,  # noqa: SLF001  its own table
+    "content-delta": CohereStream._content,  # noqa: SLF001  its own table
+    "content-end": CohereStream._nothing,  # noqa: SLF001  its own table
+    "tool-plan-delta": CohereStream._plan,  # noqa: SLF001  its own table
+    "tool-call-start": CohereStream._call,  # noqa: SLF001  its own table
+    "tool-call-delta": CohereStream._arguments,  # noqa: SLF001  its own table
+    "tool-call-end": CohereStream._call_end,  # noqa: SLF001  its own table
+    "citation-start": CohereStream._citation,  # noqa: SLF001  its own table
+    "citation-end": CohereStream._nothing,  # noqa: SLF001  its own table
+    "debug": CohereStream._nothing,  # noqa: SLF001  its own table
+    "message-end": CohereStream._end,  # noqa: SLF001  its own table
 }
 """What each event means."""

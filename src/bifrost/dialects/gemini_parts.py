@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from bifrost.codecs import json
 from bifrost.dialects.gemini_signatures import detail_of, signed_id
+from bifrost.dialects.hub import retold_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -139,7 +139,7 @@ class CandidateReader:
     def _call(self, call: Object, signature: str, delta: Object) -> None:
         name = _text(call.get("name"))
         bare = _text(call.get("id")) or self._made_id(name)
-        arguments = json.dumps(mapping(call.get("args"))).decode()
+        arguments = retold_json(mapping(call.get("args")))
         told = {
             "index": self.calls,
             "id": signed_id(bare, signature),
@@ -175,7 +175,7 @@ def _words(part: Object) -> str:
     if isinstance(part.get("functionResponse"), dict):
         response = part["functionResponse"].get("response")
         output = mapping(response).get("output")
-        return output if isinstance(output, str) else json.dumps(response).decode()
+        return output if isinstance(output, str) else retold_json(response)
     if isinstance(part.get("executableCode"), dict):
         code = part["executableCode"]
         language = _text(code.get("language")).lower()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bifrost.record import Usage
 
-__all__ = ["Answer", "Conversation", "Object", "Teller"]
+__all__ = ["Answer", "Conversation", "Object", "Teller", "retold_json"]
 
 Object = dict[str, Any]
 
@@ -44,6 +44,15 @@ class Answer:
     def usage(self) -> Usage | None:
         told = self.value.get("usage")
         return read_usage(json.dumps(told)) if isinstance(told, dict) else None
+
+
+def retold_json(value: object) -> str:
+    """What an upstream said, in JSON again: the arguments of a call. Raises UpstreamError if it is nested beyond all measure."""
+    try:
+        return json.dumps(value).decode()
+    except TypeError as error:
+        text = "failed to unmarshal response from provider API"
+        raise UpstreamError(text, cause=str(error)) from None
 
 
 class Teller(Protocol):

@@ -65,9 +65,9 @@ def locate(
     base: Place,
     operation: Operation,
     model: str,  # noqa: ARG001  a Locate
-    key: KeySettings,  # noqa: ARG001
+    key: KeySettings,  # noqa: ARG001  a Locate's
     *,
-    stream: bool,  # noqa: ARG001
+    stream: bool,  # noqa: ARG001  a Locate's
 ) -> Place:
     """The same for all models and keys."""
     return base.at(PATHS[operation])

@@ -23,7 +23,8 @@ from bifrost.providers.passthrough import RelayPlace, relayed_place, relayed_req
 from bifrost.providers.place import Address, Place, address_of, place_of
 from bifrost.providers.rate_headers import RateFamily, read_rate_hint
 from bifrost.providers.request_headers import Accept, HeaderPlan, plan_headers
-from bifrost.schema.call import Call, Dialect, Operation, request_type
+from bifrost.providers.spec import is_allowed
+from bifrost.schema.call import Call, Dialect, Operation
 
 if TYPE_CHECKING:
     from bifrost.errors import GatewayError
@@ -135,12 +136,9 @@ class Foreign:
         return self.settings.name
 
     def supports(self, operation: Operation, *, stream: bool) -> bool:
-        if not self._has(operation, stream=stream):
-            return False
-        custom = self.settings.custom
-        if custom is None or custom.allowed_requests is None:
-            return True
-        return custom.allowed_requests.get(request_type(operation, stream=stream), False)
+        return self._has(operation, stream=stream) and is_allowed(
+            self.settings, operation, stream=stream
+        )
 
     def _coder(self, operation: Operation) -> ForeignCoder | None:
         found = self.spec.coders.get(operation)

@@ -213,7 +213,7 @@ def _private_key(file: File) -> RSAPrivateKey:
     return key
 
 
-def _authorized_user(file: File, scopes: tuple[str, ...], here: Here) -> Login:  # noqa: ARG001
+def _authorized_user(file: File, scopes: tuple[str, ...], here: Here) -> Login:  # noqa: ARG001  as the others
     """The scopes are those that the user agreed to."""
     form = {
         "grant_type": "refresh_token",
@@ -226,7 +226,7 @@ def _authorized_user(file: File, scopes: tuple[str, ...], here: Here) -> Login: 
     return _grant(answer, *file.secrets())
 
 
-def _external_user(file: File, scopes: tuple[str, ...], here: Here) -> Login:  # noqa: ARG001
+def _external_user(file: File, scopes: tuple[str, ...], here: Here) -> Login:  # noqa: ARG001  as the others
     """A user of a workforce pool. A refresh token that comes with the answer is not kept: the file is the operator's."""
     form = {"grant_type": "refresh_token", "refresh_token": file.text("refresh_token")}
     basic = _basic(file.text("client_id"), file.text("client_secret"))

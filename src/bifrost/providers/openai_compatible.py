@@ -22,7 +22,7 @@ from bifrost.providers.errors import decode_error
 from bifrost.providers.passthrough import relayed_request
 from bifrost.providers.rate_headers import read_rate_hint
 from bifrost.providers.request_headers import Accept, HeaderPlan, header_line, plan_headers
-from bifrost.providers.spec import ProviderSpec
+from bifrost.providers.spec import ProviderSpec, is_allowed
 from bifrost.schema.call import Dialect, Operation, request_type
 
 if TYPE_CHECKING:
@@ -64,12 +64,9 @@ class OpenAICompatible:
         return self.settings.name
 
     def supports(self, operation: Operation, *, stream: bool) -> bool:
-        if not self._has(operation, stream=stream):
-            return False
-        custom = self.settings.custom
-        if custom is None or custom.allowed_requests is None:
-            return True
-        return custom.allowed_requests.get(request_type(operation, stream=stream), False)
+        return self._has(operation, stream=stream) and is_allowed(
+            self.settings, operation, stream=stream
+        )
 
     def _has(self, operation: Operation, *, stream: bool) -> bool:
         if operation is Operation.LIST_MODELS:

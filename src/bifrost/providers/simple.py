@@ -35,9 +35,9 @@ def at_paths(paths: Mapping[Operation, str]) -> Locate:
         base: Place,
         operation: Operation,
         model: str,  # noqa: ARG001  others go by these
-        key: KeySettings,  # noqa: ARG001
+        key: KeySettings,  # noqa: ARG001  a Locate's
         *,
-        stream: bool,  # noqa: ARG001
+        stream: bool,  # noqa: ARG001  a Locate's
     ) -> Place:
         return base.at(paths[operation])
 

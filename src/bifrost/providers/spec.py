@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
 from bifrost.dialects.base import AnswerFacts, StreamDecoder
 from bifrost.dialects.openai_chat_request import STANDARD, Quirks
 from bifrost.providers.rate_headers import RateFamily
-from bifrost.schema.call import Operation
+from bifrost.schema.call import Operation, request_type
 
-__all__ = ["OPENAI_PATHS", "ProviderSpec", "paths"]
+if TYPE_CHECKING:
+    from bifrost.config.settings import ProviderSettings
+
+__all__ = ["OPENAI_PATHS", "ProviderSpec", "is_allowed", "paths"]
 
 OPENAI_PATHS: Mapping[Operation, str] = MappingProxyType(
     {
@@ -39,6 +42,14 @@ OPENAI_PATHS: Mapping[Operation, str] = MappingProxyType(
 def paths(*operations: Operation) -> Mapping[Operation, str]:
     """The paths of chat and ``operations``."""
     return MappingProxyType({name: OPENAI_PATHS[name] for name in (Operation.CHAT, *operations)})
+
+
+def is_allowed(settings: ProviderSettings, operation: Operation, *, stream: bool) -> bool:
+    """Whether ``allowed_requests`` of a custom provider, if it has any, let the operation through."""
+    custom = settings.custom
+    if custom is None or custom.allowed_requests is None:
+        return True
+    return custom.allowed_requests.get(request_type(operation, stream=stream), False)
 
 
 @attrs.frozen(kw_only=True)
