@@ -20,7 +20,7 @@ import attrs
 import trio
 
 from bifrost.store.base import StoreAway, StoreBusy, StoreError
-from bifrost.store.migrate import Migration, migrate, migrations
+from bifrost.store.migrate import Brought, Migration, migrate, migrations
 
 __all__ = ["SqliteFile"]
 
@@ -78,6 +78,8 @@ class SqliteFile:
     busy_s: float = BUSY_S
     on_turn: Callable[[StoreError | None], None] = lambda _: None
     """Hears when the file goes away, with the reason, and with ``None`` when it is back."""
+    brought: Brought | None = attrs.field(default=None, init=False)
+    """What opening it did to its tables."""
     trouble: StoreError | None = attrs.field(default=None, init=False)
     """Why the latest piece of work was not done; ``None`` if it was, or if there was none yet."""
     _limiter: trio.CapacityLimiter = attrs.field(
@@ -191,7 +193,10 @@ class SqliteFile:
             connection.pragma("synchronous", "full")
             connection.pragma("foreign_keys", "on")
             connection.pragma("journal_size_limit", MAX_WAL_BYTES)
-            _transaction(connection, partial(_migrated, steps=self.steps), CHANGE, _go_on)
+            # What is deleted is overwritten: it may have been a secret that is kept sealed from now on.
+            connection.pragma("secure_delete", "on")
+            steps = partial(migrate, steps=self.steps)
+            self.brought = _transaction(connection, steps, CHANGE, _go_on)
         except BaseException:
             connection.close()
             raise
@@ -224,10 +229,6 @@ def _transaction(
         if connection.in_transaction:
             connection.execute("ROLLBACK")
     return value
-
-
-def _migrated(connection: apsw.Connection, steps: Sequence[Migration]) -> None:
-    migrate(connection, steps)
 
 
 def _ping(connection: apsw.Connection) -> None:
