@@ -60,6 +60,7 @@ class _Usage(msgspec.Struct, gc=False):
 
 
 NO_DETAILS = _Details()
+NO_MEDIA = MediaUsage()
 _decode = json.decoder(_Usage)
 
 
@@ -76,27 +77,51 @@ def read_usage(raw: bytes) -> Usage | None:
     prompt = _first_count(wire.prompt_tokens, wire.input_tokens)
     completion = _first_count(wire.completion_tokens, wire.output_tokens)
     total = _count(wire.total_tokens)
-    seconds = wire.seconds or wire.prompt_audio_seconds
-    if prompt is None and completion is None and total is None and seconds is None:
+    length_ms = _milliseconds(wire.seconds or wire.prompt_audio_seconds or 0)
+    if prompt is None and completion is None and total is None and not length_ms:
         return None
     given = wire.prompt_tokens_details or wire.input_tokens_details or NO_DETAILS
     made = wire.completion_tokens_details or wire.output_tokens_details or NO_DETAILS
-    return Usage(
+    usage = Usage(
         prompt_tokens=prompt or 0,
         completion_tokens=completion or 0,
         total_tokens=(prompt or 0) + (completion or 0) if total is None else total,
         cached_read_tokens=_count(given.cached_tokens) or _count(given.cached_read_tokens) or 0,
         cached_write_tokens=_count(given.cached_write_tokens) or 0,
         reasoning_tokens=_count(made.reasoning_tokens) or _count(wire.reasoning_tokens) or 0,
+    )
+    if _is_all(wire, given, made) and not length_ms:
+        return usage
+    return attrs.evolve(
+        usage,
         searches=_searches(wire, made),
         cost_nano_usd=_cost(wire),
-        media=_media(given, made, seconds),
+        media=_media(given, made, length_ms),
+    )
+
+
+def _is_all(wire: _Usage, given: _Details, made: _Details) -> bool:
+    """Whether there is nothing to be told but tokens of text."""
+    return not (
+        given.audio_tokens
+        or made.audio_tokens
+        or given.image_tokens
+        or made.image_tokens
+        or made.num_search_queries
+        or wire.num_search_queries
+        or wire.billed_units
+        or wire.cost
+        or wire.cost_in_usd_ticks
     )
 
 
 def read_duration(raw: bytes) -> Usage | None:
-    """The usage of an answer that tells only how many seconds of sound it is of: ``raw`` is that number."""
-    length_ms = _milliseconds(json.loads(raw))
+    """The usage of a transcript that tells only how many seconds of sound it is of, as a number or its text."""
+    try:
+        told = json.loads(raw)
+        length_ms = _milliseconds(float(told) if isinstance(told, str) else told)
+    except (json.InvalidJSON, ValueError):
+        return None
     return Usage(media=MediaUsage(audio_ms=length_ms)) if length_ms else None
 
 
@@ -107,23 +132,15 @@ def _searches(wire: _Usage, made: _Details) -> int:
     return _count(wire.num_search_queries) or _count(made.num_search_queries) or 0
 
 
-def _media(given: _Details, made: _Details, seconds: object) -> MediaUsage | None:
-    """``None`` where nothing but text is told of, as nearly always."""
-    if not (
-        given.audio_tokens
-        or made.audio_tokens
-        or given.image_tokens
-        or made.image_tokens
-        or seconds
-    ):
-        return None
-    return MediaUsage(
+def _media(given: _Details, made: _Details, length_ms: int) -> MediaUsage | None:
+    media = MediaUsage(
         audio_in_tokens=_count(given.audio_tokens) or 0,
         audio_out_tokens=_count(made.audio_tokens) or 0,
         image_in_tokens=_count(given.image_tokens) or 0,
         image_out_tokens=_count(made.image_tokens) or 0,
-        audio_ms=_milliseconds(seconds),
+        audio_ms=length_ms,
     )
+    return None if media == NO_MEDIA else media
 
 
 def _milliseconds(seconds: object) -> int:
