@@ -14,32 +14,36 @@ r"""Of ``\w`` and its like, which stand for thousands of characters of Unicode."
 
 CLASSES = frozenset("wWdDsSpPbB")
 
-_PART = re.compile(r"\\.|\{(\d*)(?:,(\d*))?\}|\[\^?\]?|.", re.DOTALL)
+_PART = re.compile(
+    r"""
+    (?P<escape> \\. )
+  | (?P<class> \[\^?\]? (?: \\. | \[:\^?[a-z]+:\] | [^\\\]] )* \]? )
+  | \{ (?P<least>\d*) (?:,(?P<most>\d*))? \}
+  | .
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
 def weight(pattern: str) -> int:
     r"""About how many states ``pattern`` makes: one a character, ``x{8}`` eight times that of ``x``, groups as a whole.
 
-    A repetition without an end counts by its beginning: ``x{3,}`` three times.
+    A class of characters in brackets is one, unless it has ``\w`` or its like in it. A repetition without an end counts by
+    its beginning: ``x{3,}`` three times.
     """
-    sums, last, in_class = [0], 0, 0
+    sums, last = [0], 0
     for part in _PART.finditer(pattern):
-        text = part[0]
-        if part[1] is not None and not in_class:
-            sums[-1] += last * (_most(part) - 1)
-            last *= _most(part)
-        elif text == "(" and not in_class:
+        if part["least"] is not None:
+            times = max(int(text[:9] or 0) for text in ("1", *part.group("least", "most")) if text)
+            sums[-1] += last * (times - 1)
+            last *= times
+        elif part[0] == "(":
             sums.append(0)
-        elif text == ")" and not in_class and len(sums) > 1:
+        elif part[0] == ")" and len(sums) > 1:
             last = sums.pop()
             sums[-1] += last
-        else:
-            in_class += text.startswith("[") - (text == "]" and in_class > 0)
-            last = CLASS_WEIGHT if text[0] == "\\" and text[1:] in CLASSES else 1
+        elif part[0] != "]":  # one that is left over ends a class with classes in it
+            last = CLASS_WEIGHT if CLASSES & set(_ESCAPE.findall(part[0])) else 1
             sums[-1] += last
     return sum(sums)
-
-
-def _most(repetition: re.Match[str]) -> int:
-    least, most = (int(text[:9] or 0) for text in repetition.groups(""))
-    return max(1, least, most)

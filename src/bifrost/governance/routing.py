@@ -15,22 +15,22 @@ from bifrost.governance.access import ModelLists, allows_model, refined
 from bifrost.governance.model import (
     NO_LIMITS,
     NOTHING,
-    Budget,
     Governance,
+    Limit,
     Limits,
     ProviderConfig,
-    Quota,
+    Unit,
     VirtualKey,
 )
 from bifrost.governance.rules import GLOBAL, NO_RULES, CompiledRule, Facts, NoAnswer, RuleBook
 from bifrost.policy.balance import numbers, pick
-from bifrost.schema.call import Call, Target
+from bifrost.schema.call import UNROUTED, Call, Routing, Target
 
 if TYPE_CHECKING:
     from bifrost.config.governance_section import RoutingTargetSection
     from bifrost.governance.rules import Scope
 
-__all__ = ["MAX_RULES", "Decision", "PercentUsed", "Routed", "RoutingTable"]
+__all__ = ["MAX_RULES", "PercentUsed", "Routed", "RoutingTable"]
 
 MAX_RULES = 10
 """Of a chain."""
@@ -38,18 +38,8 @@ MAX_RULES = 10
 RULES, WEIGHTS = "routing-rule", "governance"
 """The engines, as logs and metrics name them."""
 
-PercentUsed = Callable[[Budget | Quota], float]
-"""How much of a limit is used up, in per cent; 0 where its period is over. 100 and more is exhausted."""
-
-
-@attrs.frozen
-class Decision:
-    """A line of the routing log."""
-
-    engine: str
-    text: str
-    is_warning: bool = False
-    """Whether whoever runs the gateway should hear of it."""
+PercentUsed = Callable[[Limit], float]
+"""How much of a limit is used up, in per cent; 0 where its time is over. 100 and more is exhausted."""
 
 
 @attrs.frozen(kw_only=True)
@@ -59,23 +49,46 @@ class Routed:
     target: Target
     fallbacks: tuple[Target, ...] = ()
     key_id: str | None = None
-    """The one key, by id or name, that ``target`` is to be asked with."""
-    rule_id: str | None = None
-    """The last rule that changed something."""
-    rule_name: str | None = None
-    engines: tuple[str, ...] = ()
-    log: tuple[Decision, ...] = ()
+    """The one key that ``target`` is to be asked with."""
+    routing: Routing = UNROUTED
+    warnings: tuple[str, ...] = ()
+    """What whoever runs the gateway should hear of: rules that could not be asked, providers that are not there."""
 
-    def note(self, engine: str, text: str, *, is_warning: bool = False) -> Routed:
-        """The same with one line more in its log."""
-        return attrs.evolve(self, log=(*self.log, Decision(engine, text, is_warning)))
+    def applied(self, call: Call) -> Call:
+        """``call``, going there.
 
-    def by(self, engine: str) -> tuple[str, ...]:
-        """The engines, with ``engine`` if it is not among them."""
-        return self.engines if engine in self.engines else (*self.engines, engine)
+        What the caller said of keys was meant for the provider he named: where it goes to another, his own key stays behind, and
+        so do his pins.
+        """
+        caller = call.caller
+        if self.target.provider != call.target.provider:
+            caller = attrs.evolve(caller, direct_key=None, key_id=None, key_name=None)
+        if self.key_id is not None:
+            caller = attrs.evolve(caller, key_id=self.key_id, key_name=None)
+        return attrs.evolve(
+            call,
+            target=self.target,
+            fallbacks=self.fallbacks,
+            caller=caller,
+            routing=self.routing,
+        )
 
+    def log(self, text: str, *, engine: str = "", rule: CompiledRule | None = None) -> Routed:
+        """The same with one line more in its log, and with who decided, if somebody did."""
+        routing = self.routing
+        is_new = engine and engine not in routing.engines
+        changed = attrs.evolve(
+            routing,
+            log=(*routing.log, text),
+            engines=(*routing.engines, engine) if is_new else routing.engines,
+            rule_id=rule.id if rule else routing.rule_id,
+            rule_name=rule.name if rule else routing.rule_name,
+        )
+        return attrs.evolve(self, routing=changed)
 
-NO_SCOPES: tuple[Scope, ...] = (GLOBAL,)
+    def warn(self, text: str) -> Routed:
+        """The same with one line more in its log and among its warnings."""
+        return attrs.evolve(self.log(text), warnings=(*self.warnings, text))
 
 
 @attrs.frozen(kw_only=True)
@@ -90,9 +103,10 @@ class RoutingTable:
     def route(
         self, call: Call, key: VirtualKey | None, *, used: PercentUsed, draw: float
     ) -> Routed:
-        """Where ``call`` goes. ``key`` is its virtual key, if that is one and active; ``draw`` lies in [0, 1).
+        """Where ``call``, whose ``identity`` is known, goes. ``draw`` lies in [0, 1).
 
-        A call whose body goes on as it came is left alone: nothing in it can be changed.
+        ``key`` is its virtual key, if that is one and active. A call whose body goes on as it came is left alone: nothing in it
+        can be changed.
         """
         routed = Routed(target=call.target, fallbacks=call.fallbacks)
         if call.relay is not None:
@@ -103,6 +117,20 @@ class RoutingTable:
         if key is not None and self._is_bare(routed.target):
             routed = self._weigh(routed, key, used, draws)
         return attrs.evolve(routed, fallbacks=_settled(routed.fallbacks, routed.target))
+
+    def counters(self, call: Call, key: VirtualKey | None) -> frozenset[str]:
+        """The ids of everything whose use ``route`` may ask for, so that it can be fetched at once; mostly nothing."""
+        if call.relay is not None:
+            return frozenset()
+        held = [config.limits for config in key.provider_configs.values()] if key else []
+        if key or self.rules.asks_usage:
+            held += self.governance.providers.values()
+        if self.rules.asks_usage:
+            asked = self.rules.models | {call.target.model}
+            names = asked | {self.catalog.parse(name, "").model for name in asked}
+            models = self.governance.models.items()
+            held += [each.limits for (name, _), each in models if name in names]
+        return frozenset(limit.id for limits in held for limit in limits.all)
 
     def _is_bare(self, target: Target) -> bool:
         """Whether nobody has said who serves it. A prefix of somebody who is not configured is part of the model's name."""
@@ -119,32 +147,30 @@ class RoutingTable:
             if reason is None:
                 found.append(config)
             else:
-                routed = routed.note(WEIGHTS, f"not {config.provider}: {reason}")
+                routed = routed.log(f"{WEIGHTS}: not {config.provider}, {reason}")
         if not found:
-            return routed.note(WEIGHTS, f"no provider of the virtual key could serve {model}")
+            return routed.log(f"{WEIGHTS}: nobody is left to choose for {model}")
         chosen = found[pick([config.weight or 0.0 for config in found], next(draws))]
         target = self._target(chosen, model)
-        routed = attrs.evolve(
-            routed,
-            target=target,
-            fallbacks=routed.fallbacks or self._others(found, chosen, model),
-            engines=routed.by(WEIGHTS),
+        fallbacks = routed.fallbacks or self._others(found, chosen, model)
+        routed = attrs.evolve(routed, target=target, fallbacks=fallbacks)
+        return routed.log(
+            f"{WEIGHTS}: {_told(target)}, chosen of {len(found)} by weight", engine=WEIGHTS
         )
-        return routed.note(WEIGHTS, f"{_told(target)} of {len(found)} by weight")
 
     def _reason(self, config: ProviderConfig, model: str, used: PercentUsed) -> str | None:
         """Why ``config`` takes no part in the choice; ``None`` if it does."""
         if config.weight is None:
-            return "it has no weight"
+            return "which has no weight"
         if config.provider not in self.catalog.configured:
-            return "it is not configured"
+            return "which is not configured"
         if not allows_model(config, model, self.lists):
-            return "the model is not allowed"
+            return "where the model is not allowed"
         if refined(config.provider, model, self.lists) is None:
-            return "the model's name could mean several"
-        limits = (config.limits, self.governance.providers.get(config.provider, NO_LIMITS))
-        quotas = (quota for each in limits for quota in _quotas(each) if quota is not None)
-        return "a limit is used up" if any(used(quota) >= 100 for quota in quotas) else None
+            return "where the model's name could mean several"
+        general = self.governance.providers.get(config.provider, NO_LIMITS)
+        is_over = any(used(limit) >= 100 for limit in (*config.limits.all, *general.all))
+        return "where a limit is used up" if is_over else None
 
     def _others(
         self, found: list[ProviderConfig], chosen: ProviderConfig, model: str
@@ -172,10 +198,9 @@ class _Rules:
 
     def apply(self, routed: Routed) -> Routed:
         """What the rules make of ``routed``, one after another as long as they chain."""
-        scopes, facts = self._scopes_and_owners()
+        scopes, lasting = self._scopes(), self._lasting_facts()
         for _ in range(MAX_RULES):
-            before = routed
-            rule, routed = self._first(scopes, self._facts(facts, before.target), before)
+            rule, routed = self._first(scopes, self._facts(lasting, routed.target), routed)
             if rule is None or not rule.is_chained:
                 break
         return routed
@@ -191,7 +216,7 @@ class _Rules:
                 holds = rule.condition.holds(facts)
             except NoAnswer as why:
                 self.done.add(rule.id)
-                routed = routed.note(RULES, f"{_rule(rule)} is skipped: {why}", is_warning=True)
+                routed = routed.warn(f"{RULES} {rule.name!r} is skipped: {why}")
                 continue
             if holds:
                 self.done.add(rule.id)
@@ -204,16 +229,14 @@ class _Rules:
         self, rule: CompiledRule, routed: Routed
     ) -> tuple[list[RoutingTargetSection], Routed]:
         """The targets of ``rule`` whose providers are configured."""
-        configured = self.table.catalog.configured
-        valid = [
-            each for each in rule.targets if each.provider is None or each.provider in configured
-        ]
-        unknown = sorted({str(each.provider) for each in rule.targets if each not in valid})
+        known = self.table.catalog.configured
+        valid = [each for each in rule.targets if each.provider is None or each.provider in known]
+        unknown = {each.provider or "" for each in rule.targets if each not in valid}
         if unknown:
-            text = f"{_rule(rule)} names {', '.join(unknown)}, not configured"
-            routed = routed.note(RULES, text, is_warning=True)
+            names = ", ".join(sorted(unknown))
+            routed = routed.warn(f"{RULES} {rule.name!r} names {names}: not configured")
         if not valid:
-            routed = routed.note(RULES, f"{_rule(rule)} is skipped: no target is left")
+            routed = routed.log(f"{RULES} {rule.name!r} is skipped: it has no target left")
         return valid, routed
 
     def _applied(
@@ -221,18 +244,15 @@ class _Rules:
     ) -> Routed:
         chosen = valid[pick([each.weight for each in valid], next(self.draws))]
         target = self._target(chosen, routed.target)
-        fallbacks = self.table.catalog.parse_fallbacks(rule.fallbacks, None)
         is_same = target.provider == routed.target.provider
+        fallbacks = self.table.catalog.parse_fallbacks(rule.fallbacks, None)
         routed = attrs.evolve(
             routed,
             target=target,
             fallbacks=fallbacks if rule.fallbacks else routed.fallbacks,
             key_id=chosen.key_id or (routed.key_id if is_same else None),
-            rule_id=rule.id,
-            rule_name=rule.name,
-            engines=routed.by(RULES),
         )
-        return routed.note(RULES, f"{_rule(rule)}: {_told(target)}")
+        return routed.log(f"{RULES} {rule.name!r}: {_told(target)}", engine=RULES, rule=rule)
 
     def _target(self, chosen: RoutingTargetSection, before: Target) -> Target:
         """What ``chosen`` makes of the target ``before`` it: what it does not name stays."""
@@ -244,17 +264,43 @@ class _Rules:
             return self.table.catalog.parse(chosen.model, before.provider)
         return Target(before.provider, chosen.model)
 
-    def _facts(self, owners: Facts, target: Target) -> Facts:
+    # What is asked, and whose rules
+
+    def _scopes(self) -> tuple[Scope, ...]:
+        identity = self.call.identity
+        owners = (
+            ("virtual_key", identity.virtual_key_id),
+            ("team", identity.team_id),
+            ("customer", identity.customer_id),
+        )
+        return (*(scope for scope in owners if scope[1]), GLOBAL)
+
+    def _lasting_facts(self) -> Facts:
+        """What expressions know whatever becomes of the target."""
+        call = self.call
+        return Facts(
+            model="",
+            request_type=call.operation.value,
+            headers=call.caller.rule_headers,
+            params=call.caller.rule_params,
+            **attrs.asdict(call.identity, recurse=False),
+        )
+
+    def _facts(self, lasting: Facts, target: Target) -> Facts:
         provider = "" if target.is_default else target.provider
-        facts = attrs.evolve(owners, model=target.model, provider=provider)
+        facts = attrs.evolve(lasting, model=target.model, provider=provider)
         if not self.table.rules.asks_usage:
             return facts
-        limits = tuple(self._limits(target.model, provider))
-        budget, tokens, requests = (
-            max((self.used(quota) for quota in kind if quota is not None), default=0.0)
-            for kind in zip(*map(_quotas, limits), strict=True)
+        most = dict.fromkeys(Unit, 0.0)
+        for limits in self._limits(target.model, provider):
+            for limit in limits.all:
+                most[limit.unit] = max(most[limit.unit], self.used(limit))
+        return attrs.evolve(
+            facts,
+            budget_used=most[Unit.NANO_USD],
+            tokens_used=most[Unit.TOKENS],
+            request=most[Unit.REQUESTS],
         )
-        return attrs.evolve(facts, budget_used=budget, tokens_used=tokens, request=requests)
 
     def _limits(self, model: str, provider: str) -> Iterator[Limits]:
         """What is limited of the model and of the provider that are asked for now."""
@@ -265,34 +311,6 @@ class _Rules:
         yield governance.providers.get(provider, NO_LIMITS)
         if key is not None and provider in key.provider_configs:
             yield key.provider_configs[provider].limits
-
-    def _scopes_and_owners(self) -> tuple[tuple[Scope, ...], Facts]:
-        """Whose rules are asked, in order, and what expressions know whatever becomes of the target."""
-        caller, key = self.call.caller, self.key
-        facts = Facts(
-            model="",
-            request_type=self.call.operation.value,
-            headers=caller.rule_headers,
-            params=caller.rule_params,
-        )
-        if key is None:
-            return NO_SCOPES, facts
-        team, customer = self.table.governance.owners(key)
-        scopes = [("virtual_key", key.id)]
-        facts = attrs.evolve(facts, virtual_key_id=key.id, virtual_key_name=key.name)
-        if team is not None:
-            scopes.append(("team", team.id))
-            facts = attrs.evolve(facts, team_id=team.id, team_name=team.name)
-        if customer is not None:
-            scopes.append(("customer", customer.id))
-            facts = attrs.evolve(facts, customer_id=customer.id, customer_name=customer.name)
-        return (*scopes, GLOBAL), facts
-
-
-def _quotas(limits: Limits) -> tuple[Budget | None, Quota | None, Quota | None]:
-    """Of money, of tokens, of requests."""
-    rate = limits.rate_limit
-    return limits.budget, rate.tokens if rate else None, rate.requests if rate else None
 
 
 def _settled(fallbacks: tuple[Target, ...], primary: Target) -> tuple[Target, ...]:
@@ -311,7 +329,3 @@ def _name(target: Target) -> str:
 
 def _told(target: Target) -> str:
     return target.model if target.is_default else f"{target.provider}/{target.model}"
-
-
-def _rule(rule: CompiledRule) -> str:
-    return f"rule {rule.name!r}"

@@ -89,6 +89,8 @@ class RuleBook:
     """What of requests has to be kept for them."""
     asks_usage: bool = False
     """Whether some rule asks how much of a limit is used up."""
+    models: frozenset[str] = frozenset()
+    """Those that rules send calls to."""
 
     @classmethod
     def of(cls, sections: Iterable[RoutingRuleSection]) -> RuleBook:
@@ -102,6 +104,7 @@ class RuleBook:
             by_scope={scope: tuple(found) for scope, found in by_scope.items()},
             mentions=reduce(or_, (each.mentions for each in conditions), NO_MENTIONS),
             asks_usage=any(USAGE & each.variables for each in conditions),
+            models=frozenset(each.model for rule in rules for each in rule.targets if each.model),
         )
 
     def __bool__(self) -> bool:
