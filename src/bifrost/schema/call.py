@@ -36,6 +36,7 @@ RawMembers = Mapping[str, bytes]
 
 NO_MEMBERS: RawMembers = MappingProxyType({})
 
+NO_PAIRS: Mapping[str, str] = MappingProxyType({})
 
 DIRECT = KeySettings(id="header-provided", name="header-provided")
 """What a key is called that came with its request."""
@@ -119,6 +120,8 @@ class Target:
 
     provider: str
     model: str
+    is_default: bool = attrs.field(default=False, kw_only=True, eq=False)
+    """The caller named the model only: ``provider`` is the surface's default, or that of the target before it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -151,6 +154,10 @@ class Caller:
     """Refuse instead of dropping what the target cannot take."""
     prom_labels: Mapping[str, str] = attrs.field(factory=lambda: MappingProxyType({}))
     log_metadata: Mapping[str, str] = attrs.field(factory=lambda: MappingProxyType({}))
+    rule_headers: Mapping[str, str] = attrs.field(default=NO_PAIRS, repr=False)
+    """Headers that routing rules ask for; names are lower case. Credentials are never among them."""
+    rule_params: Mapping[str, str] = attrs.field(default=NO_PAIRS, repr=False)
+    """The query, if routing rules ask for it; likewise."""
     remote_addr: str = ""
     user_agent: str = ""
     traceparent: str | None = None
