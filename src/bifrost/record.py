@@ -13,8 +13,18 @@ from types import MappingProxyType
 import attrs
 
 from bifrost.errors import ErrorClass
+from bifrost.schema.call import NOBODY, UNROUTED, Identity, Routing
 
-__all__ = ["NO_USAGE", "AttemptRecord", "CallRecord", "HopRecord", "MediaUsage", "Outcome", "Usage"]
+__all__ = [
+    "NO_USAGE",
+    "AttemptRecord",
+    "Bill",
+    "CallRecord",
+    "HopRecord",
+    "MediaUsage",
+    "Outcome",
+    "Usage",
+]
 
 
 class Outcome(enum.Enum):
@@ -81,6 +91,22 @@ class AttemptRecord:
     first_event_s: float | None = None
     """From sending to the first event of the answer."""
     hedge: bool = False
+    is_sent: bool = False
+    """Whether the upstream may have begun to work on it."""
+    usage: Usage | None = None
+    delivered_tokens: int = 0
+    """About how many tokens of the answer went to the caller, for answers whose usage never came."""
+
+
+@attrs.frozen
+class Bill:
+    """What a hop cost whoever asked for it. Integer nano-dollars."""
+
+    requests: int = 0
+    tokens: int = 0
+    nano_usd: int = 0
+    is_estimated: bool = False
+    """Some of it is our count, since the provider's never came."""
 
 
 @attrs.frozen(kw_only=True)
@@ -90,6 +116,8 @@ class HopRecord:
     provider: str
     model: str
     attempts: tuple[AttemptRecord, ...] = ()
+    bill: Bill | None = None
+    """``None`` where nobody counts."""
 
 
 @attrs.frozen(kw_only=True)
@@ -129,7 +157,9 @@ class CallRecord:
     inter_event_s: float = 0.0
     """Sum of the gaps between events of a stream."""
     body_bytes: int = 0
-    virtual_key_id: str = ""
+    identity: Identity = NOBODY
+    """Whose virtual key it was."""
+    routing: Routing = UNROUTED
     remote_addr: str = ""
     user_agent: str = ""
     traceparent: str | None = None
