@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from bifrost.config.price_fields import PriceField, price_field, read_usd
+from bifrost.config.price_fields import PriceField, price_field, read_price, read_usd
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,17 @@ def test_a_name_says_what_the_price_is_for(name: str, field: PriceField | None) 
 )
 def test_an_amount_is_exactly_what_was_written(value: object, amount: Decimal | None) -> None:
     assert read_usd(value) == amount
+
+
+@pytest.mark.parametrize(
+    ("value", "amount"),
+    [
+        (0.5, Decimal("0.5")),
+        ({f"search_context_size_{size}": i for i, size in enumerate(("high", "low", "medium"))}, 2),
+        ({"search_context_size_high": 3, "search_context_size_low": 1}, 1),
+        ({"search_context_size_high": 3, "search_context_size_medium": "?"}, 3),
+        ({}, None),
+    ],
+)
+def test_a_price_by_size_of_search_is_the_medium_one(value: object, amount: Decimal | None) -> None:
+    assert read_price(value) == amount

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from bifrost.config.faults import ConfigErrors
 from bifrost.config.governance_section import PricingOverrideSection
 from bifrost.policy.pricing_overrides import Asked, Overrides
 from bifrost.policy.pricing_rates import Slot, atto
@@ -129,55 +128,6 @@ def test_a_long_name_is_not_held_against_an_expression() -> None:
 
 def test_a_patch_may_be_text() -> None:
     assert winner(override(1, pricing_patch='{"input_cost_per_token": 0.000002}')) == 2
-
-
-@pytest.mark.parametrize(
-    ("section", "fault"),
-    [
-        (override(1, "virtual_key"), "[0].virtual_key_id: found nothing; allowed: an id, for scope virtual_key"),
-        (override(1, "provider", **VK_PROVIDER), "[0].virtual_key_id: found an id; allowed: nothing, for scope provider"),
-        (override(1, request_types=()), "[0].request_types: found none; allowed: at least one of chat_completion, "),
-        (override(1, request_types=("chat",)), "[0].request_types[0]: found chat; allowed: chat_completion, "),
-        (override(1, pattern="m", **WILD), "[0].pattern: found no * at its end; allowed: a prefix and a *"),
-        (override(1, pricing_patch="{"), "[0].pricing_patch: found a text that is no JSON object; allowed: an object of prices, or its JSON text"),
-        (override(1, pricing_patch="[" * 10_000), "[0].pricing_patch: found a text that is no JSON object"),
-        (override(1, pricing_patch="[1]"), "[0].pricing_patch: found a text that is no JSON object"),
-        (override(1, pricing_patch=" " * 70_000), "[0].pricing_patch: found a text that is too long"),
-        (override(1, pricing_patch={"input_cost_per_tokens": 1}), '[0].pricing_patch.input_cost_per_tokens: found no price of that name; allowed: a price\'s name, such as "input_cost_per_token"'),
-        (override(1, pricing_patch={"zz": 1}), "[0].pricing_patch.zz: found no price of that name; allowed: a price's name"),
-        (override(1, pricing_patch={IN: -1}), "[0].pricing_patch.input_cost_per_token: found -1; allowed: a price in US dollars, 0 or more"),
-        (override(1, pricing_patch={IN: None}), "[0].pricing_patch.input_cost_per_token: found nothing; allowed: a price"),
-    ],
-)  # fmt: skip
-def test_mistakes_are_named_with_their_place(section: PricingOverrideSection, fault: str) -> None:
-    with pytest.raises(ConfigErrors) as caught:
-        Overrides.of([section], {})
-
-    assert str(caught.value).startswith(f"governance.pricing_overrides{fault}")
-
-
-@pytest.mark.parametrize(
-    ("members", "fault"),
-    [
-        (old(1, "regex", "("), "providers.p.pricing_overrides[0].model_pattern: found missing ), unterminated subpattern"),
-        (old(1, "exact", "m", "chats"), "providers.p.pricing_overrides[0].request_types[0]: found chats; allowed: chat_completion, "),
-        (old(1, "exact", "m") | {"price": 1}, "providers.p.pricing_overrides[0].price: found no price of that name"),
-    ],
-)  # fmt: skip
-def test_mistakes_of_version_1_4s_are_named_too(members: dict[str, Any], fault: str) -> None:
-    with pytest.raises(ConfigErrors) as caught:
-        Overrides.of([], {"p": [members]})
-
-    assert str(caught.value).startswith(fault)
-
-
-def test_every_mistake_is_told_at_once() -> None:
-    sections = [override(1, "virtual_key"), override(2, pricing_patch={IN: -1})]
-
-    with pytest.raises(ConfigErrors) as caught:
-        Overrides.of(sections, {"p": [old(1, "regex", "(")]})
-
-    assert len(caught.value.errors) == 3
 
 
 def test_the_ids_that_are_named_are_known() -> None:

@@ -10,10 +10,12 @@ from bifrost.config.faults import below
 from bifrost.config.governance_section import (
     AuthSection,
     BudgetSection,
+    PricingOverrideSection,
     RateLimitSection,
     RoutingRuleSection,
     VirtualKeySection,
 )
+from bifrost.config.price_checks import pricing_override
 from bifrost.config.sections import (
     STORE_CONFIGS,
     AuditSection,
@@ -40,6 +42,7 @@ def section_finishes() -> Iterator[tuple[type, Finish]]:
     yield finishing(RateLimitSection, _rate_limit)
     yield finishing(VirtualKeySection, _virtual_key)
     yield finishing(RoutingRuleSection, _routing_rule)
+    yield finishing(PricingOverrideSection, pricing_override)
     yield finishing(McpClientSection, _mcp_client)
     yield finishing(PluginSection, _plugin)
     yield finishing(StoreSection, _store)
