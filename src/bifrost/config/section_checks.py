@@ -14,10 +14,12 @@ from bifrost.config.governance_section import (
     BudgetSection,
     GovernanceSection,
     ModelConfigSection,
+    PricingOverrideSection,
     RateLimitSection,
     RoutingRuleSection,
     VirtualKeySection,
 )
+from bifrost.config.price_checks import pricing_override
 from bifrost.config.secret import Secret
 from bifrost.config.sections import (
     STORE_CONFIGS,
@@ -47,6 +49,7 @@ def section_finishes() -> Iterator[tuple[type, Finish]]:
     yield finishing(RoutingRuleSection, _routing_rule)
     yield finishing(ModelConfigSection, _model_config)
     yield finishing(GovernanceSection, _governance)
+    yield finishing(PricingOverrideSection, pricing_override)
     yield finishing(McpClientSection, _mcp_client)
     yield finishing(PluginSection, _plugin)
     yield finishing(StoreSection, _store)
