@@ -15,7 +15,16 @@ import attrs
 from bifrost.errors import ErrorClass
 from bifrost.schema.call import NOBODY, UNROUTED, Identity, Routing
 
-__all__ = ["NO_USAGE", "AttemptRecord", "Bill", "CallRecord", "HopRecord", "Outcome", "Usage"]
+__all__ = [
+    "NO_USAGE",
+    "AttemptRecord",
+    "Bill",
+    "CallRecord",
+    "HopRecord",
+    "MediaUsage",
+    "Outcome",
+    "Usage",
+]
 
 
 class Outcome(enum.Enum):
@@ -27,8 +36,27 @@ class Outcome(enum.Enum):
 
 
 @attrs.frozen(kw_only=True)
+class MediaUsage:
+    """What of an answer's usage is not text. Tokens here are among those of the ``Usage`` that this belongs to."""
+
+    audio_in_tokens: int = 0
+    audio_out_tokens: int = 0
+    image_in_tokens: int = 0
+    image_out_tokens: int = 0
+    characters: int = 0
+    """Of text to be spoken."""
+    audio_ms: int = 0
+    """Length of the sound that was sent or made, in milliseconds."""
+    images: int = 0
+    """Images that came back."""
+
+
+@attrs.frozen(kw_only=True)
 class Usage:
-    """Tokens, in the provider's own count. ``prompt_tokens`` includes the cached ones."""
+    """Tokens, in the provider's own count. ``prompt_tokens`` includes the cached ones.
+
+    Read for each answer, so what few answers have stands apart, in ``media``.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -36,6 +64,11 @@ class Usage:
     cached_read_tokens: int = 0
     cached_write_tokens: int = 0
     reasoning_tokens: int = 0
+    searches: int = 0
+    """Searches of the web, or units of search that a reranker bills."""
+    cost_nano_usd: int | None = None
+    """What the provider itself says that the answer costs, in billionths of a US dollar."""
+    media: MediaUsage | None = None
 
 
 NO_USAGE = Usage()
