@@ -6,8 +6,9 @@ from the file or from the store, is not known here. Usage is not in here either:
 
 from __future__ import annotations
 
+import enum
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
@@ -33,15 +34,14 @@ __all__ = [
     "ALL",
     "NANO",
     "NOTHING",
-    "Budget",
     "Customer",
     "Governance",
+    "Limit",
     "Limits",
     "ModelConfig",
     "ProviderConfig",
-    "Quota",
-    "RateLimit",
     "Team",
+    "Unit",
     "VirtualKey",
     "dollars",
     "hash_of",
@@ -69,50 +69,38 @@ def hash_of(value: str) -> str:
     return hashlib.sha256(value.encode()).hexdigest()
 
 
+class Unit(enum.Enum):
+    """What is counted."""
+
+    TOKENS = "token"
+    REQUESTS = "request"
+    NANO_USD = "nano_usd"
+
+
 @attrs.frozen
-class Budget:
-    """A sum of money in a time."""
+class Limit:
+    """So much of something in a time. ``id`` is its counter's."""
 
     id: str
-    limit_nano_usd: int
+    unit: Unit
+    amount: int
     period: Period
-
-
-@attrs.frozen
-class Quota:
-    """A number of tokens or of requests in a time. ``id`` is its counter's."""
-
-    id: str
-    limit: int
-    period: Period
-
-
-@attrs.frozen
-class RateLimit:
-    """Tokens and requests, each counted for itself."""
-
-    id: str
-    tokens: Quota | None = None
-    requests: Quota | None = None
 
 
 @attrs.frozen
 class Limits:
-    """What whoever has limits has. Empty is false."""
+    """What whoever has limits has: a rate limit, of tokens or requests or both, and a budget. Empty is false."""
 
-    budget: Budget | None = None
-    rate_limit: RateLimit | None = None
+    rates: tuple[Limit, ...] = ()
+    money: tuple[Limit, ...] = ()
+    """One at most."""
 
     def __bool__(self) -> bool:
-        return self.budget is not None or self.rate_limit is not None
+        return bool(self.rates or self.money)
 
     @property
-    def counters(self) -> Mapping[str, Period]:
-        """The ids of what is counted for it, with their periods."""
-        quotas: list[Budget | Quota | None] = [self.budget]
-        if self.rate_limit is not None:
-            quotas += [self.rate_limit.tokens, self.rate_limit.requests]
-        return {each.id: each.period for each in quotas if each is not None}
+    def all(self) -> tuple[Limit, ...]:
+        return self.rates + self.money
 
 
 NO_LIMITS = Limits()
@@ -311,28 +299,22 @@ def limits(budget: BudgetSection | None, rate_limit: RateLimitSection | None, ow
     if budget is None and rate_limit is None:
         return NO_LIMITS
     return Limits(
-        budget=None if budget is None else _budget(budget, owner),
-        rate_limit=None if rate_limit is None else _rate_limit(rate_limit, owner),
+        rates=() if rate_limit is None else tuple(_rates(rate_limit, owner)),
+        money=() if budget is None else (_money(budget, owner),),
     )
 
 
-def _budget(section: BudgetSection, owner: str) -> Budget:
+def _money(section: BudgetSection, owner: str) -> Limit:
     period = Period.parse(section.reset_duration, calendar_aligned=section.calendar_aligned)
-    return Budget(section.id or f"{owner}:budget", nano(section.max_limit), period)
+    name = section.id or f"{owner}:budget"
+    return Limit(name, Unit.NANO_USD, nano(section.max_limit), period)
 
 
-def _rate_limit(section: RateLimitSection, owner: str) -> RateLimit:
+def _rates(section: RateLimitSection, owner: str) -> Iterator[Limit]:
     name = section.id or f"{owner}:rate_limit"
-    return RateLimit(
-        id=name,
-        tokens=_quota(f"{name}:tokens", section.token_max_limit, section.token_reset_duration),
-        requests=_quota(
-            f"{name}:requests", section.request_max_limit, section.request_reset_duration
-        ),
-    )
-
-
-def _quota(name: str, limit: int | None, duration: str | None) -> Quota | None:
-    if limit is None or duration is None:
-        return None
-    return Quota(name, limit, Period.parse(duration))
+    tokens, tokens_in = section.token_max_limit, section.token_reset_duration
+    if tokens is not None and tokens_in is not None:
+        yield Limit(f"{name}:tokens", Unit.TOKENS, tokens, Period.parse(tokens_in))
+    requests, requests_in = section.request_max_limit, section.request_reset_duration
+    if requests is not None and requests_in is not None:
+        yield Limit(f"{name}:requests", Unit.REQUESTS, requests, Period.parse(requests_in))
