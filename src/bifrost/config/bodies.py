@@ -49,6 +49,8 @@ NO_CONTENT = re.compile(r"id|(token_|request_)?(current_usage|last_reset)")
 """Members that are no part of what a noun says: who it is, and what was used of it."""
 EVERY_MEMBER = re.compile(r"(?!)")
 
+OF_A_SECRET = frozenset({"value", "env_var", "from_env"})
+
 REFERENCE = re.compile(rf"env\.{ENV_NAME.pattern}")
 
 
@@ -141,7 +143,7 @@ class _Way:
 
     def single(self, kind: Kind, raw: object, path: str) -> object:
         match kind, raw:
-            case Hidden(), dict():
+            case Hidden(), dict() if raw.keys() <= OF_A_SECRET:
                 return self.open(secret_text(raw), path)
             case ((Hidden() | Open()), _):
                 return self.open(raw, path)
