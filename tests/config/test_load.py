@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bifrost.config.load import ConfigError, ConfigErrors, detect_providers, parse_config
+from bifrost.config.load import (
+    ConfigError,
+    ConfigErrors,
+    detect_providers,
+    parse_config,
+    parse_tree,
+)
 from bifrost.config.secret import Secret
-from bifrost.config.settings import ClientSettings, Config, LogsStoreSettings
+from bifrost.config.sections import PostgresSection
+from bifrost.config.settings import ClientSettings, Config, ConfigStoreSettings, LogsStoreSettings
 
 FILES = Path(__file__).parent / "files"
 ENVIRON = {
@@ -216,9 +223,75 @@ def test_a_document_that_is_no_configuration_is_refused(text: str) -> None:
 
 
 def test_unset_references_of_other_sections_are_warned_about_with_their_path() -> None:
-    config = parse_config("encryption_key: env.NOT_THERE", {})
+    config = parse_config("audit_logs: {hmac_key: env.NOT_THERE}", {})
 
-    assert config.warnings == ("encryption_key: NOT_THERE is not set",)
+    assert config.warnings == ("audit_logs.hmac_key: NOT_THERE is not set",)
+
+
+def test_an_unset_reference_does_not_open_secrets_or_move_the_store() -> None:
+    postgres = "{host: env.NO_HOST, port: 1, user: u, db_name: d, ssl_mode: disable}"
+    text = (
+        f"{{encryption_key: env.NOT_THERE, config_store: {{type: postgres, config: {postgres}}}}}"
+    )
+
+    assert errors_of(text) == [
+        "config_store.config.host: found NO_HOST, which is not set; allowed: a variable that is set",
+        "encryption_key: found NOT_THERE, which is not set; allowed: a variable that is set",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "store"),
+    [
+        ("", ConfigStoreSettings()),
+        ("config_store: {enabled: false}", None),
+        ("config_store: {config: {path: /tmp/x.db}}", ConfigStoreSettings(path="/tmp/x.db")),
+        (
+            "config_store: {type: postgres, config: {host: env.HOST, port: 5432, user: u, password: p,"
+             " db_name: d, ssl_mode: disable}}",
+            ConfigStoreSettings(
+                postgres=PostgresSection(
+                    host="db.internal",
+                    port=5432,
+                    user="u",
+                    password=Secret("p"),
+                    db_name="d",
+                    ssl_mode="disable",
+                )
+            ),
+        ),
+    ],
+)
+def test_where_the_configuration_is_kept(text: str, store: ConfigStoreSettings | None) -> None:
+    assert parse_config(text, {"HOST": "db.internal"}).config_store == store
+
+
+def test_the_encryption_key_is_the_files_or_the_environments() -> None:
+    environ = {"BIFROST_ENCRYPTION_KEY": " from the environment "}
+
+    assert parse_config("encryption_key: mine", environ).encryption_key == Secret("mine")
+    assert parse_config("", {}).encryption_key is None
+    key = parse_config("", environ).encryption_key
+    assert key == Secret("from the environment", reference="env.BIFROST_ENCRYPTION_KEY")
+
+
+def test_limits_that_are_listed_apart_are_in_their_owners() -> None:
+    tree = {
+        "governance": {
+            "budgets": [{"id": "b", "max_limit": 1, "reset_duration": "1d"}],
+            "teams": [
+                {"id": "t", "name": "t", "budget_id": "b"},
+                {"id": "u", "name": "u", "budget_id": "c"},
+            ],
+        }
+    }
+
+    with pytest.raises(ConfigErrors) as caught:
+        parse_tree(tree, {})
+
+    assert [str(error) for error in caught.value.errors] == [
+        "governance.teams[1].budget_id: found 'c'; allowed: the id of an entry in governance.budgets"
+    ]
 
 
 def test_without_a_file_there_are_defaults() -> None:
