@@ -89,21 +89,51 @@ def test_key_sections_become_address_model_and_deployments() -> None:
     assert custom.request_path_overrides == {"chat_completion": "/v2/chat"}
 
 
-def test_providers_and_overrides_that_are_not_built_are_kept_and_named() -> None:
+def test_providers_and_overrides_are_kept() -> None:
     config = load("providers.json")
 
-    assert config.unbuilt == ("providers.openai.pricing_overrides",)
+    assert config.unbuilt == ()
     assert "vertex" in config.providers
 
 
-def test_governance_of_the_original_loads_and_its_protections_are_named() -> None:
+def test_governance_of_the_original_loads_as_it_is() -> None:
     config = load("governance.json")
 
-    assert config.unbuilt == ("governance", "governance.auth_config")
-    assert set(config.unguarded) == {
-        "governance.auth_config.is_enabled", "governance.virtual_keys", "governance.budgets",
-        "governance.rate_limits", "governance.model_configs", "governance.providers", "governance.customers",
-    }  # fmt: skip
+    assert (config.unbuilt, config.unguarded) == ((), ())
+    assert config.governance is not None
+    (key,) = config.governance.virtual_keys
+    assert (key.id, key.team_id, key.value) == (
+        "v1",
+        "t1",
+        Secret("value-of-VK_ONE", reference="env.VK_ONE"),
+    )
+    assert config.auth is not None
+    assert config.auth.is_enabled
+
+
+@pytest.mark.parametrize(
+    ("governance", "told"),
+    [
+        ("virtual_keys: [{name: a}]", "governance.virtual_keys[0].value: found nothing; allowed: a text or env.NAME; only a configuration store keeps one that is generated"),
+        ("virtual_keys: [{name: a, value: sk-bf-very-secret}, {name: b, value: sk-bf-very-secret}]", "governance.virtual_keys[1].value: found the same value again; allowed: another one"),
+        ("virtual_keys: [{name: a, value: x}, {name: a, id: b, value: y}]", "governance.virtual_keys[1].name: found 'a' again; allowed: another one"),
+        ("virtual_keys: [{name: a, value: x, team_id: t}]", "governance.virtual_keys[0].team_id: found 't'; allowed: the id of a team"),
+        ("virtual_keys: [{name: a, value: x, customer_id: t}]", "governance.virtual_keys[0].customer_id: found 't'; allowed: the id of a customer"),
+        ("teams: [{id: t, name: t, customer_id: c}]", "governance.teams[0].customer_id: found 'c'; allowed: the id of a customer"),
+        ("teams: [{id: t, name: t}, {id: t, name: u}]", "governance.teams[1].id: found 't' again; allowed: another one"),
+        ("model_configs: [{model_name: m, provider: p}, {model_name: m, provider: p}]", "governance.model_configs[1].id: found 'p/m' again; allowed: another one"),
+    ],
+)  # fmt: skip
+def test_what_governance_cannot_be(governance: str, told: str) -> None:
+    assert errors_of(f"governance: {{{governance}}}") == [told]
+
+
+def test_governance_s_nouns_are_named_by_what_they_are_of() -> None:
+    text = "virtual_keys: [{name: a, value: x}], model_configs: [{model_name: m}, {model_name: m, provider: p}]"
+    found = parse_config(f"governance: {{{text}}}", {}).governance
+    assert found is not None
+    assert [key.id for key in found.virtual_keys] == ["a"]
+    assert [config.id for config in found.model_configs] == ["m", "p/m"]
 
 
 def test_every_other_section_loads_and_is_named() -> None:
@@ -123,8 +153,8 @@ def test_every_other_section_loads_and_is_named() -> None:
         ("governance: {}", (), ()),
         ("governance:", (), ()),
         ("governance: {auth_config: {is_enabled: false}}", (), ()),
-        ("governance: {teams: [{id: t, name: t}]}", ("governance",), ()),
-        ("auth_config: {is_enabled: true, admin_username: a, admin_password: b}", ("auth_config",), ("auth_config.is_enabled",)),
+        ("governance: {teams: [{id: t, name: t}]}", (), ()),
+        ("auth_config: {is_enabled: true, admin_username: a, admin_password: b}", (), ()),
         ("config_store: {enabled: false}", (), ()),
         ("config_store: {type: sqlite, config: {path: x}}", ("config_store",), ()),
         ("logs_store: {type: sqlite, config: {path: x}}", (), ()),
@@ -137,8 +167,8 @@ def test_every_other_section_loads_and_is_named() -> None:
         ("encryption_key: ''", (), ()),
         ("guardrails_config: {guardrail_rules: [{id: 1, name: a, enabled: false}]}", ("guardrails_config",), ()),
         ("client: {enable_litellm_fallbacks: true}", ("client.enable_litellm_fallbacks",), ()),
-        ("client: {enforce_auth_on_inference: true}", (), ("client.enforce_auth_on_inference",)),
-        ("client: {enforce_scim_auth: true}", (), ("client.enforce_auth_on_inference",)),
+        ("client: {enforce_auth_on_inference: true}", (), ()),
+        ("client: {enforce_scim_auth: true}", (), ()),
     ],
 )  # fmt: skip
 def test_only_what_is_asked_for_is_named(

@@ -81,6 +81,8 @@ def parse_tree(
         client=whole.client,
         providers=providers,
         logs_store=_logs_store(whole.logs_store),
+        governance=whole.governance,
+        auth=whole.auth_config or (whole.governance.auth_config if whole.governance else None),
         config_store=_config_store(whole.config_store, environ),
         encryption_key=whole.encryption_key or _encryption_key(environ),
         unbuilt=(*_unbuilt_sections(whole), *_unbuilt_providers(providers)),
@@ -145,12 +147,8 @@ def _unbuilt_sections(whole: WholeFile) -> Iterator[str]:
     """Sections that ask for something nobody does yet: present, not empty, not switched off."""
     for field in attrs.fields(WholeFile):
         value = getattr(whole, field.name)
-        if field.name == "governance" and value is not None:
-            value = attrs.evolve(value, auth_config=None)
         if field.name not in BUILT_SECTIONS and _asks(value):
             yield field.name
-    if whole.governance and _asks(whole.governance.auth_config):
-        yield "governance.auth_config"
     if whole.logs_store and whole.logs_store.enabled and whole.logs_store.type != "sqlite":
         yield f"logs_store ({whole.logs_store.type})"
     if whole.client.enable_litellm_fallbacks:
@@ -183,33 +181,12 @@ def _unbuilt_providers(providers: Mapping[str, ProviderSettings]) -> Iterator[st
         base = provider.custom.base_provider_type if provider.custom else name
         if base in UNBUILT_DIALECTS:
             yield f"providers.{name}"
-        if provider.pricing_overrides:
-            yield f"providers.{name}.pricing_overrides"
 
 
 def _unguarded(whole: WholeFile) -> Iterator[str]:
     """Protections that somebody counts on and that are not built yet."""
-    if whole.client.enforce_auth_on_inference:
-        yield "client.enforce_auth_on_inference"
-    if whole.auth_config and whole.auth_config.is_enabled:
-        yield "auth_config.is_enabled"
-    governance = whole.governance
-    if governance is not None:
-        if governance.auth_config and governance.auth_config.is_enabled:
-            yield "governance.auth_config.is_enabled"
-        for field in ("virtual_keys", "budgets", "rate_limits", "model_configs", "providers"):
-            if getattr(governance, field):
-                yield f"governance.{field}"
-        for field in ("teams", "customers"):
-            if any(_is_limited(each) for each in getattr(governance, field)):
-                yield f"governance.{field}"
     rules = whole.guardrails_config.guardrail_rules if whole.guardrails_config else ()
     if any(rule.enabled for rule in rules):
         yield "guardrails_config.guardrail_rules"
     if whole.saml_config and whole.saml_config.get("enabled") is True:
         yield "saml_config.enabled"
-
-
-def _is_limited(holder: object) -> bool:
-    names = ("budget", "budget_id", "rate_limit", "rate_limit_id")
-    return any(getattr(holder, name) is not None for name in names)

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 
 import attrs
 
-from bifrost.config.faults import nearest, shown
-
 __all__ = [
-    "MAX_PRICE_USD",
+    "PRICE_NAMES",
     "PriceField",
-    "patch_faults",
+    "is_price_name",
     "patch_members",
     "price_field",
+    "read_price",
     "read_usd",
 ]
 
@@ -75,6 +74,9 @@ UNITS = frozenset(
 )
 """What ``policy.pricing`` reckons with."""
 
+PRICE_NAMES: tuple[str, ...] = tuple(sorted(UNITS))
+"""Without what may stand behind them."""
+
 UNUSED = frozenset(
     {
         "cache_creation_input_token_cost_above_1hr",
@@ -115,6 +117,11 @@ def price_field(name: str) -> PriceField | None:
     return PriceField(ALIASES.get(name, name), above, service)
 
 
+def is_price_name(name: str) -> bool:
+    """Whether it may stand among prices, whether it counts for anything here or not."""
+    return name in UNUSED or price_field(name) is not None
+
+
 def read_usd(value: object) -> Decimal | None:
     """An amount of US dollars, exactly as it was written; ``None`` if it is none, or below 0, or beyond all measure.
 
@@ -134,6 +141,14 @@ def read_usd(value: object) -> Decimal | None:
     return amount if amount.adjusted() >= -18 else Decimal(0)
 
 
+def read_price(value: object) -> Decimal | None:
+    """A price, which may depend on how much is searched: then the medium one, else the low, else the high."""
+    if not isinstance(value, Mapping):
+        return read_usd(value)
+    sizes = (value.get(f"search_context_size_{size}") for size in ("medium", "low", "high"))
+    return next((amount for size in sizes if (amount := read_usd(size)) is not None), None)
+
+
 def patch_members(patch: str | Mapping[str, object]) -> Mapping[str, object]:
     """The prices of an override, which are an object or its JSON text.
 
@@ -151,14 +166,3 @@ def patch_members(patch: str | Mapping[str, object]) -> Mapping[str, object]:
     if not isinstance(members, dict):
         raise ValueError("a text that is no JSON object")  # noqa: TRY004  it is the text that is wrong
     return members
-
-
-def patch_faults(members: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
-    """What is wrong with prices: the member's name, what was found, what is allowed."""
-    for name, value in members.items():
-        if name not in UNUSED and price_field(name) is None:
-            like = nearest(name, sorted(UNITS))
-            hint = f', such as "{like}"' if like else ""
-            yield name, "no price of that name", f"a price's name{hint}"
-        elif read_usd(value) is None and not isinstance(value, Mapping):
-            yield name, shown(value), "a price in US dollars, 0 or more"

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import attrs
 
+from bifrost.config.governance_section import AuthSection, GovernanceSection
 from bifrost.config.key_configs import (
     AzureKeySettings,
     BedrockKeySettings,
@@ -362,6 +363,10 @@ class Config:
     providers: Mapping[str, ProviderSettings] = attrs.field(factory=lambda: MappingProxyType({}))
     logs_store: LogsStoreSettings | None = attrs.field(factory=LogsStoreSettings)
     """``None`` if it is switched off, or of a kind that is not built yet."""
+    governance: GovernanceSection | None = None
+    """Budgets and rate limits are with their owners; the login is in ``auth``."""
+    auth: AuthSection | None = None
+    """From ``governance.auth_config``, or its older place."""
     config_store: ConfigStoreSettings | None = attrs.field(factory=ConfigStoreSettings)
     """``None`` if it is switched off: then the file is all there is."""
     encryption_key: Secret | None = None

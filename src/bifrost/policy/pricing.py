@@ -102,7 +102,7 @@ class Prices:
         """Prices from ``governance.pricing_overrides``, the providers' own lists by their names, and a price list.
 
         ``today`` (UTC) decides among prices that begin on a day. ``sheet`` goes before the list that comes along.
-        Raises ConfigErrors with every mistake of the overrides.
+        The overrides are as the configuration's checks let them through.
         """
         read = Overrides.of(overrides, provider_overrides)
         return cls(read, sheet or Sheet(), today)

@@ -127,7 +127,7 @@ def _speech(card: Card, used: Usage, facts: CallFacts) -> int:
         total = _input(card, used)
     else:
         total = characters * (card.input or 0)
-    if used.completion_tokens:
+    if used.completion_tokens and card.output_audio:
         # All that is made is sound, whether the provider says so or not.
         return total + used.completion_tokens * card.output_audio
     return total + _seconds(media.audio_ms, card.output_second)
@@ -136,7 +136,7 @@ def _speech(card: Card, used: Usage, facts: CallFacts) -> int:
 def _transcription(card: Card, used: Usage, _facts: CallFacts) -> int:
     made = _output(card, used)
     # Some are priced by the second and tell tokens all the same: voxtral, 2026-11.
-    if _has_input(used) and (card.input is not None or card.input_audio):
+    if _has_input(used) and (card.input_audio or card.input):
         return made + _input(card, used)
     return made + _seconds((used.media or NO_MEDIA).audio_ms, card.input_second)
 
@@ -146,14 +146,17 @@ def _seconds(length_ms: int, rate: int | None) -> int:
 
 
 def _image(card: Card, used: Usage, facts: CallFacts) -> int:
+    """By tokens where they are told and have a price, else by the pixel, else by the piece: both ways apart."""
     media = used.media or NO_MEDIA
     count = media.images or facts.choices
-    made = bool(used.completion_tokens or media.image_out_tokens)
-    return (
-        _input(card, used)
-        if _has_input(used)
-        else _each(count, facts.pixels, card.input_pixel, card.input_each)
-    ) + (_drawn(card, used) if made else _images(card, count, facts))
+    made = used.completion_tokens or media.image_out_tokens
+    if _has_input(used) and (card.input_image or card.input):
+        given = _input(card, used)
+    else:
+        given = _each(count, facts.pixels, card.input_pixel, card.input_each)
+    if made and (card.output_image or card.output):
+        return given + _drawn(card, used)
+    return given + _each(count, facts.pixels, card.output_pixel, _per_image(card, facts))
 
 
 def _drawn(card: Card, used: Usage) -> int:
@@ -162,10 +165,6 @@ def _drawn(card: Card, used: Usage) -> int:
     if media.image_out_tokens:
         return _output(card, used)
     return used.completion_tokens * card.output_image
-
-
-def _images(card: Card, count: int, facts: CallFacts) -> int:
-    return _each(count, facts.pixels, card.output_pixel, _per_image(card, facts))
 
 
 def _each(count: int, pixels: int | None, per_pixel: int | None, per_image: int | None) -> int:

@@ -37,10 +37,24 @@ WITHOUT_OUTPUT = frozenset(
 
 @attrs.frozen
 class Estimate:
-    """Tokens of prompt and answer together, and what they cost in nano-dollars."""
+    """Tokens of prompt and answer, and what they cost in nano-dollars."""
 
-    tokens: int
+    prompt_tokens: int
+    output_tokens: int
     nano_usd: int
+
+    @property
+    def tokens(self) -> int:
+        """Both together."""
+        return self.prompt_tokens + self.output_tokens
+
+    def delivered(self, output_tokens: int) -> Usage:
+        """The usage of an answer of which so much was delivered."""
+        return Usage(
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=output_tokens,
+            total_tokens=self.prompt_tokens + output_tokens,
+        )
 
 
 def estimate(rates: Rates | None, facts: CallFacts, learned: int = UNLEARNED_TOKENS) -> Estimate:
@@ -51,7 +65,8 @@ def estimate(rates: Rates | None, facts: CallFacts, learned: int = UNLEARNED_TOK
     the answers asked for.
     """
     usage = _guess(facts, learned)
-    return Estimate(usage.total_tokens, cost(rates, usage, facts.operation, facts))
+    nano_usd = cost(rates, usage, facts.operation, facts)
+    return Estimate(usage.prompt_tokens, usage.completion_tokens, nano_usd)
 
 
 def _guess(facts: CallFacts, learned: int) -> Usage:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import attrs
 
-from bifrost.config.price_fields import PriceField, price_field, read_usd
+from bifrost.config.price_fields import PriceField, price_field, read_price
 
 __all__ = ["ATTO_PER_NANO", "Card", "Rates", "Slot", "Tariff", "atto", "merged", "read_tariff"]
 
@@ -48,7 +48,7 @@ def read_tariff(members: Mapping[str, object]) -> dict[Slot, int]:
     """The rates among the members of a datasheet's entry, or of an override; all else is passed over."""
     tariff: dict[Slot, int] = {}
     for name, value in members.items():
-        field, amount = price_field(name), read_usd(_plain(value))
+        field, amount = price_field(name), read_price(value)
         if field is not None and amount is not None:
             tariff[_slot(field)] = atto(amount)
     return tariff
@@ -56,17 +56,6 @@ def read_tariff(members: Mapping[str, object]) -> dict[Slot, int]:
 
 def _slot(field: PriceField) -> Slot:
     return Slot(field.unit, field.above_tokens, field.service)
-
-
-def _plain(value: object) -> object:
-    """Of a price that depends on how much is searched, the medium one, else the low, else the high."""
-    if not isinstance(value, Mapping):
-        return value
-    for size in ("medium", "low", "high"):
-        found = value.get(f"search_context_size_{size}")
-        if found is not None:
-            return found
-    return None
 
 
 def merged(base: Tariff, patch: Tariff) -> dict[Slot, int]:
