@@ -15,7 +15,7 @@ from bifrost.schema.call import Operation
 if TYPE_CHECKING:
     from bifrost.policy.pricing_rates import Rates
 
-__all__ = ["UNLEARNED_TOKENS", "Estimate", "OutputSizes", "estimate"]
+__all__ = ["UNLEARNED_TOKENS", "Estimate", "OutputSizes", "assumed_usage", "estimate"]
 
 BYTES_PER_TOKEN = 4
 UNLEARNED_TOKENS = 1024
@@ -50,23 +50,28 @@ def estimate(rates: Rates | None, facts: CallFacts, learned: int = UNLEARNED_TOK
     what the caller allows or what the model was seen to answer (``OutputSizes.learned``), whichever is less, for each of
     the answers asked for.
     """
-    usage = _guess(facts, learned)
+    usage = assumed_usage(facts, _output(facts, learned))
     return Estimate(usage.total_tokens, cost(rates, usage, facts.operation, facts))
 
 
-def _guess(facts: CallFacts, learned: int) -> Usage:
+def assumed_usage(facts: CallFacts, output_tokens: int) -> Usage:
+    """What a call is taken to have used of which no usage was ever told: its prompt by its bytes, and ``output_tokens``.
+
+    Those are what was delivered of an answer that broke off, and 0 where nothing came.
+    """
     prompt = min(-(-facts.text_bytes // BYTES_PER_TOKEN) + facts.media_tokens, MAX_TOKENS)
-    output = 0 if facts.operation in WITHOUT_OUTPUT else _output(facts, learned)
     return Usage(
         prompt_tokens=prompt,
-        completion_tokens=output,
-        total_tokens=prompt + output,
+        completion_tokens=output_tokens,
+        total_tokens=prompt + output_tokens,
         searches=1 if facts.operation is Operation.RERANK else 0,
         media=MediaUsage(characters=facts.characters, audio_ms=facts.audio_ms),
     )
 
 
 def _output(facts: CallFacts, learned: int) -> int:
+    if facts.operation in WITHOUT_OUTPUT:
+        return 0
     allowed = facts.max_output_tokens
     one = learned if allowed is None else min(allowed, learned)
     return one * min(max(facts.choices, 1), MAX_CHOICES)
