@@ -59,13 +59,16 @@ def assumed_usage(facts: CallFacts, output_tokens: int) -> Usage:
 
     Those are what was delivered of an answer that broke off, and 0 where nothing came.
     """
+    media = None
+    if facts.characters or facts.audio_ms:
+        media = MediaUsage(characters=facts.characters, audio_ms=facts.audio_ms)
     prompt = min(-(-facts.text_bytes // BYTES_PER_TOKEN) + facts.media_tokens, MAX_TOKENS)
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=output_tokens,
         total_tokens=prompt + output_tokens,
         searches=1 if facts.operation is Operation.RERANK else 0,
-        media=MediaUsage(characters=facts.characters, audio_ms=facts.audio_ms),
+        media=media,
     )
 
 
