@@ -75,7 +75,7 @@ def read_usage(raw: bytes) -> Usage | None:
     """The counts in the JSON object ``raw``; ``None`` if it is no object or has none of the three, nor a length of sound.
 
     They go by the names of chat or by those of the Responses API, images and audio (``input_tokens``). Called for each
-    answer and most chunks: what few answers have costs those without it a look.
+    answer: what few of them have costs those without it a look.
     """
     try:
         wire = _decode(raw)
@@ -84,7 +84,8 @@ def read_usage(raw: bytes) -> Usage | None:
     prompt = _first_count(wire.prompt_tokens, wire.input_tokens)
     completion = _first_count(wire.completion_tokens, wire.output_tokens)
     total = _count(wire.total_tokens)
-    length_ms = _milliseconds(wire.seconds or wire.prompt_audio_seconds or 0)
+    seconds = wire.seconds or wire.prompt_audio_seconds
+    length_ms = _milliseconds(seconds) if seconds else 0
     if prompt is None and completion is None and total is None and not length_ms:
         return None
     given = wire.prompt_tokens_details or wire.input_tokens_details or NO_DETAILS
