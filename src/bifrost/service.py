@@ -135,7 +135,7 @@ class Hop:
     hops_left: int = 0
     """Targets after this one: whether a fallback stands ready."""
     include_only: frozenset[str] | None = None
-    """Key ids this hop may use; ``None`` all."""
+    """Keys this hop may use, by id or name; ``None`` all."""
     send: Callable[[Event], Awaitable[None]] = attrs.field(kw_only=True)
     """Hands an event to the caller. A filter that copies what passes wraps it."""
     attempts: list[AttemptRecord] = attrs.field(factory=list, kw_only=True)

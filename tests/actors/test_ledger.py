@@ -121,6 +121,15 @@ def test_a_hold_that_outlives_its_period_is_charged_to_the_next() -> None:
     assert (found.used, found.since_unix_s, found.held) == (10**9, T0 + 4000, 0)
 
 
+def test_a_limit_that_two_levels_share_counts_a_call_once() -> None:
+    book = LedgerBook()
+    shared = limits("shared", usd=5.0)
+    held = book.hold((level(shared, "Team"), level(shared, "Customer")), ONE, T0)
+    assert used(book, "shared:budget") == (0, ONE.nano_usd)
+    book.charge(held.hold_id, ONE, T0)
+    assert used(book, "shared:budget") == (ONE.nano_usd, 0)
+
+
 def test_a_forgotten_counter_stays_forgotten() -> None:
     book = LedgerBook()
     held = book.hold(vk(usd=1.0), ONE, T0)

@@ -221,6 +221,14 @@ def test_mentions_add_up() -> None:
     assert all((a, b, Mentions(None), Mentions(params=True)))
 
 
+def test_only_what_is_asked_for_need_be_told() -> None:
+    facts = attrs.evolve(FACTS, asked=frozenset({"model", "headers", "string"}))
+
+    assert holds('model == "gpt-4o" && headers["x-tier"] == "premium"', facts)
+    with pytest.raises(NoAnswer):
+        holds("budget_used > 80", facts)
+
+
 def test_the_variables_are_known() -> None:
     assert Expression.compile("budget_used > 80 && model != ''").variables == {
         "budget_used",

@@ -124,9 +124,9 @@ def test_a_whole_section_is_read() -> None:
     assert list(held.virtual_keys) == ["one"]
     assert held.models["gpt-4o", None].limits
     assert list(held.providers) == ["openai"]
-    assert not held.is_empty
+    assert held.is_limiting
 
 
 def test_no_section_governs_nothing() -> None:
     assert Governance.of_section(None) is NOTHING
-    assert NOTHING.is_empty
+    assert not NOTHING.is_limiting

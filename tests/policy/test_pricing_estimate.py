@@ -7,7 +7,6 @@ from bifrost.policy.pricing_estimate import (
     UNLEARNED_TOKENS,
     Estimate,
     OutputSizes,
-    assumed_usage,
     estimate,
 )
 from bifrost.policy.pricing_rates import Rates, read_tariff
@@ -49,11 +48,13 @@ RATES = Rates(
 def test_an_estimate_is_prompt_by_bytes_and_output_by_what_was_learned(
     facts: CallFacts, learned: int, tokens: int, nano_usd: int
 ) -> None:
-    assert estimate(RATES, facts, learned) == Estimate(tokens, nano_usd)
+    found = estimate(RATES, facts, learned)
+
+    assert (found.tokens, found.nano_usd) == (tokens, nano_usd)
 
 
 def test_what_has_no_price_has_tokens_all_the_same() -> None:
-    assert estimate(None, CallFacts(text_bytes=4)) == Estimate(1 + UNLEARNED_TOKENS, 0)
+    assert estimate(None, CallFacts(text_bytes=4)) == Estimate(1, UNLEARNED_TOKENS, 0)
 
 
 def test_images_by_the_piece_are_held_by_the_piece() -> None:
@@ -98,6 +99,7 @@ def test_the_model_longest_unused_is_forgotten() -> None:
 
 def test_what_broke_off_is_charged_by_what_was_delivered() -> None:
     facts = CallFacts(text_bytes=400, max_output_tokens=5000)
+    guess = estimate(RATES, facts)
 
-    assert cost(RATES, assumed_usage(facts, 30), Operation.CHAT, facts) == 100_000 + 120_000
-    assert cost(RATES, assumed_usage(facts, 0), Operation.CHAT, facts) == 100_000
+    assert cost(RATES, guess.delivered(30), Operation.CHAT, facts) == 100_000 + 120_000
+    assert cost(RATES, guess.delivered(0), Operation.CHAT, facts) == 100_000

@@ -67,9 +67,9 @@ class LedgerBook:
 
     def hold(self, levels: Iterable[Level], estimate: Amounts, now_unix_s: float) -> Admitted:
         """Hold ``estimate`` on every level. What was looked at in the same turn still is so."""
-        held = tuple(
-            (limit, estimate.of(limit.unit)) for level in levels for limit in level.limits.all
-        )
+        # Several levels may share a limit; it counts a call once.
+        limits = {limit.id: limit for level in levels for limit in level.limits.all}
+        held = tuple((limit, estimate.of(limit.unit)) for limit in limits.values())
         for limit, amount in held:
             self._counter(limit, now_unix_s).held += amount
         self.admitted += 1

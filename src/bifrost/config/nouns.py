@@ -6,7 +6,8 @@ limits are inside of their owners.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 import attrs
@@ -24,7 +25,7 @@ from bifrost.config.governance_section import (
 from bifrost.config.sections import FrameworkSection, PluginSection
 from bifrost.config.settings import ClientSettings, KeySettings, ProviderSettings
 
-__all__ = ["ANY", "KINDS", "NONE", "Body", "Change", "Noun", "Put", "Remove"]
+__all__ = ["ANY", "KINDS", "NONE", "Body", "Change", "Noun", "Put", "Remove", "claims", "limit_ids"]
 
 Body = Mapping[str, object]
 """JSON: dict, list, str, int, float, bool and None."""
@@ -104,3 +105,40 @@ class Remove:
 
 
 Change = Put | Remove
+
+
+def claims(kind: str, body: Body) -> tuple[str, ...]:
+    """What no other noun may have: the ``unique`` of a noun with this body, canonical and in clear.
+
+    Names of keys (over all providers) and of virtual keys, a virtual key's value by its SHA-256, a routing rule's name within
+    its scope, a model with its provider, and the ids of budgets and rate limits, by which usage is counted.
+    """
+    return (*_names(kind, body), *(f"limit.id:{each}" for each in limit_ids(body)))
+
+
+def _names(kind: str, body: Body) -> Iterator[str]:
+    name, value = body.get("name"), body.get("value")
+    match kind:
+        case "key":
+            yield f"key.name:{name}"
+        case "virtual_key":
+            yield f"virtual_key.name:{name}"
+            if isinstance(value, str) and value and not value.startswith("env."):
+                yield f"virtual_key.value:{hashlib.sha256(value.encode()).hexdigest()}"
+        case "routing_rule":
+            scope = body.get("scope", "global")
+            yield f"routing_rule.name:{scope}:{body.get('scope_id') or ''}:{name}"
+        case "model_config":
+            yield f"model_config.model:{body.get('provider') or '*'}:{body.get('model_name')}"
+        case _:
+            return
+
+
+def limit_ids(body: Body) -> Iterator[str]:
+    """The ids of the budgets and rate limits in a body, a virtual key's provider configs included."""
+    configs = body.get("provider_configs", ())
+    for holder in (body, *(configs if isinstance(configs, list | tuple) else ())):
+        for name in ("budget", "rate_limit"):
+            limit = holder.get(name) if isinstance(holder, Mapping) else None
+            if isinstance(limit, Mapping) and isinstance(limit.get("id"), str):
+                yield limit["id"]

@@ -34,7 +34,7 @@ from bifrost.config.walk import Finish, Place, Walk, finishing
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["provider_finishes"]
+__all__ = ["key_id", "provider_finishes"]
 
 KEY_IDS = uuid.UUID("5b5c4ad4-5d0b-5a3e-9c5e-6f0e7a1b4c2d")
 """Namespace of generated key ids."""
@@ -71,6 +71,11 @@ def provider_finishes(*, empty_allows_all: bool) -> Iterator[tuple[type, Finish]
     yield finishing(BedrockKeySettings, _bedrock)
     yield finishing(KeySettings, _Keys(empty_allows_all=empty_allows_all).check)
     yield finishing(ProviderSettings, _Providers().check)
+
+
+def key_id(provider: str, name: str) -> str:
+    """The id of a key that was given none: the same each time the file is read."""
+    return str(uuid.uuid5(KEY_IDS, f"{provider}/{name}"))
 
 
 def _network(walk: Walk, network: NetworkSettings, place: Place) -> NetworkSettings:
@@ -250,8 +255,7 @@ class _Providers:
         _check_prices(walk, provider, place.path)
         _warn_of_lacks(walk, provider, place.path)
         keys = tuple(
-            attrs.evolve(key, id=key.id or str(uuid.uuid5(KEY_IDS, f"{provider.name}/{key.name}")))
-            for key in provider.keys
+            attrs.evolve(key, id=key.id or key_id(provider.name, key.name)) for key in provider.keys
         )
         return attrs.evolve(provider, keys=keys)
 

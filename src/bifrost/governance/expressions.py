@@ -128,17 +128,20 @@ class Facts:
     """Per cent, as the other two; more than 100 is possible."""
     tokens_used: float = 0.0
     request: float = 0.0
+    asked: frozenset[str] | None = None
+    """The variables of all expressions that these are for, since telling each costs more than asking it; ``None`` is every one."""
 
     @cached_property
     def context(self) -> cel.Context:
         """The facts as the library has them. Made once for all the rules that are asked."""
         from cel import Context  # noqa: PLC0415  see compiled
 
-        facts = {name: getattr(self, name) for name in VARIABLES}
-        return Context(facts | {name: dict(facts[name]) for name in MAPS})
+        asked = VARIABLES if self.asked is None else VARIABLES & self.asked
+        facts = {name: getattr(self, name) for name in asked}
+        return Context(facts | {name: dict(facts[name]) for name in MAPS & asked})
 
 
-VARIABLES = frozenset(field.name for field in attrs.fields(Facts))
+VARIABLES = frozenset(field.name for field in attrs.fields(Facts)) - {"asked"}
 
 
 @attrs.frozen

@@ -194,7 +194,7 @@ class Governance:
         keys = _by_id(virtual_keys)
         return cls(
             virtual_keys=keys,
-            by_hash={key.hash: key for key in keys.values()},
+            by_hash={key.hash: key for key in keys.values() if key.hash},
             teams=_by_id(teams),
             customers=_by_id(customers),
             models={(each.model, each.provider): each for each in models},
@@ -221,9 +221,9 @@ class Governance:
         return team, self.customers.get(customer_id) if customer_id else None
 
     @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to admit by."""
-        return not (self.virtual_keys or self.models or self.providers)
+    def is_limiting(self) -> bool:
+        """Whether a provider or a model has limits of its own, so that every call has to be looked at."""
+        return bool(self.models or self.providers)
 
 
 NOTHING = Governance()
@@ -237,14 +237,14 @@ def _by_id(nouns: Iterable[Noun]) -> Mapping[str, Noun]:
 
 
 def virtual_key(section: VirtualKeySection) -> VirtualKey:
-    """``section`` as a virtual key; it has its id and its value."""
-    assert section.id is not None and section.value is not None  # noqa: PT018, S101  given when it was read
+    """``section`` as a virtual key. Without a value, its variable being unset, nobody can use it."""
+    assert section.id is not None  # noqa: S101  given when it was read
     owner = f"virtual_key:{section.id}"
     configs = (provider_config(each, owner) for each in section.provider_configs)
     return VirtualKey(
         id=section.id,
         name=section.name,
-        hash=hash_of(section.value.reveal()),
+        hash=hash_of(section.value.reveal()) if section.value else "",
         is_active=section.is_active,
         provider_configs={each.provider: each for each in configs},
         team_id=section.team_id,

@@ -5,7 +5,7 @@ Both only choose. What the virtual key allows, and what its limits leave, is jud
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import attrs
@@ -73,23 +73,6 @@ class Routed:
             routing=self.routing,
         )
 
-    def log(self, text: str, *, engine: str = "", rule: CompiledRule | None = None) -> Routed:
-        """The same with one line more in its log, and with who decided, if somebody did."""
-        routing = self.routing
-        is_new = engine and engine not in routing.engines
-        changed = attrs.evolve(
-            routing,
-            log=(*routing.log, text),
-            engines=(*routing.engines, engine) if is_new else routing.engines,
-            rule_id=rule.id if rule else routing.rule_id,
-            rule_name=rule.name if rule else routing.rule_name,
-        )
-        return attrs.evolve(self, routing=changed)
-
-    def warn(self, text: str) -> Routed:
-        """The same with one line more in its log and among its warnings."""
-        return attrs.evolve(self.log(text), warnings=(*self.warnings, text))
-
 
 @attrs.frozen(kw_only=True)
 class RoutingTable:
@@ -108,15 +91,13 @@ class RoutingTable:
         ``key`` is its virtual key, if that is one and active. A call whose body goes on as it came is left alone: nothing in it
         can be changed.
         """
-        routed = Routed(target=call.target, fallbacks=call.fallbacks)
-        if call.relay is not None:
-            return routed
-        draws = numbers(draw)
-        if self.rules:
-            routed = _Rules(self, call, key, used, draws).apply(routed)
-        if key is not None and self._is_bare(routed.target):
-            routed = self._weigh(routed, key, used, draws)
-        return attrs.evolve(routed, fallbacks=_settled(routed.fallbacks, routed.target))
+        way = _Way(self, call, key, used, numbers(draw), call.target, call.fallbacks)
+        if call.relay is None:
+            if self.rules:
+                way.apply_rules()
+            if key is not None and self.is_bare(way.target):
+                way.weigh(key)
+        return way.routed()
 
     def counters(self, call: Call, key: VirtualKey | None) -> frozenset[str]:
         """The ids of everything whose use ``route`` may ask for, so that it can be fetched at once; mostly nothing."""
@@ -132,130 +113,111 @@ class RoutingTable:
             held += [each.limits for (name, _), each in models if name in names]
         return frozenset(limit.id for limits in held for limit in limits.all)
 
-    def _is_bare(self, target: Target) -> bool:
+    def is_bare(self, target: Target) -> bool:
         """Whether nobody has said who serves it. A prefix of somebody who is not configured is part of the model's name."""
         return target.is_default or target.provider not in self.catalog.configured
 
-    # The weights of a virtual key
-
-    def _weigh(
-        self, routed: Routed, key: VirtualKey, used: PercentUsed, draws: Iterator[float]
-    ) -> Routed:
-        model, found = _name(routed.target), list[ProviderConfig]()
-        for config in key.provider_configs.values():
-            reason = self._reason(config, model, used)
-            if reason is None:
-                found.append(config)
-            else:
-                routed = routed.log(f"{WEIGHTS}: not {config.provider}, {reason}")
-        if not found:
-            return routed.log(f"{WEIGHTS}: nobody is left to choose for {model}")
-        chosen = found[pick([config.weight or 0.0 for config in found], next(draws))]
-        target = self._target(chosen, model)
-        fallbacks = routed.fallbacks or self._others(found, chosen, model)
-        routed = attrs.evolve(routed, target=target, fallbacks=fallbacks)
-        return routed.log(
-            f"{WEIGHTS}: {_told(target)}, chosen of {len(found)} by weight", engine=WEIGHTS
-        )
-
-    def _reason(self, config: ProviderConfig, model: str, used: PercentUsed) -> str | None:
-        """Why ``config`` takes no part in the choice; ``None`` if it does."""
-        if config.weight is None:
-            return "which has no weight"
-        if config.provider not in self.catalog.configured:
-            return "which is not configured"
-        if not allows_model(config, model, self.lists):
-            return "where the model is not allowed"
-        if refined(config.provider, model, self.lists) is None:
-            return "where the model's name could mean several"
-        general = self.governance.providers.get(config.provider, NO_LIMITS)
-        is_over = any(used(limit) >= 100 for limit in (*config.limits.all, *general.all))
-        return "where a limit is used up" if is_over else None
-
-    def _others(
-        self, found: list[ProviderConfig], chosen: ProviderConfig, model: str
-    ) -> tuple[Target, ...]:
-        """Who was not chosen, the heaviest first."""
-        others = [config for config in found if config is not chosen]
-        others.sort(key=lambda config: -(config.weight or 0.0))
-        return tuple(self._target(config, model) for config in others)
-
-    def _target(self, config: ProviderConfig, model: str) -> Target:
-        return Target(config.provider, refined(config.provider, model, self.lists) or model)
-
 
 @attrs.define(eq=False)
-class _Rules:
-    """Rules applied to one call."""
+class _Way:
+    """One call's, as far as it is decided."""
 
     table: RoutingTable
     call: Call
     key: VirtualKey | None
     used: PercentUsed
     draws: Iterator[float]
+    target: Target
+    fallbacks: tuple[Target, ...]
+    key_id: str | None = attrs.field(default=None, init=False)
+    rule: CompiledRule | None = attrs.field(default=None, init=False)
+    engines: list[str] = attrs.field(factory=list, init=False)
+    log: list[str] = attrs.field(factory=list, init=False)
+    warnings: list[str] = attrs.field(factory=list, init=False)
     done: set[str] = attrs.field(factory=set, init=False)
-    """The ids of those that have been applied, or cannot be."""
+    """The ids of rules that have been applied, or cannot be."""
 
-    def apply(self, routed: Routed) -> Routed:
-        """What the rules make of ``routed``, one after another as long as they chain."""
-        scopes, lasting = self._scopes(), self._lasting_facts()
+    def routed(self) -> Routed:
+        """What came of it."""
+        return Routed(
+            target=self.target,
+            fallbacks=_settled(self.fallbacks, self.target),
+            key_id=self.key_id,
+            routing=self._routing() if self.log else UNROUTED,
+            warnings=tuple(self.warnings),
+        )
+
+    def _routing(self) -> Routing:
+        rule = self.rule
+        return Routing(
+            engines=tuple(self.engines),
+            rule_id=rule.id if rule else "",
+            rule_name=rule.name if rule else "",
+            log=tuple(self.log),
+        )
+
+    def _decided(self, engine: str, text: str) -> None:
+        self.log.append(text)
+        if engine not in self.engines:
+            self.engines.append(engine)
+
+    def _warn(self, text: str) -> None:
+        self.log.append(text)
+        self.warnings.append(text)
+
+    # Rules
+
+    def apply_rules(self) -> None:
+        """One after another, as long as they chain."""
+        scopes = self._scopes()
         for _ in range(MAX_RULES):
-            rule, routed = self._first(scopes, self._facts(lasting, routed.target), routed)
+            rule = self._apply_first(scopes, self._facts())
             if rule is None or not rule.is_chained:
-                break
-        return routed
+                return
 
-    def _first(
-        self, scopes: tuple[Scope, ...], facts: Facts, routed: Routed
-    ) -> tuple[CompiledRule | None, Routed]:
-        """The first rule that holds and has a target, and what it makes of ``routed``."""
+    def _apply_first(self, scopes: tuple[Scope, ...], facts: Facts) -> CompiledRule | None:
+        """The first rule that holds and has a target, applied."""
         for rule in self.table.rules.in_order(scopes):
-            if rule.id in self.done:
-                continue
-            try:
-                holds = rule.condition.holds(facts)
-            except NoAnswer as why:
+            if rule.id not in self.done and self._holds(rule, facts):
                 self.done.add(rule.id)
-                routed = routed.warn(f"{RULES} {rule.name!r} is skipped: {why}")
-                continue
-            if holds:
-                self.done.add(rule.id)
-                valid, routed = self._valid(rule, routed)
+                valid = self._valid(rule)
                 if valid:
-                    return rule, self._applied(rule, valid, routed)
-        return None, routed
+                    self._apply(rule, valid)
+                    return rule
+        return None
 
-    def _valid(
-        self, rule: CompiledRule, routed: Routed
-    ) -> tuple[list[RoutingTargetSection], Routed]:
+    def _holds(self, rule: CompiledRule, facts: Facts) -> bool:
+        try:
+            return rule.condition.holds(facts)
+        except NoAnswer as why:
+            self.done.add(rule.id)
+            self._warn(f"{RULES} {rule.name!r} is skipped: {why}")
+            return False
+
+    def _valid(self, rule: CompiledRule) -> list[RoutingTargetSection]:
         """The targets of ``rule`` whose providers are configured."""
         known = self.table.catalog.configured
         valid = [each for each in rule.targets if each.provider is None or each.provider in known]
         unknown = {each.provider or "" for each in rule.targets if each not in valid}
         if unknown:
-            names = ", ".join(sorted(unknown))
-            routed = routed.warn(f"{RULES} {rule.name!r} names {names}: not configured")
+            self._warn(f"{RULES} {rule.name!r} names {', '.join(sorted(unknown))}: not configured")
         if not valid:
-            routed = routed.log(f"{RULES} {rule.name!r} is skipped: it has no target left")
-        return valid, routed
+            self.log.append(f"{RULES} {rule.name!r} is skipped: it has no target left")
+        return valid
 
-    def _applied(
-        self, rule: CompiledRule, valid: list[RoutingTargetSection], routed: Routed
-    ) -> Routed:
+    def _apply(self, rule: CompiledRule, valid: list[RoutingTargetSection]) -> None:
+        before = self.target
         chosen = valid[pick([each.weight for each in valid], next(self.draws))]
-        target = self._target(chosen, routed.target)
-        is_same = target.provider == routed.target.provider
-        fallbacks = self.table.catalog.parse_fallbacks(rule.fallbacks, None)
-        routed = attrs.evolve(
-            routed,
-            target=target,
-            fallbacks=fallbacks if rule.fallbacks else routed.fallbacks,
-            key_id=chosen.key_id or (routed.key_id if is_same else None),
-        )
-        return routed.log(f"{RULES} {rule.name!r}: {_told(target)}", engine=RULES, rule=rule)
+        self.rule, self.target = rule, self._target_of(chosen)
+        if rule.fallbacks:
+            self.fallbacks = self.table.catalog.parse_fallbacks(rule.fallbacks, None)
+        if chosen.key_id or self.target.provider != before.provider:
+            self.key_id = chosen.key_id
+        self._decided(RULES, f"{RULES} {rule.name!r}: {_told(self.target)}")
 
-    def _target(self, chosen: RoutingTargetSection, before: Target) -> Target:
-        """What ``chosen`` makes of the target ``before`` it: what it does not name stays."""
+    def _target_of(self, chosen: RoutingTargetSection) -> Target:
+        """What ``chosen`` makes of the target before it: what it does not name stays."""
+        before = self.target
         if chosen.provider is not None:
             return Target(chosen.provider, chosen.model or before.model)
         if chosen.model is None:
@@ -275,32 +237,37 @@ class _Rules:
         )
         return (*(scope for scope in owners if scope[1]), GLOBAL)
 
-    def _lasting_facts(self) -> Facts:
-        """What expressions know whatever becomes of the target."""
-        call = self.call
+    def _facts(self) -> Facts:
+        """What expressions know of the call as it is now."""
+        call, target, identity = self.call, self.target, self.call.identity
+        provider = "" if target.is_default else target.provider
+        most = self._most_used(target.model, provider)
         return Facts(
-            model="",
+            model=target.model,
+            provider=provider,
             request_type=call.operation.value,
             headers=call.caller.rule_headers,
             params=call.caller.rule_params,
-            **attrs.asdict(call.identity, recurse=False),
+            virtual_key_id=identity.virtual_key_id,
+            virtual_key_name=identity.virtual_key_name,
+            team_id=identity.team_id,
+            team_name=identity.team_name,
+            customer_id=identity.customer_id,
+            customer_name=identity.customer_name,
+            budget_used=most.get(Unit.NANO_USD, 0.0),
+            tokens_used=most.get(Unit.TOKENS, 0.0),
+            request=most.get(Unit.REQUESTS, 0.0),
+            asked=self.table.rules.variables,
         )
 
-    def _facts(self, lasting: Facts, target: Target) -> Facts:
-        provider = "" if target.is_default else target.provider
-        facts = attrs.evolve(lasting, model=target.model, provider=provider)
-        if not self.table.rules.asks_usage:
-            return facts
-        most = dict.fromkeys(Unit, 0.0)
-        for limits in self._limits(target.model, provider):
-            for limit in limits.all:
-                most[limit.unit] = max(most[limit.unit], self.used(limit))
-        return attrs.evolve(
-            facts,
-            budget_used=most[Unit.NANO_USD],
-            tokens_used=most[Unit.TOKENS],
-            request=most[Unit.REQUESTS],
-        )
+    def _most_used(self, model: str, provider: str) -> Mapping[Unit, float]:
+        """The highest per cent of each kind of limit, if some rule asks for it."""
+        most = dict[Unit, float]()
+        if self.table.rules.asks_usage:
+            for limits in self._limits(model, provider):
+                for limit in limits.all:
+                    most[limit.unit] = max(most.get(limit.unit, 0.0), self.used(limit))
+        return most
 
     def _limits(self, model: str, provider: str) -> Iterator[Limits]:
         """What is limited of the model and of the provider that are asked for now."""
@@ -312,11 +279,51 @@ class _Rules:
         if key is not None and provider in key.provider_configs:
             yield key.provider_configs[provider].limits
 
+    # The weights of a virtual key
+
+    def weigh(self, key: VirtualKey) -> None:
+        """Choose who serves a bare model."""
+        model, found = _name(self.target), list[ProviderConfig]()
+        for config in key.provider_configs.values():
+            reason = self._reason(config, model)
+            if reason is None:
+                found.append(config)
+            else:
+                self.log.append(f"{WEIGHTS}: not {config.provider}, {reason}")
+        if not found:
+            self.log.append(f"{WEIGHTS}: nobody is left to choose for {model}")
+            return
+        chosen = found[pick([config.weight or 0.0 for config in found], next(self.draws))]
+        self.target = self._target_at(chosen, model)
+        if not self.fallbacks:
+            others = [config for config in found if config is not chosen]
+            others.sort(key=lambda config: -(config.weight or 0.0))
+            self.fallbacks = tuple(self._target_at(config, model) for config in others)
+        self._decided(WEIGHTS, f"{WEIGHTS}: {_told(self.target)}, chosen of {len(found)} by weight")
+
+    def _reason(self, config: ProviderConfig, model: str) -> str | None:
+        """Why ``config`` takes no part in the choice; ``None`` if it does."""
+        table = self.table
+        if config.weight is None:
+            return "which has no weight"
+        if config.provider not in table.catalog.configured:
+            return "which is not configured"
+        if not allows_model(config, model, table.lists):
+            return "where the model is not allowed"
+        if refined(config.provider, model, table.lists) is None:
+            return "where the model's name could mean several"
+        general = table.governance.providers.get(config.provider, NO_LIMITS)
+        is_over = any(self.used(limit) >= 100 for limit in (*config.limits.all, *general.all))
+        return "where a limit is used up" if is_over else None
+
+    def _target_at(self, config: ProviderConfig, model: str) -> Target:
+        return Target(config.provider, refined(config.provider, model, self.table.lists) or model)
+
 
 def _settled(fallbacks: tuple[Target, ...], primary: Target) -> tuple[Target, ...]:
     """``fallbacks``, of which those that were a model only are asked of the primary's provider."""
     return tuple(
-        attrs.evolve(each, provider=primary.provider) if each.is_default else each
+        Target(primary.provider, each.model, is_default=True) if each.is_default else each
         for each in fallbacks
     )
 

@@ -87,8 +87,8 @@ class RuleBook:
     """In the order in which they are asked."""
     mentions: Mentions = NO_MENTIONS
     """What of requests has to be kept for them."""
-    asks_usage: bool = False
-    """Whether some rule asks how much of a limit is used up."""
+    variables: frozenset[str] = frozenset()
+    """What of calls expressions ask for."""
     models: frozenset[str] = frozenset()
     """Those that rules send calls to."""
 
@@ -103,12 +103,17 @@ class RuleBook:
         return cls(
             by_scope={scope: tuple(found) for scope, found in by_scope.items()},
             mentions=reduce(or_, (each.mentions for each in conditions), NO_MENTIONS),
-            asks_usage=any(USAGE & each.variables for each in conditions),
+            variables=frozenset[str]().union(*(each.variables for each in conditions)),
             models=frozenset(each.model for rule in rules for each in rule.targets if each.model),
         )
 
     def __bool__(self) -> bool:
         return bool(self.by_scope)
+
+    @property
+    def asks_usage(self) -> bool:
+        """Whether some rule asks how much of a limit is used up."""
+        return not USAGE.isdisjoint(self.variables)
 
     def in_order(self, scopes: Iterable[Scope]) -> Iterator[CompiledRule]:
         """The rules of ``scopes``, of the first of them first."""

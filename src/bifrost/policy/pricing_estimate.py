@@ -15,7 +15,7 @@ from bifrost.schema.call import Operation
 if TYPE_CHECKING:
     from bifrost.policy.pricing_rates import Rates
 
-__all__ = ["UNLEARNED_TOKENS", "Estimate", "OutputSizes", "assumed_usage", "estimate"]
+__all__ = ["UNLEARNED_TOKENS", "Estimate", "OutputSizes", "estimate"]
 
 BYTES_PER_TOKEN = 4
 UNLEARNED_TOKENS = 1024
@@ -37,10 +37,24 @@ WITHOUT_OUTPUT = frozenset(
 
 @attrs.frozen
 class Estimate:
-    """Tokens of prompt and answer together, and what they cost in nano-dollars."""
+    """Tokens of prompt and answer, and what they cost in nano-dollars."""
 
-    tokens: int
+    prompt_tokens: int
+    output_tokens: int
     nano_usd: int
+
+    @property
+    def tokens(self) -> int:
+        """Both together."""
+        return self.prompt_tokens + self.output_tokens
+
+    def delivered(self, output_tokens: int) -> Usage:
+        """The usage of an answer of which so much was delivered."""
+        return Usage(
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=output_tokens,
+            total_tokens=self.prompt_tokens + output_tokens,
+        )
 
 
 def estimate(rates: Rates | None, facts: CallFacts, learned: int = UNLEARNED_TOKENS) -> Estimate:
@@ -50,15 +64,12 @@ def estimate(rates: Rates | None, facts: CallFacts, learned: int = UNLEARNED_TOK
     what the caller allows or what the model was seen to answer (``OutputSizes.learned``), whichever is less, for each of
     the answers asked for.
     """
-    usage = assumed_usage(facts, _output(facts, learned))
-    return Estimate(usage.total_tokens, cost(rates, usage, facts.operation, facts))
+    usage = _guess(facts, _output(facts, learned))
+    nano_usd = cost(rates, usage, facts.operation, facts)
+    return Estimate(usage.prompt_tokens, usage.completion_tokens, nano_usd)
 
 
-def assumed_usage(facts: CallFacts, output_tokens: int) -> Usage:
-    """What a call is taken to have used of which no usage was ever told: its prompt by its bytes, and ``output_tokens``.
-
-    Those are what was delivered of an answer that broke off, and 0 where nothing came.
-    """
+def _guess(facts: CallFacts, output_tokens: int) -> Usage:
     media = None
     if facts.characters or facts.audio_ms:
         media = MediaUsage(characters=facts.characters, audio_ms=facts.audio_ms)

@@ -135,3 +135,7 @@ class ConfigStore(Protocol):
     async def end_all_sessions(self) -> None:
         """End all: the password has changed."""
         ...
+
+    async def scrub(self) -> None:
+        """Have nothing of what was replaced or removed in the database's own files any more, as far as it can."""
+        ...

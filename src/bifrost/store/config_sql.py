@@ -32,6 +32,10 @@ class Database(Protocol):
         """The same for work that only reads, all of it at one moment."""
         ...
 
+    async def scrub(self) -> None:
+        """Overwrite what was replaced or removed."""
+        ...
+
 
 @attrs.frozen
 class SqlConfigStore:
@@ -73,3 +77,6 @@ class SqlConfigStore:
 
     async def end_all_sessions(self) -> None:
         await self.database.change(config_table.end_all_sessions)
+
+    async def scrub(self) -> None:
+        await self.database.scrub()

@@ -30,6 +30,8 @@ class File(Protocol):
 
     async def look(self, work: Callable[[apsw.Connection], T]) -> T: ...
 
+    async def scrub(self) -> None: ...
+
 
 def sqlite_config_store(file: File) -> SqlConfigStore:
     """The store in ``file``, which has the steps ``CONFIG_STEPS``."""
@@ -58,3 +60,6 @@ class _Database:
 
     async def look(self, work: Callable[[Connection], T]) -> T:
         return await self._file.look(lambda inner: work(_Connection(inner)))
+
+    async def scrub(self) -> None:
+        await self._file.scrub()

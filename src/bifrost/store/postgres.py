@@ -147,6 +147,11 @@ class PostgresDatabase(OneThread):
             return False
         return True
 
+    async def scrub(self) -> None:
+        """Write the table of nouns anew, without former rows. The server's own logs may still have them."""
+        turn = _Turn()
+        await self.take_turn(partial(self._in_thread, _vacuum, None, turn), turn)
+
     async def aclose(self) -> None:
         """Close it, within a bounded time and even when cancelled. It opens again if it is asked for anything more."""
         await self.close_by(self._close)
@@ -157,11 +162,14 @@ class PostgresDatabase(OneThread):
 
     # In the thread
 
-    def _in_thread(self, work: Callable[[Connection], T], begin: str, turn: _Turn) -> T:
+    def _in_thread(self, work: Callable[[Connection], T], begin: str | None, turn: _Turn) -> T:
         try:
-            connection = self._begun(begin)
+            connection = self._begun(begin or CHANGE)
             turn.begin(connection)
             try:
+                if begin is None:
+                    connection.execute("COMMIT")
+                    return work(_Connection(connection, turn.check))
                 return _transaction(connection, work, turn.check)
             finally:
                 turn.end()
@@ -223,6 +231,10 @@ def _transaction(
             connection.execute("ROLLBACK")
         raise
     return value
+
+
+def _vacuum(connection: Connection) -> None:
+    connection.run("VACUUM FULL config_nouns")
 
 
 def _check_encoding(connection: psycopg.Connection) -> None:

@@ -95,6 +95,14 @@ class SqliteFile(OneThread):
             return False
         return True
 
+    async def scrub(self) -> None:
+        """Bring the log of changes into the file and empty it. What was deleted from the file is overwritten already.
+
+        Raises StoreBusy if somebody else is reading, and StoreAway.
+        """
+        turn = _Turn()
+        await self.take_turn(partial(self._in_thread, _checkpoint, None, turn), turn)
+
     async def aclose(self) -> None:
         """Close it, within a bounded time and even when cancelled. It opens again if it is asked for anything more."""
         await self.close_by(self._close)
@@ -105,11 +113,13 @@ class SqliteFile(OneThread):
 
     # In the thread
 
-    def _in_thread(self, work: Callable[[apsw.Connection], T], begin: str, turn: _Turn) -> T:
+    def _in_thread(self, work: Callable[[apsw.Connection], T], begin: str | None, turn: _Turn) -> T:
         try:
             connection = self._opened()
             turn.begin(connection)
             try:
+                if begin is None:
+                    return work(connection)
                 return _transaction(connection, work, begin, turn.check)
             finally:
                 turn.end()
@@ -188,6 +198,12 @@ def _transaction(
         if connection.in_transaction:
             connection.execute("ROLLBACK")
     return value
+
+
+def _checkpoint(connection: apsw.Connection) -> None:
+    ((is_busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    if is_busy:
+        raise StoreBusy("the store is being read")
 
 
 def _ping(connection: apsw.Connection) -> None:
