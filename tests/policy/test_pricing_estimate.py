@@ -48,9 +48,8 @@ RATES = Rates(
 def test_an_estimate_is_prompt_by_bytes_and_output_by_what_was_learned(
     facts: CallFacts, learned: int, tokens: int, nano_usd: int
 ) -> None:
-    found = estimate(RATES, facts, learned)
-
-    assert (found.tokens, found.nano_usd) == (tokens, nano_usd)
+    guess = estimate(RATES, facts, learned)
+    assert (guess.tokens, guess.nano_usd) == (tokens, nano_usd)
 
 
 def test_what_has_no_price_has_tokens_all_the_same() -> None:
