@@ -18,6 +18,7 @@ from bifrost.config.secret import Secret
 from bifrost.config.sections import PostgresSection
 from bifrost.config.settings import ClientSettings, Config, ConfigStoreSettings, LogsStoreSettings
 
+POSTGRES = "{host: env.HOST, port: 5432, user: u, password: p, db_name: d, ssl_mode: disable}"
 FILES = Path(__file__).parent / "files"
 ENVIRON = {
     name: f"value-of-{name}"
@@ -257,10 +258,7 @@ def test_an_unset_reference_does_not_open_secrets_or_move_the_store() -> None:
         ("config_store: {enabled: false}", None),
         ("config_store: {config: {path: /tmp/x.db}}", ConfigStoreSettings(path="/tmp/x.db")),
         (
-            (
-                "config_store: {type: postgres, config: {host: env.HOST, port: 5432, user: u, password: p,"
-                " db_name: d, ssl_mode: disable}}"
-            ),
+            f"config_store: {{type: postgres, config: {POSTGRES}}}",
             ConfigStoreSettings(
                 postgres=PostgresSection(
                     host="db.internal",
