@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bifrost.config.settings import Config
 
-__all__ = ["default_app_dir", "find_config", "read_config", "read_tree"]
+__all__ = ["default_app_dir", "find_config", "read_config", "read_document", "read_tree"]
 
 NAMES = ("config.yaml", "config.yml", "config.json")
 
@@ -44,7 +44,7 @@ def read_config(
 
     Blocks for the file. Raises ConfigErrors, and OSError if a file that is there or named cannot be read.
     """
-    config = parse_config(_found_text(config_path, app_dir), environ)
+    config = parse_config(_found(config_path, app_dir), environ)
     # What only governance can find wrong: expressions, prices.
     Policy.of(config, datetime.now(UTC).date())
     return config
@@ -52,13 +52,23 @@ def read_config(
 
 def read_tree(config_path: Path | None, app_dir: Path) -> object:
     """The file's document, to be put together with a store. Blocks and raises as ``read_config``."""
-    tree, mistakes = parse_document(_found_text(config_path, app_dir))
+    tree, mistakes = read_document(config_path, app_dir)
     if mistakes:
         raise ConfigErrors(mistakes)
     return tree
 
 
-def _found_text(config_path: Path | None, app_dir: Path) -> str:
+def read_document(
+    config_path: Path | None, app_dir: Path
+) -> tuple[object, tuple[ConfigError, ...]]:
+    """What the file says before it is checked, as ``config.merge`` wants it, and the mistakes that reading found.
+
+    Blocks for the file. Raises ConfigErrors and OSError as ``read_config``.
+    """
+    return parse_document(_found(config_path, app_dir))
+
+
+def _found(config_path: Path | None, app_dir: Path) -> str:
     path = find_config(config_path, app_dir)
     return "" if path is None else _text(path)
 

@@ -34,8 +34,6 @@ from bifrost.actors.supervisor import supervise
 from bifrost.actors.tokens import Tokens
 from bifrost.config.diff import applied, diff
 from bifrost.config.faults import ConfigErrors
-from bifrost.config.fingerprints import Fingerprints
-from bifrost.config.merge import Means as MergeMeans
 from bifrost.config.options import ServeOptions
 from bifrost.config.settings import Config, ProviderSettings
 from bifrost.config.starting import is_loopback, notices, refusals
@@ -76,8 +74,8 @@ from bifrost.providers.foreign import Foreign
 from bifrost.providers.table import build_adapter
 from bifrost.service import Service, chain
 from bifrost.store.base import StoreAway, StoreBusy, StoreError
-from bifrost.store.opened import OpenedStore, open_store
-from bifrost.store.passwords import ArgonPasswords
+from bifrost.store.config_open import Opened, open_config_store
+from bifrost.store.keeper import StoreKeeper
 from bifrost.store.sealing import StoreSealed, sealing_notices
 from bifrost.store.sqlite import SqliteFile
 from bifrost.store.sqlite_jobs import SqliteJobStore
@@ -119,7 +117,8 @@ class Kept:
     """A configuration that is kept in a store: who changes it, and where it is."""
 
     steward: Steward
-    store: OpenedStore
+    keeper: StoreKeeper
+    opened: Opened
     read_tree: Callable[[], object]
     """The file's document. Blocks; raises ConfigErrors, OSError."""
 
@@ -176,10 +175,10 @@ class Gateway:
             wall=time.time,
             on_warning=self._note_routing,
         )
-        keeper = None if self.kept is None else self.kept.store.keeper
+        keeper = None if self.kept is None else self.kept.keeper
         if self.kept is not None:
             self.kept.steward.apply = self._take
-            self.kept.store.keeper.on_turn = self._note_config_store
+            self.kept.keeper.on_turn = self._note_config_store
         self._books = Books(self._ledger, keeper)
         if keeper is not None and keeper.latest is not None:
             self._books.open(keeper.latest.counters)
@@ -218,7 +217,7 @@ class Gateway:
             if self._file is not None:
                 await self._file.aclose()  # noqa: ASYNC102  shields itself, for a bounded time
             if self.kept is not None:
-                await self.kept.store.aclose()  # noqa: ASYNC102  shields itself, for a bounded time
+                await self.kept.opened.database.aclose()  # noqa: ASYNC102  shields itself, for a bounded time
         self.logs.info("stopped")
 
     async def _live(self, task_status: trio.TaskStatus[str]) -> None:
@@ -234,7 +233,7 @@ class Gateway:
                     core.start_soon(self._jobs.run)
                 core.start_soon(self._books.run)
                 if self.kept is not None:
-                    core.start_soon(self.kept.store.keeper.run)
+                    core.start_soon(self.kept.keeper.run)
                 await core.start(self._signals)
                 await self._await_tokens()
                 url = await core.start(self._serve_http)
@@ -371,7 +370,7 @@ class Gateway:
         assert nursery is not None  # noqa: S101  nobody changes what does not run yet
         drop_changed = fresh.client.drop_excess_requests != self.config.client.drop_excess_requests
         if not self._governor.is_complete and self.kept is not None:
-            latest = self.kept.store.keeper.latest
+            latest = self.kept.keeper.latest
             self._books.open(latest.counters if latest else {})
         self._books.change(self._governor.policy.governance, policy.governance, time.time())
         self.config = fresh
@@ -465,7 +464,7 @@ class Gateway:
     def _stores(self) -> tuple[StoreHealth, ...]:
         found: list[StoreHealth] = []
         if self.kept is not None:
-            keeper, ping = self.kept.store.keeper, self.kept.store.ping
+            keeper, ping = self.kept.keeper, self.kept.opened.database.ping
             found.append(StoreHealth(name="config", is_away=lambda: keeper.is_away, ping=ping))
         if (file := self._file) is not None:
             away = lambda: file.trouble is not None  # noqa: E731  one line of a table
@@ -671,36 +670,28 @@ async def _kept(config: Config, options: ServeOptions, logs: Logs) -> tuple[Kept
     assert config.config_store is not None  # noqa: S101  asked for by who has looked
     for notice in sealing_notices(config.encryption_key):
         logs.info("configuration", notice=notice)
-    store = await trio.to_thread.run_sync(
-        partial(
-            open_store,
-            config.config_store,
-            config.encryption_key,
-            options.app_dir,
-            chance=random.random,  # noqa: TID251  chance enters the house here
-            on_turn=partial(_note_turn, logs, "config"),
-        )
+    opened = await trio.to_thread.run_sync(
+        open_config_store, config.config_store, options.app_dir, config.encryption_key
     )
-    read_tree_now = partial(read_tree, options.config_path, options.app_dir)
-    sealer = store.sealed.sealer
-    means = MergeMeans(
-        Fingerprints() if sealer is None else sealer.fingerprints, ArgonPasswords(), _new_value
-    )
+    on_turn = partial(_note_turn, logs, "config")
+    keeper = StoreKeeper(opened.store, random.random, on_turn)  # noqa: TID251  chance enters the house here
+    read_again = partial(read_tree, options.config_path, options.app_dir)
     steward = Steward(
-        await trio.to_thread.run_sync(read_tree_now),
-        store.keeper,
-        means,
+        await trio.to_thread.run_sync(read_again),
+        keeper,
+        opened.means,
         os.environ,
         time.time,
         refuse=partial(refusals, options=options),
     )
+    kept = Kept(steward, keeper, opened, read_again)
     try:
         compiled = await steward.open()
-        await store.sealed.seal_rows(time.time())
+        await opened.store.seal_rows(time.time())
     except (StoreAway, StoreBusy):
         # The keeper has said so. What the file says is served; whoever is known to the store alone has to wait.
-        return Kept(steward, store, read_tree_now), config
-    return Kept(steward, store, read_tree_now), compiled.config
+        return kept, config
+    return kept, compiled.config
 
 
 def _note_turn(logs: Logs, name: str, trouble: StoreError | None) -> None:
@@ -708,11 +699,6 @@ def _note_turn(logs: Logs, name: str, trouble: StoreError | None) -> None:
         logs.info("store is back", store=name)
     else:
         logs.warning("store is away", store=name, reason=str(trouble))
-
-
-def _new_value() -> str:
-    """Of a virtual key."""
-    return f"sk-bf-{_new_id()}"
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> BaseException:

@@ -21,7 +21,7 @@ from bifrost.config.nouns import ANY, Change, Noun, Put
 from bifrost.config.settings import Config
 from bifrost.errors import Denial
 from bifrost.governance.policy import Policy
-from bifrost.store.config_base import StoreConflict
+from bifrost.store.config_base import StoreConflict, StoreTaken
 from bifrost.store.keeper import StoreKeeper
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from bifrost.store.config_base import Loaded
 
 __all__ = ["Compiled", "Steward"]
+
+TRIES = 5
+"""Of gateways that start at the same time, each but one finds the rows of another when it writes its own."""
 
 
 @attrs.frozen
@@ -101,6 +104,16 @@ class Steward:
     async def _put_together(self, tree: object, loaded: Loaded | None) -> Compiled:
         if loaded is None:
             return await trio.to_thread.run_sync(self._compile, tree)
+        for _ in range(TRIES - 1):
+            try:
+                return await self._merge(tree, loaded)
+            except (StoreConflict, StoreTaken):
+                # Another gateway has begun with the same store at the same time.
+                assert self.keeper is not None  # noqa: S101  who else loaded it
+                loaded = await self.keeper.load()
+        return await self._merge(tree, loaded)
+
+    async def _merge(self, tree: object, loaded: Loaded) -> Compiled:
         merged: Merged = await trio.to_thread.run_sync(
             merge, tree, loaded.nouns, loaded.removed, self.means
         )
