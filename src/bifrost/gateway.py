@@ -70,6 +70,7 @@ from bifrost.observe.lines import call_level, call_line
 from bifrost.observe.logs import LEVELS, Logs, Sink
 from bifrost.observe.prometheus import JobsView, Metrics, custom_labels
 from bifrost.policy.eligibility import base_type, eligible
+from bifrost.policy.pricing import load as load_prices
 from bifrost.policy.token_sources import token_sources
 from bifrost.providers.foreign import Foreign
 from bifrost.providers.table import build_adapter
@@ -99,6 +100,9 @@ HURRY_S = 5.0
 
 FIRST_TOKENS_S = 5.0
 """For short-lived tokens at a start; the house is opened without them after that."""
+
+PRICES_S = 10.0
+"""Between two looks at the calendar, and at whether prices are wanted by now."""
 
 SNAPSHOT_S = 1.0
 """For a pool, or the store, to show itself to a scrape."""
@@ -233,6 +237,7 @@ class Gateway:
                     # Opening the file takes its time, and only those who hand in a job have to wait for it.
                     core.start_soon(self._jobs.run)
                 core.start_soon(self._books.run)
+                core.start_soon(self._keep_prices)
                 if self.kept is not None:
                     core.start_soon(self.kept.keeper.run)
                 await core.start(self._signals)
@@ -339,6 +344,18 @@ class Gateway:
             await pool.ask_drain()
         pool.generation.upstream.retire()
         scope.cancel()
+
+    async def _keep_prices(self) -> None:
+        """Have the list of prices there before somebody asks for one, and say each day what day it is."""
+        is_loaded = False
+        while True:
+            prices, governance = self._governor.policy.prices, self._governor.policy.governance
+            if not is_loaded and (governance.virtual_keys or governance.is_limiting):
+                # It takes half a second and some memory, so who counts nothing goes without.
+                await trio.to_thread.run_sync(load_prices)
+                is_loaded = True
+            prices.turn_to(_today())
+            await trio.sleep(PRICES_S)
 
     # Reload
 
