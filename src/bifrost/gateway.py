@@ -68,7 +68,7 @@ from bifrost.observe.filter import Observer
 from bifrost.observe.http import HttpMeter
 from bifrost.observe.lines import call_level, call_line
 from bifrost.observe.logs import LEVELS, Logs, Sink
-from bifrost.observe.prometheus import JobsView, Metrics, custom_labels
+from bifrost.observe.prometheus import JobsView, Metrics, StoreView, custom_labels
 from bifrost.policy.eligibility import base_type, eligible
 from bifrost.policy.pricing import load as load_prices
 from bifrost.policy.token_sources import token_sources
@@ -580,7 +580,11 @@ class Gateway:
             # A pool that keeps crashing is left out: the others must still be seen.
             with trio.move_on_after(SNAPSHOT_S), suppress(ActorDied):
                 views.append(await pool.ask_snapshot())
-        return self._metrics.render(views, accept, await self._show_jobs())
+        store = None
+        if self.kept is not None:
+            keeper = self.kept.keeper
+            store = StoreView(is_up=not keeper.is_away, waiting=keeper.waiting)
+        return self._metrics.render(views, accept, await self._show_jobs(), store)
 
     # Defects: told in the log, never to a caller
 
