@@ -369,9 +369,24 @@ async def test_who_leaves_leaves_nothing_behind(
                 while True:
                     await exchange.receive()
 
-        assert exchange.record.outcome is Outcome.CANCELLED
-        assert exchange.record.status == 499
+        record = exchange.record
+        assert record.outcome is Outcome.CANCELLED
+        assert record.status == 499
+        # Waiting for the upstream is not the gateway's own time because nobody waits with it any more.
+        assert record.upstream_s + record.backoff_s == pytest.approx(after_s)
+        assert record.overhead_s == pytest.approx(0)
         assert await at.quiet()
+
+
+async def test_who_leaves_a_race_waited_for_both_at_once(autojump_clock: MockClock) -> None:
+    settings = provider(key("a"), key("b"), hedge_after_ms=100)
+    async with house((settings, NEVER)) as at:
+        with trio.move_on_after(3.0):
+            async with at.router.dispatch(call()) as exchange:
+                await exchange.receive()
+
+        assert len(exchange.record.hops[0].attempts) == 2
+        assert exchange.record.upstream_s == pytest.approx(3.0)
 
 
 async def test_who_leaves_the_line_gives_up_his_place(autojump_clock: MockClock) -> None:

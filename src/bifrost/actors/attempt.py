@@ -97,10 +97,12 @@ class Attempt:
                 finally:
                     self.upstream_s = answer.waited_s
         except GatewayError as error:
-            if not self.status:
-                self.upstream_s = trio.current_time() - self.sent_s
             self.error = error
             raise
+        finally:
+            # Nothing came, whatever ended the wait: the upstream's failure, or a caller who left.
+            if not self.status:
+                self.upstream_s = trio.current_time() - self.sent_s
 
     async def _request(self) -> UpstreamRequest:
         """What to send. A large batch is encoded request by request, in one of trio's threads: others should not wait for it."""
