@@ -1,6 +1,6 @@
 """The command line: ``serve``, ``check-config`` and ``explain``.
 
-Exit status: 0 all is well, 1 serving failed, 2 the configuration or the command line is wrong.
+Exit status: 0 all is well, 1 serving failed or, of ``explain``, nobody would serve the call, 2 the configuration or the command line is wrong.
 Every long option is also understood with one dash (``-config``), as the original spells it.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import attrs
 import click
@@ -20,11 +20,15 @@ from bifrost.config.settings import Config
 from bifrost.config.starting import notices, refusals, refuse_workers
 from bifrost.config_file import default_app_dir, find_config, read_config
 
+if TYPE_CHECKING:
+    from bifrost.explain import Explanation  # noqa: TC004  it brings every room, and attrs never looks at it
+
 __all__ = ["Actions", "main"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
 WRONG = 2
+UNSERVED = 1
 
 
 @attrs.frozen
@@ -32,7 +36,7 @@ class Actions:
     """What the commands do once all is checked; tests hand in others as the context's object."""
 
     serve: Callable[[ServeOptions], int]
-    explain: Callable[[Config, str, Sequence[tuple[str, str]]], str]
+    explain: Callable[[Config, str, Sequence[tuple[str, str]]], Explanation]
 
 
 def _actions(context: click.Context) -> Actions:
@@ -134,10 +138,15 @@ def explain(
     config_path: Path | None,
     app_dir: Path,
 ) -> None:
-    """Say which keys would serve MODEL, how often, and why the others would not. Sends nothing."""
+    """Say which keys would serve MODEL, how often, and why the others would not. Sends nothing.
+
+    Exit status 1 if nobody would.
+    """
     pairs = [_header(text) for text in headers]
     config = _read(config_path, app_dir)
-    click.echo(_actions(context).explain(config, model, pairs))
+    explained = _actions(context).explain(config, model, pairs)
+    click.echo(explained.text)
+    context.exit(0 if explained.is_served else UNSERVED)
 
 
 def _header(text: str) -> tuple[str, str]:
