@@ -953,7 +953,7 @@ async def test_no_locks_in_actors_and_policy(autojump_clock: MockClock) -> None:
     """T-23: whoever owns state is an actor; nobody else waits for it with a lock."""
     from pathlib import Path  # noqa: PLC0415  one use
 
-    import bifrost  # noqa: PLC0415
+    import bifrost  # noqa: PLC0415  as above
 
     root = Path(bifrost.__file__).parent
     sources = [p.read_text() for room in ("actors", "policy") for p in (root / room).glob("*.py")]

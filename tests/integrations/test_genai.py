@@ -303,9 +303,9 @@ def test_pages() -> None:
 
     assert [*first] == ["models", "nextPageToken"]
     assert [*second] == ["models"]
-    told: Any = (*first["models"], *second["models"])  # type: ignore[misc]
+    told: Any = (*first["models"], *second["models"])  # type: ignore[misc]  # a list of models, in both
     assert [each["name"] for each in told] == [f"models/openai/{name}" for name in "abc"]
-    assert len(genai_page(models, {})["models"]) == 3  # type: ignore[arg-type]
+    assert len(genai_page(models, {})["models"]) == 3  # type: ignore[arg-type]  # plain dicts will do
 
 
 @pytest.mark.parametrize(
