@@ -228,8 +228,8 @@ def test_a_service_account_is_impersonated() -> None:
     assert json.loads(sent.body) == {"scope": [SCOPE], "delegates": ["d1"], "lifetime": "3600s"}
 
 
-def impersonated(times: int) -> dict[str, object]:
-    members: dict[str, object] = USER
+def impersonated(times: int) -> dict[str, Any]:
+    members: dict[str, Any] = USER
     for _ in range(times):
         members = {**IMPERSONATED, "source_credentials": members}
     return members
