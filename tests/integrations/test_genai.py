@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from bifrost.catalog import Catalog
 from bifrost.config.secret import Secret
 from bifrost.config.settings import ClientSettings, Config, KeySettings, ProviderSettings
-from bifrost.dialects.gemini_thoughts import SKIPPED, wrapped
+from bifrost.dialects.gemini_signatures import NONE_NEEDED
+from bifrost.dialects.gemini_thoughts import wrapped
 from bifrost.errors import BadRequest, UnsupportedOperation
 from bifrost.integrations import genai
 from bifrost.integrations.base import Request
@@ -183,7 +184,7 @@ def test_our_own_signatures_do_not_go_to_gemini() -> None:
 
     assert found.native is not None
     assert json.loads(found.native.members["contents"])[0]["parts"] == [
-        {"text": "a", "thoughtSignature": SKIPPED}
+        {"text": "a", "thoughtSignature": NONE_NEEDED}
     ]
     [message] = json.loads(found.members["messages"])
     assert message["reasoning_details"] == [{"index": 0, "a": "b"}]
