@@ -1,8 +1,8 @@
 """The mother of the tests' gateways: a process that has imported the gateway, and forks one for each test that asks.
 
 A script, whose standard input is one end of a pair of sockets. Each message there is a command in JSON, with two file
-descriptors: what is to be the gateway's standard error, and a socket on which its process id and, at its end, its exit status
-are told. It ends with its other end. A gateway that nobody waits for any more is killed.
+descriptors: what is to be the gateway's standard error, and a socket on which its process id (with a descriptor of the
+process) and, at its end, its exit status are told. It ends with its other end. A gateway that nobody waits for any more is killed.
 """
 
 from __future__ import annotations
@@ -43,14 +43,17 @@ def attended(command: dict[str, Any], errors: int, report: socket.socket) -> lis
         report.close()
         return awake(command, errors)
     os.close(errors)
-    report.send(b"%d" % pid)
+    handle = os.pidfd_open(pid)
+    socket.send_fds(report, [b"%d" % pid], [handle])
     poll = select.poll()
-    poll.register(os.pidfd_open(pid), select.POLLIN)
+    poll.register(handle, select.POLLIN)
     poll.register(report, select.POLLIN)
-    if report.fileno() in {fd for fd, _ in poll.poll()}:
+    is_left = report.fileno() in {fd for fd, _ in poll.poll()}
+    if is_left:
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
-    report.send(b"%d" % os.waitstatus_to_exitcode(status))
+    if not is_left:
+        report.send(b"%d" % os.waitstatus_to_exitcode(status))
     os._exit(0)
 
 

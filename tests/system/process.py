@@ -76,8 +76,9 @@ class Mother:
             os.close(said)
         ours.setblocking(False)
         report = trio.socket.from_stdlib_socket(ours)
-        pid = int(await report.recv(32))
-        return Forked(pid, trio.lowlevel.FdStream(heard), os.pidfd_open(pid), report)
+        pid, ((_, _, handle),), _, _ = await report.recvmsg(32, socket.CMSG_LEN(4))
+        stderr = trio.lowlevel.FdStream(heard)
+        return Forked(int(pid), stderr, int.from_bytes(handle, sys.byteorder), report)
 
 
 def _mother_door() -> socket.socket:
