@@ -22,6 +22,7 @@ from bifrost.providers.answer_headers import caller_headers, dropped_header
 from bifrost.providers.base import Headers, RateHint, UpstreamRequest
 from bifrost.record import AttemptRecord, Usage
 from bifrost.schema.call import DIRECT, Call, Operation, Surface
+from bifrost.schema.payload import LARGE_BYTES
 from bifrost.service import Began, Chunk
 from bifrost.transport.base import Limits, UpstreamAnswer
 
@@ -35,9 +36,6 @@ ERROR_BODY_BYTES = 256 * 1024
 
 VERBATIM_BYTES = 1024 * 1024
 """Of a refusal that is relayed as it came: it is held back, for another key may still do better. A longer one is told."""
-
-IN_THREAD_BYTES = 256 * 1024
-"""Of a batch; a smaller one is encoded where it is, in about 30 ms at most."""
 
 BYTES_PER_TOKEN = 4
 
@@ -133,16 +131,19 @@ class Attempt:
                 finally:
                     self.upstream_s = answer.waited_s
         except GatewayError as error:
-            if not self.status:
-                self.upstream_s = trio.current_time() - self.sent_s
             self.error = error
             raise
+        finally:
+            # Nothing came, whatever ended the wait: the upstream's failure, or a caller who left.
+            if not self.status:
+                self.upstream_s = trio.current_time() - self.sent_s
 
     async def _request(self) -> UpstreamRequest:
-        """What to send. A large batch is encoded request by request, in one of trio's threads: others should not wait for it."""
+        """What to send. A large body is said in a thread; one that goes on as it came is not said at all."""
         call, adapter = self.hop.call, self.granted.generation.adapter
         encode = partial(adapter.encode, call, self.hop.target, self._key)
-        if call.operation is not Operation.BATCH_CREATE or call.body_bytes < IN_THREAD_BYTES:
+        is_said = call.relay is None or call.operation is Operation.BATCH_CREATE
+        if not is_said or call.form is not None or call.body_bytes < LARGE_BYTES:
             return encode()
         return await trio.to_thread.run_sync(encode, abandon_on_cancel=True)
 
