@@ -1,0 +1,63 @@
+"""JSON in which whole files stand as base64, written block by block: no file is in memory for it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Mapping
+
+import attrs
+
+from bifrost.codecs.multipart import joined
+from bifrost.schema.payload import BLOCK_BYTES, BytesPayload, Payload
+
+__all__ = ["inlined"]
+
+RAW_BYTES = BLOCK_BYTES // 4 * 3
+"""Of a file in one block; a multiple of three, so that base64 needs no padding in between."""
+
+
+def inlined(text: bytes, files: Mapping[bytes, Payload]) -> Payload:
+    """``text`` with the base64 of each file in place of the mark that it is known by.
+
+    Marks are ASCII, each stands once, and nobody who has a say in ``text`` can know them. Raises ValueError for one that is
+    not there.
+    """
+    pieces: list[Payload] = []
+    for mark, content in files.items():
+        before, found, text = text.partition(mark)
+        if not found:
+            raise ValueError("a mark is missing, or out of its order")
+        pieces += (BytesPayload(before), _Base64(content))
+    return joined((*pieces, BytesPayload(text)))
+
+
+@attrs.frozen
+class _Base64:
+    """A payload in base64, padded. Implements ``Payload``."""
+
+    content: Payload
+
+    @property
+    def size(self) -> int:
+        return (self.content.size + 2) // 3 * 4
+
+    def blocks(self) -> AsyncIterator[bytes]:
+        return _Base64Blocks(self.content.blocks())
+
+
+class _Base64Blocks(AsyncIterator[bytes]):
+    def __init__(self, blocks: AsyncIterator[bytes]) -> None:
+        self._blocks = blocks
+        self._rest = b""
+        self._is_over = False
+
+    async def __anext__(self) -> bytes:
+        while len(self._rest) < RAW_BYTES and not self._is_over:
+            try:
+                self._rest += await anext(self._blocks)
+            except StopAsyncIteration:
+                self._is_over = True
+        if not self._rest:
+            raise StopAsyncIteration
+        raw, self._rest = self._rest[:RAW_BYTES], self._rest[RAW_BYTES:]
+        return base64.b64encode(raw)

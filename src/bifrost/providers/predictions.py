@@ -1,0 +1,139 @@
+"""Predictions of Replicate's after they were begun: asked for until they are done, or read as a stream.
+
+Sources: Replicate HTTP API reference, "Get a prediction" and "Cancel a prediction"; Replicate, "Streaming output", 2026-11.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from bifrost.codecs import json
+from bifrost.dialects.replicate_answer import RUNNING
+from bifrost.dialects.replicate_stream import as_stream
+from bifrost.errors import UpstreamError
+from bifrost.providers.base import Ask, Headers, Told, UpstreamRequest
+from bifrost.providers.place import Place, address_of, place_of
+
+if TYPE_CHECKING:
+    from bifrost.providers.base import Origin
+    from bifrost.schema.call import Call
+
+__all__ = ["Prediction"]
+
+POLLS_S = (0.25, 0.5, 0.5, 1.0, 1.0)
+"""Between the first requests for what has come of it; after them ``POLL_S``."""
+
+POLL_S = 2.0
+
+MAX_FAILURES = 5
+"""Requests in a row that may fail without the prediction being given up."""
+
+HOSTS = ".replicate.com"
+"""Streams are on hosts of their own below it. A key is sent to no others but the base's."""
+
+ANYBODYS = frozenset({b"accept-encoding", b"user-agent"})
+"""Lines that may be sent to whomever."""
+
+ID = re.compile(r"[A-Za-z0-9]{1,128}")
+
+OF_THE_BODY = frozenset({b"host", b"content-type", b"prefer", b"accept"})
+"""Lines that the request which began the prediction does not share with those after it."""
+
+
+@attrs.frozen(kw_only=True)
+class Prediction:
+    """What comes after the request that begins a prediction, and after each that asks for it. Implements ``FollowUp``."""
+
+    base: Place
+    lines: Headers = attrs.field(repr=False)
+    """Those of all its requests, the credential among them."""
+    stream: bool
+    begins: bool = True
+    asked: int = 0
+    failed: int = 0
+    id: str = ""
+    """Known once it has begun."""
+
+    @classmethod
+    def of(cls, call: Call, request: UpstreamRequest, base: Place) -> Prediction:
+        lines = tuple(line for line in request.headers if line[0] not in OF_THE_BODY)
+        return cls(base=base, lines=lines, stream=call.stream)
+
+    def next(self, status: int, body: bytes) -> Ask | Told | None:
+        """Ask again while it runs; a stream is read where there is one. Raises UpstreamError for an address that is none."""
+        if not 200 <= status < 300:
+            return self._again_after(status)
+        value = _object(body)
+        match value:
+            case {"status": str(state), "id": str(name)} if state in RUNNING and ID.fullmatch(name):
+                return self._while_running(name, value)
+            case {**members} if self.stream and members:
+                return Told(body=as_stream(body), content_type=b"text/event-stream")
+            case _:
+                return None
+
+    def _while_running(self, name: str, value: dict[str, Any]) -> Ask:
+        match value:
+            case {"urls": {"stream": str(url)}} if self.stream:
+                return Ask(request=self._streamed(url), call_off=self._cancel(name))
+            case _:
+                return self._poll(name)
+
+    def _again_after(self, status: int) -> Ask | None:
+        """A prediction goes on, whatever became of one request that asked for it."""
+        if not self.id or self.failed >= MAX_FAILURES or (status < 500 and status != 429):
+            return None
+        return self._poll(self.id, self.failed + 1)
+
+    def _poll(self, name: str, failed: int = 0) -> Ask:
+        after_s = POLLS_S[self.asked] if self.asked < len(POLLS_S) else POLL_S
+        then = attrs.evolve(self, id=name, begins=False, asked=self.asked + 1, failed=failed)
+        request = attrs.evolve(self._request(b"GET", f"/{name}"), follow_up=then)
+        return Ask(request=request, after_s=after_s, call_off=self._cancel(name))
+
+    def _cancel(self, name: str) -> UpstreamRequest:
+        return self._request(b"POST", f"/{name}/cancel")
+
+    def _request(self, method: bytes, tail: str) -> UpstreamRequest:
+        place = self.base.at(f"/v1/predictions{tail}")
+        return _request(method, place, self.lines, b"application/json")
+
+    def _streamed(self, url: str) -> UpstreamRequest:
+        """The stream at ``url``. Raises UpstreamError for what is no address."""
+        try:
+            place = place_of(url)
+            lines = self.lines
+            if not self._is_trusted(place.origin):
+                # Such an address lets in whoever knows it: the key stays here, and a private network is not looked into.
+                place = attrs.evolve(place, origin=attrs.evolve(place.origin, public_only=True))
+                lines = tuple(line for line in lines if line[0] in ANYBODYS)
+            return _request(b"GET", place, lines, b"text/event-stream")
+        except ValueError as error:
+            text = "the prediction's stream is at no address"
+            raise UpstreamError(text, cause=str(error)) from None
+
+    def _is_trusted(self, origin: Origin) -> bool:
+        is_replicates = origin.scheme == "https" and origin.host.endswith(HOSTS)
+        return is_replicates or origin == self.base.origin
+
+
+def _request(method: bytes, place: Place, lines: Headers, accept: bytes) -> UpstreamRequest:
+    address = address_of(place)
+    return UpstreamRequest(
+        method=method,
+        origin=address.origin,
+        target=address.target,
+        headers=((b"host", address.host), *lines, (b"accept", accept)),
+    )
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    """What ``body`` is, if that is an object; what it is not is for others to say."""
+    try:
+        value = json.loads(body)
+    except json.InvalidJSON:
+        return {}
+    return value if isinstance(value, dict) else {}
