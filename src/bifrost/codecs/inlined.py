@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import AsyncIterator, Mapping
 
 import attrs
@@ -17,18 +18,15 @@ RAW_BYTES = BLOCK_BYTES // 4 * 3
 
 
 def inlined(text: bytes, files: Mapping[bytes, Payload]) -> Payload:
-    """``text`` with the base64 of each file in place of the mark that it is known by.
+    """``text`` with the base64 of a file wherever the mark stands that it is known by.
 
-    Marks are ASCII, each stands once, and nobody who has a say in ``text`` can know them. Raises ValueError for one that is
-    not there.
+    There is at least one; no mark is a part of another, and nobody who has a say in ``text`` can know them.
     """
-    pieces: list[Payload] = []
-    for mark, content in files.items():
-        before, found, text = text.partition(mark)
-        if not found:
-            raise ValueError("a mark is missing, or out of its order")
-        pieces += (BytesPayload(before), _Base64(content))
-    return joined((*pieces, BytesPayload(text)))
+    marks = re.compile(b"(%b)" % b"|".join(map(re.escape, files)))
+    return joined(
+        _Base64(files[piece]) if piece in files else BytesPayload(piece)
+        for piece in marks.split(text)
+    )
 
 
 @attrs.frozen

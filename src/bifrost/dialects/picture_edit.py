@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call
     from bifrost.schema.payload import Form
 
-__all__ = ["PictureEdit", "read_edit"]
+__all__ = ["PictureEdit", "data_uri", "read_edit", "with_files"]
 
 IMAGES = frozenset({"image", "image[]"})
 
@@ -50,12 +50,22 @@ class PictureEdit:
     _files: Mapping[bytes, Payload]
 
     def sealed(self, sent: Encoded) -> Encoded:
-        """``sent``, whose body may name pictures by their addresses, each at most once, with the files in it."""
-        files = {mark: content for mark, content in self._files.items() if mark in sent.body}
-        if not files:
-            return sent
-        ordered = dict(sorted(files.items(), key=lambda item: sent.body.index(item[0])))
-        return attrs.evolve(sent, body=b"", payload=inlined(sent.body, ordered))
+        """``sent``, whose body names pictures by their addresses, with the files in it."""
+        return with_files(sent, self._files)
+
+
+def with_files(sent: Encoded, files: Mapping[bytes, Payload]) -> Encoded:
+    """``sent`` with base64 in place of the marks of ``files``."""
+    if not files:
+        return sent
+    return attrs.evolve(sent, body=b"", payload=inlined(sent.body, files))
+
+
+def data_uri(file: File, mark: bytes, unnamed: str) -> str:
+    """A data URI that has ``mark`` in place of its data; ``unnamed`` is what a file is taken for that does not say it."""
+    told = (file.content_type or b"").decode("latin-1").partition(";")[0].strip().lower()
+    is_kind = KIND.fullmatch(told) and told != "application/octet-stream"
+    return f"data:{told if is_kind else unnamed};base64,{mark.decode('latin-1')}"
 
 
 def read_edit(call: Call) -> PictureEdit:
@@ -76,7 +86,7 @@ def _of_form(form: Form, boundary: bytes) -> PictureEdit:
             raise BadRequest(f"{part.name[:64]} cannot be a file", param=part.name[:64])
         mark = b"%b.%d." % (boundary, len(files))
         files[mark] = part.content
-        uri = f"data:{_kind(part)};base64,{mark.decode('latin-1')}"
+        uri = data_uri(part, mark, UNNAMED)
         (masks if part.name == "mask" else images).append(uri)
     request = ChatRequest(messages=(), members=members, extras={})
     mask = masks[-1] if masks else None
@@ -93,11 +103,6 @@ def _value(name: str, raw: bytes) -> object:
         raise BadRequest(
             f"invalid value for {name[:64]}", param=name[:64], cause=str(error)
         ) from None
-
-
-def _kind(file: File) -> str:
-    told = (file.content_type or b"").decode("latin-1").partition(";")[0].strip().lower()
-    return told if KIND.fullmatch(told) and told != "application/octet-stream" else UNNAMED
 
 
 def _of_json(call: Call) -> PictureEdit:

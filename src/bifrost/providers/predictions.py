@@ -15,7 +15,8 @@ from bifrost.dialects.replicate_answer import RUNNING
 from bifrost.dialects.replicate_stream import as_stream
 from bifrost.errors import UpstreamError
 from bifrost.providers.base import Ask, Headers, Told, UpstreamRequest
-from bifrost.providers.place import Place, address_of, place_of
+from bifrost.providers.further import elsewhere, further, shared_lines
+from bifrost.providers.place import Place, place_of
 
 if TYPE_CHECKING:
     from bifrost.providers.base import Origin
@@ -34,13 +35,7 @@ MAX_FAILURES = 5
 HOSTS = ".replicate.com"
 """Streams are on hosts of their own below it. A key is sent to no others but the base's."""
 
-ANYBODYS = frozenset({b"accept-encoding", b"user-agent"})
-"""Lines that may be sent to whomever."""
-
 ID = re.compile(r"[A-Za-z0-9]{1,128}")
-
-OF_THE_BODY = frozenset({b"host", b"content-type", b"prefer", b"accept"})
-"""Lines that the request which began the prediction does not share with those after it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -59,8 +54,7 @@ class Prediction:
 
     @classmethod
     def of(cls, call: Call, request: UpstreamRequest, base: Place) -> Prediction:
-        lines = tuple(line for line in request.headers if line[0] not in OF_THE_BODY)
-        return cls(base=base, lines=lines, stream=call.stream)
+        return cls(base=base, lines=shared_lines(request), stream=call.stream)
 
     def next(self, status: int, body: bytes) -> Ask | Told | None:
         """Ask again while it runs; a stream is read where there is one. Raises UpstreamError for an address that is none."""
@@ -99,18 +93,16 @@ class Prediction:
 
     def _request(self, method: bytes, tail: str) -> UpstreamRequest:
         place = self.base.at(f"/v1/predictions{tail}")
-        return _request(method, place, self.lines, b"application/json")
+        return further(method, place, self.lines, b"application/json")
 
     def _streamed(self, url: str) -> UpstreamRequest:
         """The stream at ``url``. Raises UpstreamError for what is no address."""
         try:
             place = place_of(url)
-            lines = self.lines
-            if not self._is_trusted(place.origin):
-                # Such an address lets in whoever knows it: the key stays here, and a private network is not looked into.
-                place = attrs.evolve(place, origin=attrs.evolve(place.origin, public_only=True))
-                lines = tuple(line for line in lines if line[0] in ANYBODYS)
-            return _request(b"GET", place, lines, b"text/event-stream")
+            if self._is_trusted(place.origin):
+                return further(b"GET", place, self.lines, b"text/event-stream")
+            # Such an address lets in whoever knows it: the key stays here.
+            return elsewhere(place, self.lines, b"text/event-stream")
         except ValueError as error:
             text = "the prediction's stream is at no address"
             raise UpstreamError(text, cause=str(error)) from None
@@ -118,16 +110,6 @@ class Prediction:
     def _is_trusted(self, origin: Origin) -> bool:
         is_replicates = origin.scheme == "https" and origin.host.endswith(HOSTS)
         return is_replicates or origin == self.base.origin
-
-
-def _request(method: bytes, place: Place, lines: Headers, accept: bytes) -> UpstreamRequest:
-    address = address_of(place)
-    return UpstreamRequest(
-        method=method,
-        origin=address.origin,
-        target=address.target,
-        headers=((b"host", address.host), *lines, (b"accept", accept)),
-    )
 
 
 def _object(body: bytes) -> dict[str, Any]:
