@@ -13,9 +13,10 @@ from bifrost.config.settings import (
     ProviderSettings,
 )
 from bifrost.dialects.base import AnswerFacts
+from bifrost.dialects.huggingface_names import hugging_face_model
 from bifrost.errors import ConfigurationMissing
 from bifrost.providers.base import Origin
-from bifrost.providers.table import BUILT, KNOWN_PROVIDERS, build_adapter, hugging_face_model
+from bifrost.providers.table import BUILT, KNOWN_PROVIDERS, build_adapter
 from bifrost.schema.call import Call, Caller, Operation, Target
 from providers.sent import sent_json
 
