@@ -16,6 +16,7 @@ from bifrost.config.secret import Secret
 from bifrost.config.settings import KeySettings, NetworkSettings, ProviderSettings
 from bifrost.errors import DeadlineExceeded, ErrorClass, NetworkError
 from bifrost.service import Chunk
+from bifrost.transport.faults import bad_request, not_public
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -249,6 +250,32 @@ async def test_a_failure_to_ask_is_overlooked_for_a_while(autojump_clock: MockCl
         assert heard.error is not None
         assert heard.error.status == 502
         assert names(here).count("ask") == 6
+
+
+async def test_a_stream_in_a_private_network_is_not_looked_at(autojump_clock: MockClock) -> None:
+    begin = prediction(urls={"stream": "https://10.0.0.1/"})
+
+    def script(seen: Seen) -> Answer:
+        if seen.url == "https://10.0.0.1/":
+            return Answer(error=not_public())
+        return begin
+
+    async with house((SETTINGS, script)) as here:
+        heard = await listen(here, call(MODEL, stream=True))
+
+        assert heard.error is not None
+        assert heard.error.error_class is ErrorClass.SERVER
+        assert "named an address that cannot be used" in heard.error.message
+
+
+async def test_a_request_that_cannot_be_written_is_the_callers_as_ever(
+    autojump_clock: MockClock,
+) -> None:
+    async with house((SETTINGS, by_path(begin=Answer(error=bad_request("header"))))) as here:
+        heard = await listen(here, call(MODEL))
+
+        assert heard.error is not None
+        assert heard.error.error_class is ErrorClass.CLIENT
 
 
 async def test_the_deadline_holds_for_all_of_it(autojump_clock: MockClock) -> None:

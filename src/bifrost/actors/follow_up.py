@@ -12,7 +12,7 @@ import trio
 from outcome import Error, Value
 
 from bifrost.actors.reading import read_some
-from bifrost.errors import GatewayError, UpstreamError
+from bifrost.errors import BadRequest, GatewayError, UpstreamError
 from bifrost.providers.base import Ask, FollowUp, Headers, Told, UpstreamRequest
 from bifrost.transport.base import Limits, Upstream, UpstreamAnswer
 from bifrost.transport.faults import deadline_passed
@@ -70,17 +70,27 @@ class _Course:
         for _ in range(MAX_REQUESTS):
             self._call_off = ask.call_off
             await self._pause(ask.after_s)
-            follow_up = ask.request.follow_up
-            if follow_up is None:
-                answer = await stack.enter_async_context(self._open(ask.request))
-                return _Late(answer, self._waited_s)
-            judge = partial(self._judged, ask.request, follow_up)
-            found = await (_with_grace(judge, CALL_OFF_S) if follow_up.begins else judge())
+            try:
+                found = await self._ask(ask.request, stack)
+            except BadRequest as error:
+                if not ask.request.origin.public_only:
+                    raise
+                # Nobody but the upstream named such an address.
+                text = "the provider named an address that cannot be used"
+                raise UpstreamError(text, cause=error.message) from None
             if not isinstance(found, Ask):
-                self._call_off = None
                 return found
             ask = found
         raise deadline_passed()
+
+    async def _ask(self, request: UpstreamRequest, stack: AsyncExitStack) -> Ask | UpstreamAnswer:
+        """What comes after ``request``, or the answer in the end."""
+        follow_up = request.follow_up
+        if follow_up is None:
+            answer = await stack.enter_async_context(self._open(request))
+            return _Late(answer, self._waited_s)
+        judge = partial(self._judged, request, follow_up)
+        return await (_with_grace(judge, CALL_OFF_S) if follow_up.begins else judge())
 
     async def call_off(self) -> None:
         """Send what calls off, if there is anything to be called off. What comes of it is nobody's news."""
@@ -114,8 +124,8 @@ class _Course:
             if found is None and not is_good:
                 body, _ = await read_some(answer)
             self._waited_s += answer.waited_s
+        self._call_off = found.call_off if isinstance(found, Ask) else None
         if isinstance(found, Ask):
-            self._call_off = found.call_off
             return found
         heard = _Heard(answer.status, answer.headers, self._waited_s, body)
         return heard if found is None else heard.retold(found)

@@ -6,19 +6,35 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from bifrost.providers.base import UpstreamRequest
+from bifrost.providers.base import Ask, UpstreamRequest
 from bifrost.providers.place import Place, address_of
 
 if TYPE_CHECKING:
     from bifrost.providers.base import Headers
 
-__all__ = ["elsewhere", "further", "shared_lines"]
+__all__ = ["Unversioned", "elsewhere", "further", "shared_lines"]
 
 OF_ONE = frozenset({b"host", b"content-type", b"prefer", b"accept"})
 """Lines that say something of one request only."""
 
 ANYBODYS = frozenset({b"accept-encoding", b"user-agent"})
 """Lines that may be sent to whomever."""
+
+NOT_THERE = frozenset({404, 405, 501})
+
+
+@attrs.frozen
+class Unversioned:
+    """Sends the same request to its path without the version, where nothing is at that. Implements ``FollowUp``."""
+
+    _first: UpstreamRequest
+    begins: bool = attrs.field(default=False, init=False)
+
+    def next(self, status: int, body: bytes) -> Ask | None:  # noqa: ARG002  others judge by it
+        if status not in NOT_THERE:
+            return None
+        head, _, tail = self._first.target.rpartition(b"/v1/")
+        return Ask(request=attrs.evolve(self._first, target=b"%b/%b" % (head, tail)))
 
 
 def shared_lines(first: UpstreamRequest) -> Headers:

@@ -192,6 +192,7 @@ ROWS = (
         name="vllm",
         base_url=None,
         paths=paths(Op.LIST_MODELS, Op.TEXT, Op.EMBEDDING, Op.RERANK, Op.TRANSCRIPTION),
+        perhaps_unversioned=frozenset({Op.RERANK}),
         quirks=attrs.evolve(COMPATIBLE, also_takes=TOP_K),
         may_be_blank=True,
         has_key_urls=True,
