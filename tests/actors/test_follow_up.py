@@ -229,7 +229,8 @@ async def test_a_refusal_is_told_as_ever(autojump_clock: MockClock) -> None:
     refused = Answer(status=401, headers=JSON, pieces=(b'{"detail": "no such token"}',))
     for script, asked in (
         (by_path(begin=refused), ["begin"]),
-        (by_path(begin=prediction(), ask=refused), ["begin", "ask"]),
+        # What was begun goes on, as far as is known.
+        (by_path(begin=prediction(), ask=refused), ["begin", "ask", "cancel"]),
     ):
         async with house((SETTINGS, script)) as here:
             heard = await listen(here, call(MODEL))
@@ -238,6 +239,16 @@ async def test_a_refusal_is_told_as_ever(autojump_clock: MockClock) -> None:
             assert heard.error.message == "no such token"
             assert heard.error.error_class is ErrorClass.AUTH
             assert names(here) == asked
+
+
+async def test_a_stream_that_is_refused_is_called_off(autojump_clock: MockClock) -> None:
+    script = by_path(begin=prediction(**AT_ONCE), stream=refusal(404))
+    async with house((SETTINGS, script)) as here:
+        heard = await listen(here, call(MODEL, stream=True))
+
+        assert heard.error is not None
+        assert heard.error.status == 404
+        assert names(here) == ["begin", "stream", "cancel"]
 
 
 async def test_a_failure_to_ask_is_overlooked_for_a_while(autojump_clock: MockClock) -> None:
@@ -250,6 +261,7 @@ async def test_a_failure_to_ask_is_overlooked_for_a_while(autojump_clock: MockCl
         assert heard.error is not None
         assert heard.error.status == 502
         assert names(here).count("ask") == 6
+        assert names(here)[-1] == "cancel"
 
 
 async def test_a_stream_in_a_private_network_is_not_looked_at(autojump_clock: MockClock) -> None:
@@ -258,7 +270,7 @@ async def test_a_stream_in_a_private_network_is_not_looked_at(autojump_clock: Mo
     def script(seen: Seen) -> Answer:
         if seen.url == "https://10.0.0.1/":
             return Answer(error=not_public())
-        return begin
+        return begin if named(seen) == "begin" else prediction("canceled")
 
     async with house((SETTINGS, script)) as here:
         heard = await listen(here, call(MODEL, stream=True))
@@ -266,6 +278,7 @@ async def test_a_stream_in_a_private_network_is_not_looked_at(autojump_clock: Mo
         assert heard.error is not None
         assert heard.error.error_class is ErrorClass.SERVER
         assert "named an address that cannot be used" in heard.error.message
+        assert named(here.seen[-1]) == "cancel"
 
 
 async def test_a_request_that_cannot_be_written_is_the_callers_as_ever(
@@ -296,6 +309,7 @@ async def test_an_attempt_has_its_time_for_all_of_it(autojump_clock: MockClock) 
         assert heard.error.error_class is ErrorClass.TIMEOUT
         assert trio.current_time() == 10
         assert names(here)[-1] == "cancel"
+        assert here.seen[-1].deadline_s == 10 + CALL_OFF_S
 
 
 async def test_requests_are_counted(autojump_clock: MockClock) -> None:

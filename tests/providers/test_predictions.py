@@ -9,7 +9,6 @@ import pytest
 
 from bifrost.config.secret import Secret
 from bifrost.config.settings import KeySettings, NetworkSettings, ProviderSettings
-from bifrost.errors import UpstreamError
 from bifrost.providers.base import Ask, FollowUp, Told, UpstreamRequest
 from bifrost.providers.table import build_adapter
 from bifrost.schema.call import Call, Caller, Operation, Target
@@ -99,9 +98,13 @@ def test_a_key_goes_to_replicate_only(url: str, base_url: str | None, is_trusted
 
 
 @pytest.mark.parametrize("url", ["", "ftp://x/", "https://", "https://u:p@x/"])
-def test_an_address_that_is_none(url: str) -> None:
-    with pytest.raises(UpstreamError, match="at no address"):
-        streamed_at(url)
+def test_a_stream_at_no_address_is_none(url: str) -> None:
+    told = {"id": "p1", "status": "starting", "urls": {"stream": url}}
+
+    found = after(told, stream=True)
+
+    assert isinstance(found, Ask)
+    assert found.request.target == b"/v1/predictions/p1"
 
 
 def test_a_whole_one_is_told_as_a_stream() -> None:

@@ -45,10 +45,13 @@ async def followed(
     course = _Course(upstream, limits, wall)
     try:
         async with AsyncExitStack() as stack:
-            yield await course.run(first, stack)
-    except UpstreamError:
-        # It said how it ended: there is nothing left to be called off.
-        raise
+            answer = await course.run(first, stack)
+            try:
+                yield answer
+            except UpstreamError:
+                # An answer that tells its own failure is over. A refusal is not: what was begun goes on.
+                course.is_over = 200 <= answer.status < 300
+                raise
     except BaseException:
         await course.call_off()
         raise
@@ -56,11 +59,15 @@ async def followed(
 
 @attrs.define(eq=False)
 class _Course:
-    """The requests of one call; ``_waited_s`` is what went by so far, waiting for the upstream."""
+    """The requests of one call; ``_waited_s`` is what went by so far, waiting for the upstream.
+
+    ``is_over`` says that nothing is left to be called off.
+    """
 
     _upstream: Upstream
     _limits: Limits
     _wall: Callable[[], float]
+    is_over: bool = attrs.field(default=False, init=False)
     _waited_s: float = attrs.field(default=0.0, init=False)
     _call_off: UpstreamRequest | None = attrs.field(default=None, init=False)
 
@@ -94,18 +101,22 @@ class _Course:
 
     async def call_off(self) -> None:
         """Send what calls off, if there is anything to be called off. What comes of it is nobody's news."""
-        if self._call_off is None:
+        if self._call_off is None or self.is_over:
             return
+        # The attempt's own deadline may be what led here.
+        limits = attrs.evolve(self._limits, deadline_s=trio.current_time() + CALL_OFF_S)
         try:
             with trio.move_on_after(CALL_OFF_S, shield=True):
-                async with self._open(self._call_off) as answer:
+                async with self._open(self._call_off, limits) as answer:
                     await read_some(answer)
         except GatewayError:
             # The failure that led here is the one to be told.
             pass
 
-    def _open(self, request: UpstreamRequest) -> AbstractAsyncContextManager[UpstreamAnswer]:
-        return self._upstream.open(request.signed(self._wall()), self._limits)
+    def _open(
+        self, request: UpstreamRequest, limits: Limits | None = None
+    ) -> AbstractAsyncContextManager[UpstreamAnswer]:
+        return self._upstream.open(request.signed(self._wall()), limits or self._limits)
 
     async def _pause(self, seconds: float) -> None:
         left_s = self._limits.deadline_s - trio.current_time()
@@ -124,9 +135,10 @@ class _Course:
             if found is None and not is_good:
                 body, _ = await read_some(answer)
             self._waited_s += answer.waited_s
-        self._call_off = found.call_off if isinstance(found, Ask) else None
         if isinstance(found, Ask):
+            self._call_off = found.call_off
             return found
+        self.is_over = is_good
         heard = _Heard(answer.status, answer.headers, self._waited_s, body)
         return heard if found is None else heard.retold(found)
 

@@ -13,7 +13,6 @@ import attrs
 from bifrost.codecs import json
 from bifrost.dialects.replicate_answer import RUNNING
 from bifrost.dialects.replicate_stream import as_stream
-from bifrost.errors import UpstreamError
 from bifrost.providers.base import Ask, Headers, Told, UpstreamRequest
 from bifrost.providers.further import elsewhere, further, shared_lines
 from bifrost.providers.place import Place, place_of
@@ -57,7 +56,7 @@ class Prediction:
         return cls(base=base, lines=shared_lines(request), stream=call.stream)
 
     def next(self, status: int, body: bytes) -> Ask | Told | None:
-        """Ask again while it runs; a stream is read where there is one. Raises UpstreamError for an address that is none."""
+        """Ask again while it runs; a stream is read where there is one."""
         if not 200 <= status < 300:
             return self._again_after(status)
         value = _object(body)
@@ -72,9 +71,12 @@ class Prediction:
     def _while_running(self, name: str, value: dict[str, Any]) -> Ask:
         match value:
             case {"urls": {"stream": str(url)}} if self.stream:
-                return Ask(request=self._streamed(url), call_off=self._cancel(name))
+                request = self._streamed(url)
             case _:
-                return self._poll(name)
+                request = None
+        if request is None:
+            return self._poll(name)
+        return Ask(request=request, call_off=self._cancel(name))
 
     def _again_after(self, status: int) -> Ask | None:
         """A prediction goes on, whatever became of one request that asked for it."""
@@ -95,17 +97,16 @@ class Prediction:
         place = self.base.at(f"/v1/predictions{tail}")
         return further(method, place, self.lines, b"application/json")
 
-    def _streamed(self, url: str) -> UpstreamRequest:
-        """The stream at ``url``. Raises UpstreamError for what is no address."""
+    def _streamed(self, url: str) -> UpstreamRequest | None:
+        """The stream at ``url``, if that is an address."""
         try:
             place = place_of(url)
             if self._is_trusted(place.origin):
                 return further(b"GET", place, self.lines, b"text/event-stream")
             # Such an address lets in whoever knows it: the key stays here.
             return elsewhere(place, self.lines, b"text/event-stream")
-        except ValueError as error:
-            text = "the prediction's stream is at no address"
-            raise UpstreamError(text, cause=str(error)) from None
+        except ValueError:
+            return None
 
     def _is_trusted(self, origin: Origin) -> bool:
         is_replicates = origin.scheme == "https" and origin.host.endswith(HOSTS)
