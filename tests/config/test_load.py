@@ -247,8 +247,10 @@ def test_an_unset_reference_does_not_open_secrets_or_move_the_store() -> None:
         ("config_store: {enabled: false}", None),
         ("config_store: {config: {path: /tmp/x.db}}", ConfigStoreSettings(path="/tmp/x.db")),
         (
-            "config_store: {type: postgres, config: {host: env.HOST, port: 5432, user: u, password: p,"
-             " db_name: d, ssl_mode: disable}}",
+            (
+                "config_store: {type: postgres, config: {host: env.HOST, port: 5432, user: u, password: p,"
+                " db_name: d, ssl_mode: disable}}"
+            ),
             ConfigStoreSettings(
                 postgres=PostgresSection(
                     host="db.internal",

@@ -52,8 +52,10 @@ def test_references_become_what_they_refer_to() -> None:
                     {"provider_configs": [{"rate_limit": LIMIT}, {"rate_limit": LIMIT}]}
                 ]
             },
-            "governance.virtual_keys[0].provider_configs[1].rate_limit.id: found 'r', which "
-             "governance.virtual_keys[0].provider_configs[0] has; allowed: a rate_limit of its own",
+            (
+                "governance.virtual_keys[0].provider_configs[1].rate_limit.id: found 'r', which "
+                "governance.virtual_keys[0].provider_configs[0] has; allowed: a rate_limit of its own"
+            ),
         ),
     ],
 )

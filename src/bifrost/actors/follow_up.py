@@ -53,7 +53,8 @@ async def followed(
                 course.is_over = 200 <= answer.status < 300
                 raise
     except BaseException:
-        await course.call_off()
+        with trio.move_on_after(CALL_OFF_S, shield=True):
+            await course.call_off()
         raise
 
 
@@ -106,9 +107,8 @@ class _Course:
         # The attempt's own deadline may be what led here.
         limits = attrs.evolve(self._limits, deadline_s=trio.current_time() + CALL_OFF_S)
         try:
-            with trio.move_on_after(CALL_OFF_S, shield=True):
-                async with self._open(self._call_off, limits) as answer:
-                    await read_some(answer)
+            async with self._open(self._call_off, limits) as answer:
+                await read_some(answer)
         except GatewayError:
             # The failure that led here is the one to be told.
             pass
