@@ -18,6 +18,7 @@ from bifrost.config.secret import Secret
 from bifrost.config.sections import PostgresSection
 from bifrost.config.settings import ClientSettings, Config, ConfigStoreSettings, LogsStoreSettings
 
+POSTGRES = "{host: env.HOST, port: 5432, user: u, password: p, db_name: d, ssl_mode: disable}"
 FILES = Path(__file__).parent / "files"
 ENVIRON = {
     name: f"value-of-{name}"
@@ -113,7 +114,6 @@ def test_governance_of_the_original_loads_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("governance", "told"),
     [
-        ("virtual_keys: [{name: a}]", "governance.virtual_keys[0].value: found nothing; allowed: a text or env.NAME; only a configuration store keeps one that is generated"),
         ("virtual_keys: [{name: a, value: sk-bf-very-secret}, {name: b, value: sk-bf-very-secret}]", "governance.virtual_keys[1].value: found the same value again; allowed: another one"),
         ("virtual_keys: [{name: a, value: x}, {name: a, id: b, value: y}]", "governance.virtual_keys[1].name: found 'a' again; allowed: another one"),
         ("virtual_keys: [{name: a, value: x, team_id: t}]", "governance.virtual_keys[0].team_id: found 't'; allowed: the id of a team"),
@@ -125,6 +125,17 @@ def test_governance_of_the_original_loads_as_it_is() -> None:
 )  # fmt: skip
 def test_what_governance_cannot_be(governance: str, told: str) -> None:
     assert errors_of(f"governance: {{{governance}}}") == [told]
+
+
+def test_a_virtual_key_s_value_may_be_left_to_the_store() -> None:
+    keys = "governance: {virtual_keys: [{name: a}]}"
+    assert parse_config(keys, {}).governance is not None
+    assert errors_of(f"{keys}\nconfig_store: {{enabled: false}}") == [
+        (
+            "governance.virtual_keys[0].value: found nothing; allowed: a text or env.NAME, "
+            "as config_store is not enabled"
+        )
+    ]
 
 
 def test_governance_s_nouns_are_named_by_what_they_are_of() -> None:
@@ -247,10 +258,7 @@ def test_an_unset_reference_does_not_open_secrets_or_move_the_store() -> None:
         ("config_store: {enabled: false}", None),
         ("config_store: {config: {path: /tmp/x.db}}", ConfigStoreSettings(path="/tmp/x.db")),
         (
-            (
-                "config_store: {type: postgres, config: {host: env.HOST, port: 5432, user: u, password: p,"
-                " db_name: d, ssl_mode: disable}}"
-            ),
+            f"config_store: {{type: postgres, config: {POSTGRES}}}",
             ConfigStoreSettings(
                 postgres=PostgresSection(
                     host="db.internal",

@@ -7,6 +7,7 @@ import pytest
 from bifrost.config.placed_limits import name_limits, place_limits
 
 BUDGET = {"id": "b", "max_limit": 1, "reset_duration": "1d"}
+CONFIGS = "governance.virtual_keys[0].provider_configs"
 LIMIT = {"id": "r", "request_max_limit": 1, "request_reset_duration": "1d"}
 
 
@@ -52,10 +53,7 @@ def test_references_become_what_they_refer_to() -> None:
                     {"provider_configs": [{"rate_limit": LIMIT}, {"rate_limit": LIMIT}]}
                 ]
             },
-            (
-                "governance.virtual_keys[0].provider_configs[1].rate_limit.id: found 'r', which "
-                "governance.virtual_keys[0].provider_configs[0] has; allowed: a rate_limit of its own"
-            ),
+            f"{CONFIGS}[1].rate_limit.id: found 'r', which {CONFIGS}[0] has; allowed: a rate_limit of its own",
         ),
     ],
 )

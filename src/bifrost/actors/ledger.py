@@ -88,18 +88,21 @@ class Ledger:
     def hold(self, levels: tuple[Level, ...], estimate: Amounts) -> Holding:
         """``estimate`` held on all ``levels``, as an async context: ``async with ledger.hold(...) as held``.
 
-        Entering gives ``Held`` or ``NotAdmitted``; it raises ProviderUnavailable if the ledger is broken, since what cannot
-        be counted is not spent. Leaving charges what ``held.spent`` says. Nothing is awaited on the way out.
+        Entering gives ``Held`` or ``NotAdmitted``, or ProviderUnavailable if the ledger is broken: what cannot be counted is
+        not spent. Leaving charges what ``held.spent`` says. Nothing is awaited on the way out.
         """
         return Holding(self, levels, estimate)
 
     async def ask_room(self, levels: tuple[Level, ...], estimate: Amounts) -> NotAdmitted | None:
-        """Whether ``estimate`` would fit; nothing is held."""
+        """What stands in the way of ``estimate``, if something is known to; nothing is held."""
         answer = await self._ask_admit(levels, estimate, only_ask=True)
         return answer if isinstance(answer, NotAdmitted) else None
 
     async def ask_usage(self, ids: frozenset[str] | None = None) -> Mapping[str, Counted]:
-        """What these counters stand at; ``None`` all. A time that is over is not taken into account."""
+        """What these counters stand at; ``None`` all. A time that is over is not taken into account.
+
+        Raises ActorDied if the ledger is broken.
+        """
         return await self._ask(lambda reply: ReadUsage(ids, reply))
 
     async def ask_changes(self) -> Mapping[str, Counted]:
@@ -123,7 +126,7 @@ class Ledger:
 
     async def _ask_admit(
         self, levels: tuple[Level, ...], estimate: Amounts, *, only_ask: bool = False
-    ) -> Admitted | NotAdmitted:
+    ) -> Admitted | NotAdmitted | ProviderUnavailable:
         for _ in range(ASKS_MAX):
             reply: Reply[Admitted | NotAdmitted] = Reply()
             ask = Admit(levels=levels, estimate=estimate, only_ask=only_ask, reply=reply)
@@ -136,7 +139,7 @@ class Ledger:
                 # The answer may be in the reply, or on its way there.
                 self.send(Withdraw(reply))
                 raise
-        raise ProviderUnavailable("usage cannot be counted at the moment", code="ledger_broken")
+        return ProviderUnavailable("usage cannot be counted at the moment", code="ledger_broken")
 
     async def _ask(self, message_for: Callable[[Reply[T]], LedgerMessage]) -> T:
         for _ in range(ASKS_MAX - 1):
@@ -245,9 +248,9 @@ class Holding:
     _hold_id: int = attrs.field(default=0, init=False)
     _held: Held | None = attrs.field(default=None, init=False)
 
-    async def __aenter__(self) -> Held | NotAdmitted:
+    async def __aenter__(self) -> Held | NotAdmitted | ProviderUnavailable:
         answer = await self._ledger._ask_admit(self._levels, self._estimate)  # noqa: SLF001  its own other half
-        if isinstance(answer, NotAdmitted):
+        if not isinstance(answer, Admitted):
             return answer
         self._hold_id, self._held = answer.hold_id, Held()
         return self._held

@@ -128,6 +128,12 @@ def _list(raw: object) -> list[Any]:
     return raw if isinstance(raw, list) else []
 
 
+def _without_provider(key: object) -> object:
+    if not isinstance(key, dict):
+        return key
+    return {name: value for name, value in key.items() if name != "provider"}
+
+
 @attrs.define(eq=False)
 class _Joining:
     """``_at`` are the places of entities in the document, ``_bodies`` what is to be there."""
@@ -141,8 +147,7 @@ class _Joining:
         if providers:
             whole["providers"] = providers
         for kind, (section, name) in LISTS.items():
-            former = _list(_inside(whole, section).get(name))
-            path = below(section, name)
+            former, path = _inside(whole, section).get(name), below(section, name)
             self._set(whole, section, name, self._listed(former, path, self._others(kind)))
         for kind, places in SINGLE.items():
             self._single(whole, kind, places)
@@ -151,7 +156,7 @@ class _Joining:
     def _set(self, whole: dict[str, object], section: str, name: str, value: object) -> None:
         """Put ``value`` there, unless it is nothing and nothing was there."""
         inside = _inside(whole, section)
-        if not value and not inside.get(name):
+        if value in (None, []) and name not in inside:
             return
         if section:
             whole[section] = {**inside, name: value}
@@ -167,9 +172,11 @@ class _Joining:
             section, name = here[0] if here else places[0]
             self._set(whole, section, name, None if body is None else dict(body))
 
-    def _listed(self, former: list[Any], path: str, others: Iterable[Body]) -> list[Any]:
+    def _listed(self, former: object, path: str, others: Iterable[Body]) -> Any:  # noqa: ANN401  what it was, if no list
+        if not isinstance(former, list | None):
+            return former
         entries: list[Any] = []
-        for index, raw in enumerate(former):
+        for index, raw in enumerate(former or []):
             name = self._at.get(item(path, index))
             if name is None:
                 entries.append(raw)
@@ -185,22 +192,19 @@ class _Joining:
             if name is None:
                 providers[spelling] = raw
             elif name in self._bodies:
-                keys = _list(_mapping(raw).get("keys"))
+                keys = _mapping(raw).get("keys")
                 providers[spelling] = self._with_keys(name[1], keys, f"{path}.keys")
         known = {spelling.strip().lower() for spelling in former}
         for kind, name_ in self._bodies:
             if kind == "provider" and name_ not in known:
-                providers[name_] = self._with_keys(name_, [], "")
+                providers[name_] = self._with_keys(name_, None, "")
         return providers
 
-    def _with_keys(self, provider: str, former: list[Any], path: str) -> dict[str, Any]:
+    def _with_keys(self, provider: str, former: object, path: str) -> dict[str, Any]:
         others = [body for body in self._others("key") if body.get("provider") == provider]
-        keys = [
-            {name: value for name, value in each.items() if name != "provider"}
-            if isinstance(each, dict)
-            else each
-            for each in self._listed(former, path, others)
-        ]
+        keys = self._listed(former, path, others)
+        if isinstance(keys, list):
+            keys = [_without_provider(each) for each in keys]
         body = dict(self._bodies["provider", provider])
         return {**body, "keys": keys} if keys else body
 

@@ -73,6 +73,8 @@ def parse_tree(
             "auth_config", "a second place", "governance.auth_config or auth_config, not both"
         )
     _refuse_unset_store(walk)
+    if whole is not None:
+        _refuse_lost_values(walk, whole)
     if whole is None or walk.errors:
         raise ConfigErrors(walk.errors)
     walk.warnings += [f"{path}: {name} is not set" for path, name in walk.unset.items()]
@@ -121,6 +123,16 @@ def _refuse_unset_store(walk: Walk) -> None:
         for at, name in list(walk.unset.items()):
             if at == path or at.startswith(f"{path}."):
                 walk.error(at, f"{name}, which is not set", "a variable that is set")
+
+
+def _refuse_lost_values(walk: Walk, whole: WholeFile) -> None:
+    """A virtual key without a value gets one, and only a store keeps it: without a store it would be another at each start."""
+    if whole.governance is None or whole.config_store is None or whole.config_store.enabled:
+        return
+    for index, key in enumerate(whole.governance.virtual_keys):
+        path = f"governance.virtual_keys[{index}].value"
+        if key.value is None and walk.is_sound(path):
+            walk.error(path, "nothing", "a text or env.NAME, as config_store is not enabled")
 
 
 def _encryption_key(environ: Mapping[str, str]) -> Secret | None:

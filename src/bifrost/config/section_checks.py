@@ -106,12 +106,6 @@ def _virtual_key(walk: Walk, key: VirtualKeySection, place: Place) -> VirtualKey
         walk.error(
             place.path, "team_id and customer_id", "one of them: a team belongs to its customer"
         )
-    if key.value is None and walk.is_sound(place.path, "value"):
-        walk.error(
-            below(place.path, "value"),
-            "nothing",
-            "a text or env.NAME; only a configuration store keeps one that is generated",
-        )
     return key if key.id is not None else attrs.evolve(key, id=key.name)
 
 

@@ -14,6 +14,8 @@ import attrs
 
 from bifrost.actors.ledger import Ledger
 from bifrost.actors.ledger_messages import Counted, NotAdmitted
+from bifrost.actors.mailbox import ActorDied
+from bifrost.errors import GatewayError
 from bifrost.governance.admission import NoAccess, access, identify, key_of
 from bifrost.governance.charging import charge
 from bifrost.governance.levels import Amounts, Level, general_levels, key_levels, told
@@ -22,7 +24,7 @@ from bifrost.governance.policy import Policy
 from bifrost.integrations.targets import undecided
 from bifrost.policy.pricing import OutputSizes, base_name
 from bifrost.schema.call import Call
-from bifrost.service import Denied, Exchange, Service
+from bifrost.service import Denied, Exchange, Service, Unanswered
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -135,6 +137,8 @@ class Governor:
     ) -> HopOutcome:
         """The hop, with its estimate held on every level until it is over."""
         async with self.ledger.hold(levels, terms.amounts) as held:
+            if isinstance(held, GatewayError):
+                return Unanswered(held)
             if isinstance(held, NotAdmitted):
                 return Denied(told(held.level, held.violations), held.level.ends_chain)
             try:
@@ -174,7 +178,11 @@ class _Asking:
     _inner: AbstractAsyncContextManager[Exchange] | None = attrs.field(default=None, init=False)
 
     async def __aenter__(self) -> Exchange:
-        counted = await self._governor.ledger.ask_usage(self._counters)
+        try:
+            counted = await self._governor.ledger.ask_usage(self._counters)
+        except ActorDied:
+            # Rules then see nothing used; whether there is room is asked again at each hop.
+            counted = NOTHING_COUNTED
         call = self._governor._routed(self._policy, self._call, self._key, counted)  # noqa: SLF001  its own other half
         self._inner = self._service(call)
         return await self._inner.__aenter__()

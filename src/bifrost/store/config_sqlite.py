@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from bifrost.store.config_table import Connection
 
-__all__ = ["CONFIG_STEPS", "sqlite_config_store"]
+__all__ = ["CONFIG_STEPS", "SqliteConnection", "sqlite_config_store"]
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ def sqlite_config_store(file: File) -> SqlConfigStore:
 
 
 @attrs.frozen
-class _Connection:
+class SqliteConnection:
     """As ``config_table`` wants it."""
 
     _inner: apsw.Connection
@@ -56,10 +56,10 @@ class _Database:
     _file: File
 
     async def change(self, work: Callable[[Connection], T]) -> T:
-        return await self._file.change(lambda inner: work(_Connection(inner)))
+        return await self._file.change(lambda inner: work(SqliteConnection(inner)))
 
     async def look(self, work: Callable[[Connection], T]) -> T:
-        return await self._file.look(lambda inner: work(_Connection(inner)))
+        return await self._file.look(lambda inner: work(SqliteConnection(inner)))
 
     async def scrub(self) -> None:
         await self._file.scrub()
