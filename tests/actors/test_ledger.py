@@ -221,7 +221,7 @@ async def running(
 ) -> AsyncIterator[Ledger]:
     ledger = Ledger(wall=lambda: at_s + trio.current_time(), fault=fault)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(supervise, ledger, on_crash=lambda *_: None))
+        await nursery.start(partial(supervise, ledger, on_crash=lambda *_: None))
         yield ledger
         nursery.cancel_scope.cancel()
 
