@@ -277,15 +277,15 @@ async def test_pictures_to_be_changed() -> None:
     form = (PICTURE, Field("prompt", b"p"), Field("size", b"64x32"), Field("seed", b"7"), MASK)
 
     own = asked(Op.IMAGE_EDIT, "hf-inference/org/m", form=form)
-    fals = asked(Op.IMAGE_EDIT, "fal-ai/org/m", form=form)
-    fals = second(fals, "fal-ai", "fal-ai/flux-kontext", "image-to-image")
+    other = asked(Op.IMAGE_EDIT, "fal-ai/org/m", form=form)
+    other = second(other, "fal-ai", "fal-ai/flux-kontext", "image-to-image")
 
     size = {"width": 64, "height": 32}
     parameters = {"prompt": "p", "seed": 7, "target_size": size}
     assert json.loads(await body_of(own)) == {"inputs": "aGk=", "parameters": parameters}
     assert own.dropped_params == ("mask",)
     inline = "data:image/jpeg;base64,aGk="
-    assert json.loads(await body_of(fals)) == {
+    assert json.loads(await body_of(other)) == {
         "prompt": "p", "image_url": inline, "image_urls": [inline], "mask_url": "data:image/png;base64,bQ==",
         "seed": 7, "image_size": size,
     }  # fmt: skip
