@@ -13,6 +13,7 @@ from bifrost.config.fingerprints import Fingerprints
 from bifrost.config.load import parse_tree
 from bifrost.config.merge import Difference, merge
 from bifrost.config.nouns import Put, Remove
+from bifrost.config.provider_checks import key_id
 from config.merging import Kept
 
 FILE = """
@@ -41,7 +42,7 @@ governance:
   model_configs: [{model_name: gpt, provider: openai, rate_limit: {request_max_limit: 1, request_reset_duration: 1m}}]
   providers: [{provider: openai, budget: {max_limit: 9, reset_duration: 1d}}]
   routing_rules: [{id: r, name: rule, targets: [{provider: openai}]}]
-  pricing_overrides: [{id: p, scope_kind: global, match_type: exact, pattern: m, request_types: [chat], patch: {}}]
+  pricing_overrides: [{id: p, scope_kind: global, match_type: exact, pattern: m, request_types: [chat_completion], patch: {}}]
 """
 
 SHOWS = "`bifrost config diff` shows both"
@@ -79,10 +80,9 @@ def test_a_first_start_makes_a_row_of_each_entity() -> None:
 
     merged = kept.start(tree())
 
-    key_id = "1b8b1e4b-6a0b-5b0c-8f25-000000000000"
-    assert {name if name[0] != "key" or name[1] == "mine" else ("key", key_id) for name in kept.nouns} == {
+    assert kept.nouns.keys() == {
         ("client", "client"), ("framework", "framework"), ("auth", "auth"), ("provider", "openai"), ("provider", "mock"),
-        ("key", key_id), ("key", "mine"), ("plugin", "a"), ("plugin", "b"), ("customer", "c"), ("team", "t"),
+        ("key", key_id("openai", "first")), ("key", "mine"), ("plugin", "a"), ("plugin", "b"), ("customer", "c"), ("team", "t"),
         ("virtual_key", "one"), ("virtual_key", "v2"), ("model_config", "openai/gpt"), ("provider_limit", "openai"),
         ("routing_rule", "r"), ("pricing_override", "p"),
     }  # fmt: skip
