@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bifrost.config.settings import Config
 
-__all__ = ["default_app_dir", "find_config", "read_config", "read_document"]
+__all__ = ["default_app_dir", "find_config", "read_config", "read_document", "read_tree"]
 
 NAMES = ("config.yaml", "config.yml", "config.json")
 
@@ -48,6 +48,14 @@ def read_config(
     # What only governance can find wrong: expressions, prices.
     Policy.of(config, datetime.now(UTC).date())
     return config
+
+
+def read_tree(config_path: Path | None, app_dir: Path) -> object:
+    """The file's document, to be put together with a store. Blocks and raises as ``read_config``."""
+    tree, mistakes = read_document(config_path, app_dir)
+    if mistakes:
+        raise ConfigErrors(mistakes)
+    return tree
 
 
 def read_document(
