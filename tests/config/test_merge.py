@@ -207,6 +207,7 @@ def test_what_the_api_removed_is_not_brought_back(kept: Kept) -> None:
         ("key", "mine"),
         ("plugin", "a"),
         ("auth", "auth"),
+        ("provider", "mock"),
     ):
         kept.api_removes(kind, noun_id)
 
@@ -217,6 +218,7 @@ def test_what_the_api_removed_is_not_brought_back(kept: Kept) -> None:
     assert list(keys(merged)) == ["first"]
     assert [plugin["name"] for plugin in merged.tree["plugins"]] == ["b"]  # type: ignore[attr-defined]
     assert governance["auth_config"] is None
+    assert list(merged.tree["providers"]) == ["OpenAI"]  # type: ignore[call-overload]
     assert set(wheres(merged).values()) == {("removed in the store", "store")}
     assert (merged.changes, merged.warnings) == ((), ())
 
