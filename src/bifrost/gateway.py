@@ -57,6 +57,7 @@ from bifrost.http.passthrough import PassthroughDoor
 from bifrost.http.relayed import RelayDoor
 from bifrost.http.responses_socket import ResponsesDoor
 from bifrost.http.server import serve as serve_http
+from bifrost.http.usage import usage_routes
 from bifrost.http.watch import Limits
 from bifrost.integrations.mounted import DESCRIBED, FINDER
 from bifrost.jobs.room import Jobs, JobWatch
@@ -515,6 +516,7 @@ class Gateway:
         )
         front.register_blueprint(health_routes(self._doors, self._render_metrics, self._stores()))
         front.register_blueprint(model_routes(self._doors, discovery, _new_id))
+        front.register_blueprint(usage_routes(self._doors, self._ledger.ask_usage, time.time))
         front.register_blueprint(openapi_routes(front, DESCRIBED, async_jobs))
         return front
 
