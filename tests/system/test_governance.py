@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from system.process import Gateway, openai_provider, running
-from system.upstream import Upstream, plain, status, stream
+from system.upstream import Upstream, plain, status, stream, stream_chunks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -169,7 +169,7 @@ async def test_usage_outlives_a_stop_and_a_kill(upstream: Upstream, tmp_path: Pa
 async def test_a_stream_that_is_cut_is_charged_and_a_refusal_is_not(
     upstream: Upstream, tmp_path: Path
 ) -> None:
-    upstream.scripts["gpt-4o"] = [stream(done=False, end=False), status(500)]
+    upstream.scripts["gpt-4o"] = [stream(stream_chunks()[:2], done=False, end=False), status(500)]
     config = governed(key(budget={"max_limit": 9, "reset_duration": "1d"}), upstream=upstream)
     async with running(config, tmp_path) as gateway:
         await gateway.post({"model": "gpt-4o", "stream": True, **ASK}, headers=MINE)
