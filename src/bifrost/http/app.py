@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from bifrost.http.async_jobs import AsyncJobs
     from bifrost.http.doors import Doors
+    from bifrost.http.genai_files import GenaiFilesDoor
     from bifrost.http.inference import Inference
     from bifrost.http.passthrough import PassthroughDoor
     from bifrost.http.relayed import RelayDoor
@@ -71,6 +72,7 @@ class Front(QuartTrio):
         responses: ResponsesDoor,
         relays: RelayDoor,
         passthrough: PassthroughDoor,
+        genai_files: GenaiFilesDoor,
         meter: HttpMeter,
         new_id: Callable[[], str],
         log: Callable[[str, dict[str, object]], None],
@@ -83,6 +85,7 @@ class Front(QuartTrio):
         self._responses = responses
         self._relays = relays
         self._passthrough = passthrough
+        self._genai_files = genai_files
         self._meter = meter
         self._new_id = new_id
         self._log = log
@@ -203,6 +206,9 @@ class Front(QuartTrio):
     ) -> None:
         if self._passthrough.may_be_for(scope["path"]):
             await self._passthrough.serve(scope, receive, reply)
+            return
+        if self._genai_files.may_be_for(scope["path"]):
+            await self._genai_files.serve(scope, receive, reply)
             return
         is_async = scope["path"].startswith(ASYNC_PREFIX)
         if is_async and await self._async_jobs.serve_path(scope, receive, reply):

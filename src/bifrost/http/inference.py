@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call, Surface
     from bifrost.schema.payload import Form
 
-__all__ = ["JSON_TYPE", "MIB", "Inference", "while_there"]
+__all__ = ["JSON_TYPE", "MIB", "Inference", "tell_verbatim", "while_there"]
 
 MIB = 1024 * 1024
 
@@ -164,7 +164,7 @@ class Inference:
         if failure is None:
             return
         if failure.error.verbatim is not None:
-            await _tell(reply, failure.error.verbatim)
+            await tell_verbatim(reply, failure.error.verbatim)
             return
         await self.refuse(reply, failure, call, views, call.surface)
 
@@ -194,7 +194,8 @@ class Inference:
         await reply.whole(failure.error.status, lines, body)
 
 
-async def _tell(reply: Reply, answer: Verbatim) -> None:
+async def tell_verbatim(reply: Reply, answer: Verbatim) -> None:
+    """A refusal as its upstream said it."""
     lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
     if answer.content_type:
         lines.append((b"content-type", answer.content_type.encode("latin-1")))

@@ -24,6 +24,7 @@ from bifrost.dialects.gemini_incoming import (
 from bifrost.dialects.gemini_thoughts import without_ours
 from bifrost.errors import BadRequest, UnsupportedOperation
 from bifrost.integrations.base import InferenceRoute, Integration, caller_of, query_of
+from bifrost.integrations.object_ids import google_files
 from bifrost.integrations.requirements import small
 from bifrost.integrations.targets import check_model, fallbacks_of, target_of
 from bifrost.schema.call import Call, Dialect, Native, Operation, RawMembers, Surface
@@ -161,6 +162,7 @@ def _parse(request: Request, catalog: Catalog, rules: HeaderRules, *, method: Me
         fallbacks=fallbacks,
         members=incoming.members,
         native=_native(request, members, method),
+        ids=google_files(request.body) if method.operation is Operation.CHAT else (),
         lost=incoming.lost,
         body_bytes=len(request.body),
         caller=caller,

@@ -19,6 +19,7 @@ from bifrost.dialects.gemini_images import encode_images, is_imagen, read_images
 from bifrost.dialects.gemini_objects import GEMINI_OBJECTS
 from bifrost.dialects.gemini_relay import GeminiRelay, encode_native, encode_native_count, relay
 from bifrost.dialects.gemini_request import encode_chat, encode_count
+from bifrost.dialects.gemini_results import ABSENT
 from bifrost.dialects.gemini_speech import encode_speech, read_speech
 from bifrost.dialects.gemini_stream import read_stream
 from bifrost.dialects.openai_edit import Encoded
@@ -159,6 +160,7 @@ GEMINI = ForeignSpec(
         }
     ),
     objects=GEMINI_OBJECTS,
+    absent=ABSENT,
     pages_by_token=True,
     credential=credential,
     has_hosted_tools=True,
