@@ -180,6 +180,7 @@ class Foreign:
             body=sent.body if sent.payload is None else sent.payload,
             dropped_params=sent.dropped,
             is_native=is_native,
+            reading=sent.reading,
             model_deployment=deployment,
         )
         return request if self.spec.authorize is None else self.spec.authorize(request, key)
