@@ -12,7 +12,7 @@ import pytest
 from bifrost.dialects.gemini_edits import encode_edit
 from bifrost.errors import BadRequest, UnsupportedOperation
 from bifrost.schema.call import Operation
-from bifrost.schema.payload import BytesPayload, Field, File
+from bifrost.schema.payload import BytesPayload, Field, File, Form
 from dialects.gemini import PNG, call_of, judge
 
 EDIT = Operation.IMAGE_EDIT
@@ -24,7 +24,7 @@ def picture(name: str = "image", filename: bytes = b"a.png", kind: bytes | None 
 
 def of_form(*parts: File, model: str = "gemini-2.5-flash-image", **fields: str) -> Any:
     said = {"model": model, "prompt": "Make it blue", **fields}
-    form = (*(Field(name, value.encode()) for name, value in said.items()), *parts)
+    form: Form = (*(Field(name, value.encode()) for name, value in said.items()), *parts)
     call = attrs.evolve(call_of({}, EDIT), form=form, boundary=b"0123")
     return encode_edit(call, model, "gemini")
 

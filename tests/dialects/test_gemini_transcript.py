@@ -22,7 +22,7 @@ from bifrost.dialects.gemini_transcript import (
 )
 from bifrost.errors import BadRequest, ErrorClass, NetworkError, UpstreamError
 from bifrost.schema.call import Operation
-from bifrost.schema.payload import BytesPayload, Field, File
+from bifrost.schema.payload import BytesPayload, Field, File, Form
 from dialects.gemini import FACTS, call_of, judge
 
 SOUND = bytes(range(200))
@@ -41,7 +41,7 @@ def file(name: bytes | None = b"a.mp3", kind: bytes | None = None) -> File:
 def encoded(*fields: tuple[str, str], with_file: bool = True, **caller: Any) -> Any:
     form = [Field(name, value.encode()) for name, value in (("model", "x"), *fields)]
     call = call_of({}, Operation.TRANSCRIPTION, **caller)
-    parts = (*form, file()) if with_file else tuple(form)
+    parts: Form = (*form, file()) if with_file else (*form,)
     return encode_transcript(attrs.evolve(call, form=parts, boundary=b"0123"), "m", "gemini")
 
 

@@ -27,8 +27,8 @@ __all__ = [
     "value_of",
 ]
 
-INDISPENSABLE = frozenset({"cached_content"})
-"""Members that stand for a part of the conversation which lives with one provider."""
+INDISPENSABLE = frozenset({"cached_content", "instances.image", "instances.referenceImages"})
+"""Members that stand for a part of the conversation which lives with one provider, or of the picture to be drawn."""
 
 MERGE_DEPTH = 32
 """Objects nested deeper replace instead of merging."""

@@ -27,6 +27,7 @@ from bifrost.dialects.chat_teller import ChatTeller, tell_whole
 from bifrost.dialects.cohere_teller import CohereTeller
 from bifrost.dialects.cohere_telling import tell_embed, tell_rerank
 from bifrost.dialects.cohere_telling import tell_message as tell_cohere_message
+from bifrost.dialects.gemini_predict import tell_predictions
 from bifrost.dialects.gemini_teller import GeminiTeller
 from bifrost.dialects.gemini_telling import tell_count as tell_gemini_count
 from bifrost.dialects.gemini_telling import tell_embedding, tell_generated
@@ -73,6 +74,7 @@ TELLINGS: Mapping[tuple[Dialect, Operation], Telling] = MappingProxyType(
         (Dialect.GEMINI, Operation.CHAT): Telling(tell_generated, GeminiTeller),
         (Dialect.GEMINI, Operation.COUNT_TOKENS): Telling(tell_gemini_count),
         (Dialect.GEMINI, Operation.EMBEDDING): Telling(tell_embedding),
+        (Dialect.GEMINI, Operation.IMAGE): Telling(tell_predictions),
         (Dialect.COHERE, Operation.CHAT): Telling(tell_cohere_message, CohereTeller),
         (Dialect.COHERE, Operation.EMBEDDING): Telling(tell_embed),
         (Dialect.COHERE, Operation.RERANK): Telling(tell_rerank),

@@ -21,6 +21,7 @@ from bifrost.dialects.gemini_incoming import (
     read_embed_batch,
     read_generate,
 )
+from bifrost.dialects.gemini_predict import fit_model, read_predict
 from bifrost.dialects.gemini_thoughts import without_ours
 from bifrost.errors import BadRequest, UnsupportedOperation
 from bifrost.integrations.base import InferenceRoute, Integration, caller_of, query_of
@@ -68,6 +69,8 @@ class Method:
     operation: Operation
     read: Callable[[RawMembers], Incoming]
     streams: bool = False
+    fit: Callable[[RawMembers, str], RawMembers] = lambda members, model: members  # noqa: ARG005  others go by it
+    """What was read, for the model that is meant."""
 
 
 METHODS: Mapping[str, Method] = {
@@ -76,10 +79,10 @@ METHODS: Mapping[str, Method] = {
     "countTokens": Method(Operation.COUNT_TOKENS, read_count),
     "embedContent": Method(Operation.EMBEDDING, read_embed),
     "batchEmbedContents": Method(Operation.EMBEDDING, read_embed_batch),
+    "predict": Method(Operation.IMAGE, read_predict, fit=fit_model),
 }
 
 UNSUPPORTED = (
-    "predict",
     "predictLongRunning",
     "batchGenerateContent",
     "asyncBatchEmbedContent",
@@ -87,7 +90,7 @@ UNSUPPORTED = (
     "generateAnswer",
     "bidiGenerateContent",
 )
-"""Methods of Google's that are not served: pictures, videos, batches, and what is no more."""
+"""Methods of Google's that are not served: videos, batches, and what is no more."""
 
 
 @attrs.frozen
@@ -160,7 +163,7 @@ def _parse(request: Request, catalog: Catalog, rules: HeaderRules, *, method: Me
         stream=method.streams,
         target=target,
         fallbacks=fallbacks,
-        members=incoming.members,
+        members=method.fit(incoming.members, target.model),
         native=_native(request, members, method),
         ids=google_files(request.body) if method.operation is Operation.CHAT else (),
         lost=incoming.lost,

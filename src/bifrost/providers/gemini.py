@@ -18,6 +18,7 @@ from bifrost.dialects.gemini_embeddings import encode_embeddings, read_embedding
 from bifrost.dialects.gemini_errors import plain_error
 from bifrost.dialects.gemini_images import encode_images, is_imagen, read_images
 from bifrost.dialects.gemini_objects import GEMINI_OBJECTS
+from bifrost.dialects.gemini_predict import encode_prediction, relay_prediction
 from bifrost.dialects.gemini_relay import GeminiRelay, encode_native, encode_native_count, relay
 from bifrost.dialects.gemini_request import encode_chat, encode_count
 from bifrost.dialects.gemini_results import ABSENT
@@ -93,7 +94,11 @@ CHAT = ForeignCoder(
     native=NativeCoder(encode=encode_native, relay=relay, relay_stream=GeminiRelay),
 )
 
-IMAGES = ForeignCoder(encode=encode_images, read=read_images)
+IMAGES = ForeignCoder(
+    encode=encode_images,
+    read=read_images,
+    native=NativeCoder(encode=encode_prediction, relay=relay_prediction),
+)
 
 EDITS = ForeignCoder(encode=encode_edit, read=read_images)
 
