@@ -160,14 +160,15 @@ class Contents:
             part["thoughtSignature"] = signature
         return part
 
-    def _arguments(self, call: ToolCall) -> Object:
+    def _arguments(self, call: ToolCall) -> object:
+        """The arguments as they came, key for key."""
         if call.is_custom:
             return {"input": call.arguments}
         value = _object_or_none(call.arguments)
         if value is None and call.arguments.strip():
             # A model's own slip: to refuse it would end every loop that goes on after one.
             self.losses.lose("messages.tool_calls.function.arguments")
-        return value or {}
+        return json.verbatim(call.arguments.encode()) if value else {}
 
     def _put_result(self, message: Message) -> None:
         bare = bare_id(message.tool_call_id or "")

@@ -81,11 +81,17 @@ def _words(source: Mapping[str, Any], name: str, place: str) -> list[str]:
     return [item.lower() for item in _texts(source, name, place)]
 
 
+def _count(source: Mapping[str, Any], name: str, place: str) -> float | None:
+    """A number; Google's SDK writes those that are whole with a point, and not every upstream takes that."""
+    value = number(source, name, place)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 SETTINGS: Mapping[str, tuple[str, Read]] = {
     "maxOutputTokens": ("max_completion_tokens", whole),
     "temperature": ("temperature", number),
     "topP": ("top_p", number),
-    "topK": ("top_k", number),
+    "topK": ("top_k", _count),
     "stopSequences": ("stop", _texts),
     "seed": ("seed", whole),
     "candidateCount": ("n", whole),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NONE_NEEDED",
+    "OF_CALL",
     "OF_TEXT",
     "bare_id",
     "detail_of",

@@ -110,7 +110,10 @@ class Routes:
         """The route of a path that names a model and a method, and the model that is meant by it."""
         if not path.startswith(self.prefix):
             return None
-        version, _, resource = path[len(self.prefix) :].partition("/")
+        rest = path[len(self.prefix) :]
+        # LiteLLM puts no version between its base and the model.
+        rest = f"{VERSIONS[0]}/{rest}" if rest.startswith(COLLECTION) else rest
+        version, _, resource = rest.partition("/")
         name, _, method = resource.rpartition(":")
         route = self.by_method.get((version, method))
         if route is None or not name.startswith(COLLECTION):
