@@ -66,6 +66,13 @@ class GenaiFilesDoor:
         """Whether ``path`` is in its realm."""
         return is_of_files(path)
 
+    def goes_on(self, path: str, query: bytes) -> bool:
+        """Whether it is a part of an upload that was begun here."""
+        if not is_of_files(path):
+            return False
+        token = session_token(query.decode("latin-1"))
+        return self.uploads.find(token, trio.current_time()) is not None
+
     async def serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply) -> None:
         """Answer one request."""
         views = self.inference.doors.views
