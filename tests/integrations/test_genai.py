@@ -143,6 +143,30 @@ def test_the_version_may_be_left_out(prefix: str) -> None:
     assert found[1] == {"model": "gemini-2.5-flash"}
 
 
+SOUND = {"responseModalities": ["AUDIO"]}
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "operation"),
+    [
+        ("openai/tts-1", SOUND, Operation.SPEECH),
+        ("openai/gpt-5", {"responseModalities": ["TEXT"]}, Operation.CHAT),
+        ("gemini-2.5-flash-preview-tts", SOUND, Operation.CHAT),
+    ],
+)
+def test_sound_of_others_than_google_is_speech(
+    model: str, config: dict[str, Any], operation: Operation
+) -> None:
+    found = call(f"v1beta/models/{model}:generateContent", generationConfig=config)
+
+    assert found.operation is operation
+
+
+def test_sound_is_not_streamed() -> None:
+    with pytest.raises(UnsupportedOperation):
+        call("v1beta/models/openai/tts-1:streamGenerateContent", generationConfig=SOUND)
+
+
 def test_the_templates_are_what_is_found() -> None:
     for route in genai.ROUTES.templates:
         found = FINDER.find(route.path.replace("{model}", "openai/m"))

@@ -29,6 +29,7 @@ from bifrost.errors import BadRequest
 from bifrost.schema.call import RawMembers
 
 __all__ = [
+    "CONFIG",
     "Incoming",
     "decoded",
     "read_count",

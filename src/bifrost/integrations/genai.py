@@ -22,6 +22,7 @@ from bifrost.dialects.gemini_incoming import (
     read_generate,
 )
 from bifrost.dialects.gemini_predict import fit_model, read_predict
+from bifrost.dialects.gemini_spoken import read_spoken, wants_sound
 from bifrost.dialects.gemini_thoughts import without_ours
 from bifrost.errors import BadRequest, UnsupportedOperation
 from bifrost.integrations.base import InferenceRoute, Integration, caller_of, query_of
@@ -57,6 +58,9 @@ COLLECTION = "models/"
 GOOGLE_KEY = b"x-goog-api-key"
 
 ASYNC = (b"x-bf-async", b"true")
+
+GOOGLES = frozenset({"gemini", "vertex"})
+"""Providers that are asked as the caller asks."""
 
 OURS_TO_SAY = frozenset({"key", "alt", "$alt", "access_token", "oauth_token"})
 """Of the query: what is secret, and in which form the answer comes. The rest goes to an upstream of this dialect."""
@@ -158,11 +162,11 @@ def _parse(request: Request, catalog: Catalog, rules: HeaderRules, *, method: Me
     target = target_of(model, request, catalog, caller)
     fallbacks = fallbacks_of(small(members, "fallbacks"), target, request, catalog)
     members.pop("fallbacks", None)
-    incoming = method.read(members)
+    operation, incoming = _read(method, members, catalog.base(target.provider))
     route = request.route
     return Call(
         id=request.id,
-        operation=method.operation,
+        operation=operation,
         stream=method.streams,
         target=target,
         fallbacks=fallbacks,
@@ -178,6 +182,18 @@ def _parse(request: Request, catalog: Catalog, rules: HeaderRules, *, method: Me
         max_output_tokens=incoming.max_output_tokens,
         asks_usage=True,
     )
+
+
+def _read(method: Method, members: RawMembers, whose: str) -> tuple[Operation, Incoming]:
+    """What is asked, in the gateway's words. Raises BadRequest, or UnsupportedOperation for a stream of sound.
+
+    Google's own models speak by chat; others that speak do nothing else.
+    """
+    if method.operation is not Operation.CHAT or whose in GOOGLES or not wants_sound(members):
+        return method.operation, method.read(members)
+    if method.streams:
+        raise UnsupportedOperation("speech of other providers than Google is not streamed here")
+    return Operation.SPEECH, read_spoken(members)
 
 
 def _refuse(request: Request, catalog: Catalog, rules: HeaderRules, *, name: str) -> Call:  # noqa: ARG001  a route's parse

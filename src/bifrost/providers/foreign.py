@@ -15,7 +15,7 @@ from bifrost.dialects.bridge_request import responses_to_chat
 from bifrost.dialects.hub import Answer, Teller
 from bifrost.dialects.objects import ObjectCoder, Wanted
 from bifrost.dialects.openai_edit import Encoded, refuse_loss
-from bifrost.dialects.tellings import refuse_untold, retold_stream, told
+from bifrost.dialects.tellings import refuse_untold, retelling_of, retold_stream, told
 from bifrost.errors import ConfigurationMissing, UnsupportedOperation
 from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
 from bifrost.providers.errors import decode_error
@@ -180,7 +180,7 @@ class Foreign:
             body=sent.body if sent.payload is None else sent.payload,
             dropped_params=sent.dropped,
             is_native=is_native,
-            reading=sent.reading,
+            reading=sent.reading or retelling_of(call),
             model_deployment=deployment,
         )
         return request if self.spec.authorize is None else self.spec.authorize(request, key)
