@@ -23,6 +23,8 @@ PATH = "/genai/upload/v1beta/files"
         (PATH, b"upload_id=other", False),
         (PATH, b"", False),
         ("/genai/v1beta/models/m:generateContent", b"upload_id=t", False),
+        ("/genai/v1beta/files", b"upload_id=t", False),
+        ("/genai/v1beta/files/abc", b"upload_id=t", False),
     ],
 )
 async def test_parts_of_an_upload_are_let_in_by_their_token(

@@ -24,6 +24,7 @@ from bifrost.integrations.genai_files import (
     asking_page,
     file_route,
     is_of_files,
+    is_of_uploads,
     page_told,
     provider_of,
     public_url,
@@ -68,7 +69,7 @@ class GenaiFilesDoor:
 
     def goes_on(self, path: str, query: bytes) -> bool:
         """Whether it is a part of an upload that was begun here."""
-        if not is_of_files(path):
+        if not is_of_uploads(path):
             return False
         token = session_token(query.decode("latin-1"))
         return self.uploads.find(token, trio.current_time()) is not None

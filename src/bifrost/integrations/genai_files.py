@@ -46,6 +46,7 @@ __all__ = [
     "asking_page",
     "file_route",
     "is_of_files",
+    "is_of_uploads",
     "page_told",
     "provider_of",
     "public_url",
@@ -126,6 +127,12 @@ class FileRoute:
 def is_of_files(path: str) -> bool:
     """Whether ``path``, which is decoded, is in this realm."""
     return _MAY_BE_FILES.match(path) is not None
+
+
+def is_of_uploads(path: str) -> bool:
+    """Whether it is where uploads begin and go on, and nothing else can be asked for."""
+    found = _FILES.fullmatch(path)
+    return found is not None and found[2].startswith("/upload/") and not found[3]
 
 
 def file_route(method: str, raw_path: bytes) -> FileRoute:
