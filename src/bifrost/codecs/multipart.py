@@ -7,16 +7,14 @@ section 4.10.22.8): ``%22``, ``%0D`` and ``%0A`` stand for a quote and a line's 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import TypeAlias
 from urllib.parse import unquote_to_bytes
 
 import attrs
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
-from bifrost.schema.payload import BytesPayload, Field, File, Form, JoinedPayload, Payload
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+from bifrost.schema.payload import BytesPayload, Field, File, Form, Payload
 
 __all__ = [
     "MAX_PARTS",
@@ -29,6 +27,7 @@ __all__ = [
     "encode_form",
     "encode_related",
     "form_content_type",
+    "joined",
     "related_content_type",
 ]
 
@@ -260,7 +259,7 @@ def encode_form(form: Form, boundary: bytes) -> Payload:
             text.clear()
         text += b"\r\n"
     text += b"--" + boundary + b"--\r\n"
-    return JoinedPayload((*pieces, BytesPayload(bytes(text))))
+    return joined((*pieces, BytesPayload(bytes(text))))
 
 
 def encode_related(parts: Iterable[tuple[bytes, Payload]], boundary: bytes) -> Payload:
@@ -276,7 +275,7 @@ def encode_related(parts: Iterable[tuple[bytes, Payload]], boundary: bytes) -> P
             raise InvalidForm("a part's content type holds a line break")
         head = b"--%b\r\nContent-Type: %b\r\n\r\n" % (boundary, kind)
         pieces += (BytesPayload(head), content, BytesPayload(b"\r\n"))
-    return JoinedPayload((*pieces, BytesPayload(b"--" + boundary + b"--\r\n")))
+    return joined((*pieces, BytesPayload(b"--" + boundary + b"--\r\n")))
 
 
 def _part_head(part: Field | File, boundary: bytes) -> bytes:
@@ -302,3 +301,40 @@ def _is_text(content_type: bytes | None) -> bool:
         return True
     kind = content_type.partition(b";")[0].strip().lower()
     return kind.startswith(b"text/") or kind == b"application/json" or kind.endswith(b"+json")
+
+
+def joined(pieces: Iterable[Payload]) -> Payload:
+    """Payloads one behind another."""
+    return _Joined(tuple(pieces))
+
+
+@attrs.frozen
+class _Joined:
+    """Payloads one behind another. Implements ``Payload``."""
+
+    pieces: tuple[Payload, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(piece.size for piece in self.pieces)
+
+    def blocks(self) -> AsyncIterator[bytes]:
+        return _JoinedBlocks(self.pieces)
+
+
+class _JoinedBlocks(AsyncIterator[bytes]):
+    def __init__(self, pieces: Iterable[Payload]) -> None:
+        self._pieces = iter(pieces)
+        self._blocks: AsyncIterator[bytes] | None = None
+
+    async def __anext__(self) -> bytes:
+        while True:
+            if self._blocks is None:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    raise StopAsyncIteration
+                self._blocks = piece.blocks()
+            block = await anext(self._blocks, b"")
+            if block:
+                return block
+            self._blocks = None

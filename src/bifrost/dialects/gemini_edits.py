@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from bifrost.codecs.data_uri import split_data_uri
-from bifrost.codecs.inline import inlined
+from bifrost.codecs.inlined import inlined
 from bifrost.dialects.fields import Losses, dropped, mapped, sealed
 from bifrost.dialects.gemini_contents import IMAGE_TYPES, inline_part, part_at, uploaded_part
 from bifrost.dialects.gemini_images import FIELDS, USED, generation, is_imagen
@@ -64,7 +64,7 @@ def encode_edit(call: Call, model: str, provider: str) -> Encoded:
         losses.lose("response_format")
     body = generation(request, losses)
     files = [] if form is None else _pictures(form, losses)
-    marks = {f"{call.boundary.decode('latin-1')}-{n}": file for n, file in enumerate(files)}
+    marks = {f"{call.boundary.decode('latin-1')}-{n:02}": file for n, file in enumerate(files)}
     parts = [inline_part(_kind(file), mark) for mark, file in marks.items()]
     if form is None:
         parts = _named(request)
@@ -72,7 +72,7 @@ def encode_edit(call: Call, model: str, provider: str) -> Encoded:
         raise BadRequest(f"there must be 1 to {MAX_IMAGES} images", param="image")
     body["contents"][0]["parts"][:0] = parts
     sent = sealed(body, request, losses, call, provider, fields=EDIT_FIELDS, used=USED)
-    contents: dict[str, Payload] = {mark: file.content for mark, file in marks.items()}
+    contents: dict[bytes, Payload] = {mark.encode(): file.content for mark, file in marks.items()}
     return attrs.evolve(sent, body=b"", payload=inlined(sent.body, contents)) if contents else sent
 
 

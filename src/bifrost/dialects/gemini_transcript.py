@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from bifrost.codecs import json
-from bifrost.codecs.inline import inlined
+from bifrost.codecs.inlined import inlined
 from bifrost.dialects.base import PlainAnswer, Reading
 from bifrost.dialects.fields import Fate, Losses, dropped, mapped
 from bifrost.dialects.gemini_answer import blocked, read_object
@@ -110,7 +110,7 @@ def encode_transcript(call: Call, model: str, provider: str) -> Encoded:  # noqa
     return Encoded(
         b"",
         tuple(dict.fromkeys(lost)),
-        payload=inlined(json.dumps(body), {mark: file.content}),
+        payload=inlined(json.dumps(body), {call.boundary: file.content}),
         reading=Reading(plain=_as_text) if _format(fields) == "text" else None,
     )
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import Protocol, TypeAlias
 
 import attrs
 
-__all__ = ["BLOCK_BYTES", "BytesPayload", "Field", "File", "Form", "JoinedPayload", "Payload"]
+__all__ = ["BLOCK_BYTES", "LARGE_BYTES", "BytesPayload", "Field", "File", "Form", "Payload"]
 
 BLOCK_BYTES = 256 * 1024
 """The most that one block of a payload holds."""
+
+LARGE_BYTES = 256 * 1024
+"""A body from here on is read and said anew in one of trio's threads: with 30 MiB it takes up to a second, which others
+should not wait for. A smaller one takes 10 ms at most, most of them far less than the way to a thread and back."""
 
 
 class Payload(Protocol):
@@ -60,38 +64,6 @@ class BytesPayload:
 
     def blocks(self) -> AsyncIterator[bytes]:
         return _Blocks(self.data)
-
-
-@attrs.frozen
-class JoinedPayload:
-    """Payloads one behind another. Implements ``Payload``."""
-
-    pieces: tuple[Payload, ...]
-
-    @property
-    def size(self) -> int:
-        return sum(piece.size for piece in self.pieces)
-
-    def blocks(self) -> AsyncIterator[bytes]:
-        return _JoinedBlocks(self.pieces)
-
-
-class _JoinedBlocks(AsyncIterator[bytes]):
-    def __init__(self, pieces: Iterable[Payload]) -> None:
-        self._pieces = iter(pieces)
-        self._blocks: AsyncIterator[bytes] | None = None
-
-    async def __anext__(self) -> bytes:
-        while True:
-            if self._blocks is None:
-                piece = next(self._pieces, None)
-                if piece is None:
-                    raise StopAsyncIteration
-                self._blocks = piece.blocks()
-            block = await anext(self._blocks, b"")
-            if block:
-                return block
-            self._blocks = None
 
 
 @attrs.frozen
