@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
 
 import attrs
@@ -163,7 +164,7 @@ class Caller:
     traceparent: str | None = None
     """The trace that the request belongs to, as W3C's header says it; checked, and without what is not of version 00."""
 
-    @property
+    @cached_property
     def virtual_key_hash(self) -> str:
         """Names the virtual key without telling it: the SHA-256 of its value, empty if there is none."""
         key = self.virtual_key
