@@ -38,12 +38,14 @@ from bifrost.config.starting import notices, refusals
 from bifrost.config_file import read_config
 from bifrost.errors import ConfigurationMissing, GatewayError
 from bifrost.explain import explain
+from bifrost.http.anthropic_objects import AnthropicObjectsDoor
 from bifrost.http.app import Front
 from bifrost.http.async_jobs import AsyncJobs
 from bifrost.http.batch_results import BatchResults
 from bifrost.http.doors import Doors, Phase, compile_views
 from bifrost.http.health import StoreHealth, health_routes
 from bifrost.http.inference import Inference
+from bifrost.http.inline_batches import InlineBatches
 from bifrost.http.job_calls import JobCalls
 from bifrost.http.listing import Listing
 from bifrost.http.models import model_routes
@@ -410,15 +412,17 @@ class Gateway:
             finder=FINDER, doors=self._doors, service=self._service, new_id=_new_id
         )
         async_jobs = AsyncJobs(finder=FINDER, doors=self._doors, jobs=self._jobs)
+        listing = self._listing(inference.service)
+        results = BatchResults(inference.service)
+        inline = InlineBatches(inference.service)
         front = Front(
             doors=self._doors,
             inference=inference,
             async_jobs=async_jobs,
             responses=ResponsesDoor(FINDER, self._doors, self._service),
-            relays=RelayDoor(
-                inference, self._listing(inference.service), BatchResults(inference.service)
-            ),
+            relays=RelayDoor(inference, listing, results, inline),
             passthrough=PassthroughDoor(inference),
+            anthropic_objects=AnthropicObjectsDoor(inference, listing, results, inline),
             meter=HttpMeter(self._metrics),
             new_id=_new_id,
             log=lambda level, fields: self.logs.line(level, "request completed", fields),

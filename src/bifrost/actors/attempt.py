@@ -106,7 +106,9 @@ class Attempt:
         """What to send. A large batch is encoded request by request, in one of trio's threads: others should not wait for it."""
         call, adapter = self.hop.call, self.granted.generation.adapter
         encode = partial(adapter.encode, call, self.hop.target, self._key)
-        if call.operation is not Operation.BATCH_CREATE or call.body_bytes < IN_THREAD_BYTES:
+        makes_file = call.relay is not None and call.relay.batch_endpoint
+        is_batch = call.operation is Operation.BATCH_CREATE or makes_file
+        if not is_batch or call.body_bytes < IN_THREAD_BYTES:
             return encode()
         return await trio.to_thread.run_sync(encode, abandon_on_cancel=True)
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         WebsocketScope,
     )
 
+    from bifrost.http.anthropic_objects import AnthropicObjectsDoor
     from bifrost.http.async_jobs import AsyncJobs
     from bifrost.http.doors import Doors
     from bifrost.http.inference import Inference
@@ -71,6 +72,7 @@ class Front(QuartTrio):
         responses: ResponsesDoor,
         relays: RelayDoor,
         passthrough: PassthroughDoor,
+        anthropic_objects: AnthropicObjectsDoor,
         meter: HttpMeter,
         new_id: Callable[[], str],
         log: Callable[[str, dict[str, object]], None],
@@ -83,6 +85,7 @@ class Front(QuartTrio):
         self._responses = responses
         self._relays = relays
         self._passthrough = passthrough
+        self._anthropic_objects = anthropic_objects
         self._meter = meter
         self._new_id = new_id
         self._log = log
@@ -201,9 +204,10 @@ class Front(QuartTrio):
     async def _serve_other(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply
     ) -> None:
-        if self._passthrough.may_be_for(scope["path"]):
-            await self._passthrough.serve(scope, receive, reply)
-            return
+        for door in (self._passthrough, self._anthropic_objects):
+            if door.may_be_for(scope["path"]):
+                await door.serve(scope, receive, reply)
+                return
         is_async = scope["path"].startswith(ASYNC_PREFIX)
         if is_async and await self._async_jobs.serve_path(scope, receive, reply):
             return

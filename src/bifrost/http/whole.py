@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
 from bifrost.errors import UpstreamError
 from bifrost.service import Began, Chunk, Failed, Finished
 
@@ -11,11 +13,20 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call
     from bifrost.service import Service
 
-__all__ = ["whole_answer"]
+__all__ = ["WholeAnswer", "answered", "whole_answer"]
 
 
-async def whole_answer(service: Service, call: Call) -> bytes:
-    """The body of the plain answer to ``call``. Raises GatewayError."""
+@attrs.frozen
+class WholeAnswer:
+    """A plain answer, and what was told before it."""
+
+    began: Began
+    body: bytes = attrs.field(repr=False)
+
+
+async def answered(service: Service, call: Call) -> WholeAnswer:
+    """The plain answer to ``call``. Raises GatewayError."""
+    found: Began | None = None
     body = b""
     async with service(call) as exchange:
         while True:
@@ -26,8 +37,13 @@ async def whole_answer(service: Service, call: Call) -> bytes:
                     break
                 case Failed(error):
                     raise error
-                case Began():
-                    pass
-    if not body:
+                case Began() as began:
+                    found = began
+    if not body or found is None:
         raise UpstreamError("empty response received from provider")
-    return body
+    return WholeAnswer(found, body)
+
+
+async def whole_answer(service: Service, call: Call) -> bytes:
+    """The body of the plain answer to ``call``. Raises GatewayError."""
+    return (await answered(service, call)).body
