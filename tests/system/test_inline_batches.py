@@ -36,7 +36,9 @@ async def upstream(nursery: trio.Nursery) -> OpenAIBatches:
 async def gateway(upstream: OpenAIBatches, tmp_path: Path) -> AsyncIterator[Gateway]:
     keys = [f"sk-canary-{n * 20}" for n in "ab"]
     section = openai_provider(upstream.url, *keys, network_config={"max_retries": 0})
-    azure = openai_provider(upstream.url, "azure-canary", network_config={"max_retries": 0})
+    azure = openai_provider(
+        upstream.url, "azure-canary", prefix="az", network_config={"max_retries": 0}
+    )
     async with running({"providers": {"openai": section, "azure": azure}}, tmp_path) as it:
         yield it
     assert "canary" not in it.text

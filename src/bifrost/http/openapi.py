@@ -16,6 +16,7 @@ from bifrost.integrations.openapi import (
     OF_CALLS,
     About,
     Endpoint,
+    anthropic_object_endpoints,
     document,
     object_endpoints,
     of_route,
@@ -96,7 +97,12 @@ def openapi_routes(app: Quart, routes: Iterable[InferenceRoute], jobs: AsyncJobs
     @functools.cache
     def written() -> bytes:
         of_calls = (*map(of_route, routes), *object_endpoints(), *job_endpoints(jobs))
-        endpoints = (*of_calls, *passthrough_endpoints(), *quart_endpoints(app))
+        endpoints = (
+            *of_calls,
+            *anthropic_object_endpoints(),
+            *passthrough_endpoints(),
+            *quart_endpoints(app),
+        )
         return dumps(document(endpoints, __version__))
 
     @blueprint.get(PATH)
