@@ -370,7 +370,7 @@ def unreadable() -> Config:
 
 
 def unguarded() -> Config:
-    return config({"mock": MOCK}, enforce_auth_on_inference=True)
+    return attrs.evolve(config({"mock": MOCK}), unguarded=("saml_config.enabled",))
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ def unguarded() -> Config:
     [
         (broken, "providers.mock.keyz"),
         (unreadable, "Permission denied"),
-        (unguarded, "enforce_auth_on_inference: asked for, but not built"),
+        (unguarded, "saml_config.enabled: asked for, but not built"),
     ],
 )
 async def test_what_cannot_be_taken_keeps_the_last_good_configuration(
@@ -566,11 +566,10 @@ async def test_a_gateway_that_was_stopped_ends_with_status_0(tmp_path: Path) -> 
     sink = Kept()
     options = ServeOptions(app_dir=tmp_path, host="127.0.0.1", port=0)
     read = partial(config, {"mock": MOCK})
-    gateway = Gateway(read(), options, read, Logs(LEVELS["info"], "json", sink))
-    statuses: list[int] = []
+    logs, statuses = Logs(LEVELS["info"], "json", sink), list[int]()
 
     async def live() -> None:
-        statuses.append(await _live(gateway))
+        statuses.append(await _live(read(), options, read, logs))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(live)

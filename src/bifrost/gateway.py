@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from hypercorn.config import Config as HypercornConfig
 from bifrost.actors.discovery import Discovery
 from bifrost.actors.hop import Means
 from bifrost.actors.key_pool import KeyPool
+from bifrost.actors.ledger import Ledger
 from bifrost.actors.mailbox import ActorDied
 from bifrost.actors.messages import Generation, Need, PoolView
 from bifrost.actors.router import Router
@@ -34,15 +36,18 @@ from bifrost.config.diff import applied, diff
 from bifrost.config.faults import ConfigErrors
 from bifrost.config.options import ServeOptions
 from bifrost.config.settings import Config, ProviderSettings
-from bifrost.config.starting import notices, refusals
-from bifrost.config_file import read_config
+from bifrost.config.starting import is_loopback, notices, refusals
+from bifrost.config_file import read_config, read_tree
 from bifrost.errors import ConfigurationMissing, GatewayError
 from bifrost.explain import explain
+from bifrost.governance.filter import Governor
+from bifrost.governance.policy import Policy
 from bifrost.http.anthropic_objects import AnthropicObjectsDoor
 from bifrost.http.app import Front
 from bifrost.http.async_jobs import AsyncJobs
 from bifrost.http.batch_results import BatchResults
 from bifrost.http.doors import Doors, Phase, compile_views
+from bifrost.http.gate import Gate
 from bifrost.http.health import StoreHealth, health_routes
 from bifrost.http.inference import Inference
 from bifrost.http.inline_batches import InlineBatches
@@ -57,6 +62,9 @@ from bifrost.http.server import serve as serve_http
 from bifrost.http.watch import Limits
 from bifrost.integrations.mounted import DESCRIBED, FINDER
 from bifrost.jobs.room import Jobs, JobWatch
+from bifrost.management.books import Books
+from bifrost.management.login import Login
+from bifrost.management.steward import Compiled, Steward
 from bifrost.observe.filter import Observer
 from bifrost.observe.http import HttpMeter
 from bifrost.observe.lines import call_level, call_line
@@ -67,7 +75,10 @@ from bifrost.policy.token_sources import token_sources
 from bifrost.providers.foreign import Foreign
 from bifrost.providers.table import build_adapter
 from bifrost.service import Service, chain
-from bifrost.store.base import StoreError
+from bifrost.store.base import StoreAway, StoreBusy, StoreError
+from bifrost.store.config_open import Opened, open_config_store
+from bifrost.store.keeper import StoreKeeper
+from bifrost.store.sealing import StoreSealed, sealing_notices
 from bifrost.store.sqlite import SqliteFile
 from bifrost.store.sqlite_jobs import SqliteJobStore
 from bifrost.transport.choose import upstream_for
@@ -103,6 +114,17 @@ POOL_DRAIN_S = 300.0
 """For the leases of a removed provider to end; its pool is closed after that."""
 
 
+@attrs.frozen
+class Kept:
+    """A configuration that is kept in a store: who changes it, and where it is."""
+
+    steward: Steward
+    keeper: StoreKeeper
+    opened: Opened
+    read_tree: Callable[[], object]
+    """The file's document. Blocks; raises ConfigErrors, OSError."""
+
+
 @attrs.define(eq=False)
 class Gateway:
     """One gateway. ``run`` is its whole life.
@@ -114,6 +136,8 @@ class Gateway:
     options: ServeOptions
     read_config: Callable[[], Config]
     logs: Logs
+    kept: Kept | None = None
+    """Where the configuration is kept, if that is not its file alone."""
     _pools: dict[str, KeyPool] = attrs.field(factory=dict, init=False)
     _scopes: dict[str, trio.CancelScope] = attrs.field(factory=dict, init=False)
     _tokens: dict[str, Tokens] = attrs.field(factory=dict, init=False)
@@ -128,6 +152,12 @@ class Gateway:
     _means: Means = attrs.field(init=False)
     _router: Router = attrs.field(init=False)
     _service: Service = attrs.field(init=False)
+    _ledger: Ledger = attrs.field(init=False)
+    _governor: Governor = attrs.field(init=False)
+    _books: Books = attrs.field(init=False)
+    _login: Login = attrs.field(init=False)
+    _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
+    """The pools'."""
     _file: SqliteFile | None = attrs.field(default=None, init=False)
     _jobs: Jobs | None = attrs.field(default=None, init=False)
 
@@ -137,15 +167,41 @@ class Gateway:
             inflight=lambda: self._router.inflight,
             log_lines_dropped=lambda: self.logs.sink.dropped,
         )
-        self._doors = Doors(compile_views(self.config))
+        policy = Policy.of(self.config, _today())
+        self._doors = Doors(compile_views(self.config, policy.table))
+        self._ledger = Ledger(wall=time.time)
+        self._governor = Governor(
+            self._ledger,
+            policy,
+            draw=self._rng.random,
+            wall=time.time,
+            on_warning=self._note_routing,
+        )
+        keeper = None if self.kept is None else self.kept.keeper
+        if self.kept is not None:
+            self.kept.steward.apply = self._take
+            self.kept.keeper.on_turn = self._note_config_store
+        self._books = Books(self._ledger, keeper)
+        if keeper is not None and keeper.latest is not None:
+            self._books.open(keeper.latest.counters)
+        self._governor.is_complete = keeper is None or keeper.latest is not None
+        self._login = Login(
+            self.config.auth,
+            keeper,
+            wall=time.time,
+            new_token=lambda: os.urandom(32).hex(),
+            pepper=os.urandom(32),
+        )
         self._means = Means(self._pools, self.config.client, self._rng, time.time)
-        self._router = Router(self._means, on_defect=self._note_defect)
+        self._router = Router(
+            self._means, on_defect=self._note_defect, hop_filters=(self._governor.around_hop,)
+        )
         observer = Observer(
             readers=self._readers(),
             on_shed=self._metrics.shed,
             on_defect=self._note_front_defect,
         )
-        self._service = chain((observer.around,), self._router.dispatch)
+        self._service = chain((observer.around, self._governor.around), self._router.dispatch)
         if self.config.logs_store is not None:
             path = self.config.logs_store.path
             self._file = SqliteFile(
@@ -159,12 +215,17 @@ class Gateway:
         try:
             await self._live(task_status)
         finally:
+            await self._books.close()  # noqa: ASYNC102  shields itself, for a bounded time
             if self._file is not None:
                 await self._file.aclose()  # noqa: ASYNC102  shields itself, for a bounded time
+            if self.kept is not None:
+                await self.kept.opened.database.aclose()  # noqa: ASYNC102  shields itself, for a bounded time
         self.logs.info("stopped")
 
     async def _live(self, task_status: trio.TaskStatus[str]) -> None:
         async with trio.open_nursery() as pools:
+            self._nursery = pools
+            pools.start_soon(partial(supervise, self._ledger, on_crash=self._note_ledger_crash))
             for settings in self.config.providers.values():
                 self._start_pool(settings, pools)
             async with trio.open_nursery() as core:
@@ -172,7 +233,10 @@ class Gateway:
                 if self._jobs is not None:
                     # Opening the file takes its time, and only those who hand in a job have to wait for it.
                     core.start_soon(self._jobs.run)
-                await core.start(self._signals, pools)
+                core.start_soon(self._books.run)
+                if self.kept is not None:
+                    core.start_soon(self.kept.keeper.run)
+                await core.start(self._signals)
                 await self._await_tokens()
                 url = await core.start(self._serve_http)
                 self._doors.phase = Phase.READY
@@ -279,26 +343,46 @@ class Gateway:
 
     # Reload
 
-    async def _reload(self, nursery: trio.Nursery) -> None:
+    async def _reload(self) -> None:
+        """Read the file again and go by it. What is wrong with it is logged, and changes nothing."""
         try:
+            if self.kept is not None:
+                tree = await trio.to_thread.run_sync(self.kept.read_tree)
+                await self.kept.steward.reload(tree)
+                return
             fresh = await trio.to_thread.run_sync(self.read_config)
-        except (ConfigErrors, OSError) as error:
+            if reasons := refusals(fresh, self.options):
+                self.logs.error("configuration not reloaded", reason="; ".join(reasons))
+                return
+            await self._take(Compiled(fresh, Policy.of(fresh, _today())))
+        except (ConfigErrors, OSError, StoreError) as error:
             self.logs.line("error", "configuration not reloaded", {"reason": str(error)})
-            return
-        if reasons := refusals(fresh, self.options):
-            self.logs.error("configuration not reloaded", reason="; ".join(reasons))
-            return
+
+    async def _take(self, compiled: Compiled) -> None:
+        """Go by another configuration from now on."""
+        fresh = compiled.config
         change = diff(self.config, fresh)
-        await self._apply(applied(self.config, fresh), change, nursery)
+        await self._apply(applied(self.config, fresh), change, compiled.policy)
         for notice in notices(fresh):
             self.logs.warning("configuration", notice=notice)
         self.logs.info("configuration reloaded", **change.summary())
 
-    async def _apply(self, fresh: Config, change: ConfigDiff, nursery: trio.Nursery) -> None:
+    async def _apply(self, fresh: Config, change: ConfigDiff, policy: Policy) -> None:
+        nursery = self._nursery
+        assert nursery is not None  # noqa: S101  nobody changes what does not run yet
         drop_changed = fresh.client.drop_excess_requests != self.config.client.drop_excess_requests
+        if not self._governor.is_complete and self.kept is not None:
+            latest = self.kept.keeper.latest
+            self._books.open(latest.counters if latest else {})
+        self._books.change(self._governor.policy.governance, policy.governance, time.time())
         self.config = fresh
-        self._doors.views = compile_views(fresh)
+        self._governor.policy = policy
+        self._governor.is_complete = True
+        self._doors.views = compile_views(fresh, policy.table)
         self._means.client = fresh.client
+        with suppress(StoreError):
+            # The sessions of who could log in before; while the store is away that waits for it.
+            await self._login.change(fresh.auth)
         if self._jobs is not None:
             self._jobs.reconfigure(fresh.client)
         for name in change.removed:
@@ -312,12 +396,12 @@ class Gateway:
 
     # Lifetime
 
-    async def _signals(self, nursery: trio.Nursery, *, task_status: trio.TaskStatus[None]) -> None:
+    async def _signals(self, *, task_status: trio.TaskStatus[None]) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             task_status.started()
             async for number in signals:
                 if number == signal.SIGHUP:
-                    await self._reload(nursery)
+                    await self._reload()
                 elif self._stopping.is_set():
                     self._hurried.set()
                 else:
@@ -380,10 +464,14 @@ class Gateway:
         )
 
     def _stores(self) -> tuple[StoreHealth, ...]:
-        file = self._file
-        if file is None:
-            return ()
-        return (StoreHealth(name="log", is_away=lambda: file.trouble is not None, ping=file.ping),)
+        found: list[StoreHealth] = []
+        if self.kept is not None:
+            keeper, ping = self.kept.keeper, self.kept.opened.database.ping
+            found.append(StoreHealth(name="config", is_away=lambda: keeper.is_away, ping=ping))
+        if (file := self._file) is not None:
+            away = lambda: file.trouble is not None  # noqa: E731  one line of a table
+            found.append(StoreHealth(name="log", is_away=away, ping=file.ping))
+        return tuple(found)
 
     # The front
 
@@ -417,6 +505,7 @@ class Gateway:
         inline = InlineBatches(inference.service)
         front = Front(
             doors=self._doors,
+            gate=self._gate(),
             inference=inference,
             async_jobs=async_jobs,
             responses=ResponsesDoor(FINDER, self._doors, self._service),
@@ -432,6 +521,17 @@ class Gateway:
         front.register_blueprint(model_routes(self._doors, discovery, _new_id))
         front.register_blueprint(openapi_routes(front, DESCRIBED, async_jobs))
         return front
+
+    def _gate(self) -> Gate:
+        def is_valid_key(sent: Mapping[bytes, bytes]) -> bool:
+            views = self._doors.views
+            caller = views.headers.without_required().read(tuple(sent.items()), "")
+            key = views.governance.by_hash.get(caller.virtual_key_hash)
+            return key is not None and key.is_active
+
+        return Gate(
+            self._login, self._doors, is_valid_key, local_only=is_loopback(self.options.host)
+        )
 
     def _listing(self, service: Service) -> Listing:
         def keys_of(provider: str, operation: Operation) -> tuple[str, ...]:
@@ -472,6 +572,12 @@ class Gateway:
     def _note_crash(self, name: str, error: Exception, crashes: int) -> None:
         self.logs.error("key pool crashed", provider=name, crashes=crashes, reason=_defect(error))
 
+    def _note_ledger_crash(self, name: str, error: Exception, crashes: int) -> None:
+        self.logs.error("actor crashed", actor=name, crashes=crashes, reason=_defect(error))
+
+    def _note_routing(self, warning: str) -> None:
+        self.logs.warning("routing", reason=warning)
+
     def _note_tokens_crash(self, name: str, error: Exception, crashes: int) -> None:
         self.logs.error("tokens crashed", provider=name, crashes=crashes, reason=_defect(error))
 
@@ -490,11 +596,14 @@ class Gateway:
     def _note_lost_job(self, job_id: str) -> None:
         self.logs.error("job not written", job_id=job_id)
 
+    def _note_config_store(self, trouble: StoreError | None) -> None:
+        _note_turn(self.logs, "config", trouble)
+        if trouble is None and self._nursery is not None:
+            # Others may have changed it meanwhile, or it has not been read at all yet.
+            self._nursery.start_soon(self._reload)
+
     def _note_store(self, trouble: StoreError | None) -> None:
-        if trouble is None:
-            self.logs.info("store is back", store="logs")
-        else:
-            self.logs.warning("store is away", store="logs", reason=str(trouble))
+        _note_turn(self.logs, "logs", trouble)
 
     def _note_front_defect(self, error: BaseException) -> None:
         self.logs.error("defect", reason=_defect(error))
@@ -510,14 +619,7 @@ def serve(options: ServeOptions) -> int:
     read = partial(read_config, options.config_path, options.app_dir)
     config = read()
     logs = Logs(LEVELS[options.log_level], options.log_style, Sink())
-    for notice in notices(config):
-        logs.warning("configuration", notice=notice)
-    for name in custom_labels(config.client.prometheus_labels)[1]:
-        notice = f"client.prometheus_labels: {name} is a label already, so it is left out"
-        logs.warning("configuration", notice=notice)
-    gateway = Gateway(config, options, read, logs)
-    _calm_collector()
-    return trio.run(_live, gateway)
+    return trio.run(_live, config, options, read, logs)
 
 
 def _calm_collector() -> None:
@@ -531,26 +633,89 @@ def _calm_collector() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-async def _live(gateway: Gateway) -> int:
-    """Run ``gateway`` with its log written beside it; the exit status."""
+async def _live(
+    config: Config, options: ServeOptions, read: Callable[[], Config], logs: Logs
+) -> int:
+    """Run a gateway with its log written beside it; the exit status."""
     status = 0
     async with trio.open_nursery() as nursery:
-        await nursery.start(gateway.logs.sink.run)
+        await nursery.start(logs.sink.run)
         try:
+            gateway = await _built(config, options, read, logs)
+            _calm_collector()
             await gateway.run()
-        except* OSError as group:
-            gateway.logs.line("error", "cannot serve", {"reason": str(_first(group))})
+        except* (OSError, StoreSealed, ConfigErrors) as group:
+            logs.line("error", "cannot serve", {"reason": str(_first(group))})
             status = 1
         nursery.cancel_scope.cancel()
     return status
 
 
-def _first(group: BaseExceptionGroup[OSError]) -> BaseException:
+async def _built(
+    config: Config, options: ServeOptions, read: Callable[[], Config], logs: Logs
+) -> Gateway:
+    """The gateway, by file and store together. Raises ConfigErrors, and StoreSealed if the store's key is missing."""
+    kept = None
+    if config.config_store is not None:
+        kept, config = await _kept(config, options, logs)
+    for notice in notices(config):
+        logs.warning("configuration", notice=notice)
+    for name in custom_labels(config.client.prometheus_labels)[1]:
+        notice = f"client.prometheus_labels: {name} is a label already, so it is left out"
+        logs.warning("configuration", notice=notice)
+    return Gateway(config, options, read, logs, kept)
+
+
+async def _kept(config: Config, options: ServeOptions, logs: Logs) -> tuple[Kept, Config]:
+    """The store of ``config``, and the configuration that file and store make together.
+
+    If the store is away, the file alone is served until it is back.
+    """
+    assert config.config_store is not None  # noqa: S101  asked for by who has looked
+    for notice in sealing_notices(config.encryption_key):
+        logs.info("configuration", notice=notice)
+    opened = await trio.to_thread.run_sync(
+        open_config_store, config.config_store, options.app_dir, config.encryption_key
+    )
+    on_turn = partial(_note_turn, logs, "config")
+    keeper = StoreKeeper(opened.store, random.random, on_turn)  # noqa: TID251  chance enters the house here
+    read_again = partial(read_tree, options.config_path, options.app_dir)
+    steward = Steward(
+        await trio.to_thread.run_sync(read_again),
+        keeper,
+        opened.means,
+        os.environ,
+        time.time,
+        refuse=partial(refusals, options=options),
+    )
+    kept = Kept(steward, keeper, opened, read_again)
+    try:
+        compiled = await steward.open()
+        await opened.store.seal_rows(time.time())
+    except (StoreAway, StoreBusy):
+        # The keeper has said so. What the file says is served; whoever is known to the store alone has to wait.
+        return kept, config
+    return kept, compiled.config
+
+
+def _note_turn(logs: Logs, name: str, trouble: StoreError | None) -> None:
+    if trouble is None:
+        logs.info("store is back", store=name)
+    else:
+        logs.warning("store is away", store=name, reason=str(trouble))
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
     """The first of what happened, for one line of a log."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _today() -> date:
+    """In UTC: prices begin on days."""
+    return datetime.fromtimestamp(time.time(), UTC).date()
 
 
 def _new_id() -> str:
