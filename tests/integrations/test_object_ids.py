@@ -107,8 +107,13 @@ def test_what_is_no_json_says_nothing(body: bytes) -> None:
     assert answer_ids(body) == NOTHING
 
 
-def test_a_deleted_object_is_gone() -> None:
-    assert answer_ids(b'{"id":"file-1","deleted":true}') == AnswerIds(gone=("file-1",))
+@pytest.mark.parametrize(
+    "said", ['"deleted":true', '"type":"file_deleted"', '"type":"message_batch_deleted"']
+)
+def test_a_deleted_object_is_gone(said: str) -> None:
+    body = b'{"id":"file-1",%b}' % said.encode()
+
+    assert answer_ids(body) == AnswerIds(gone=("file-1",))
 
 
 def test_a_long_answer_is_not_read() -> None:

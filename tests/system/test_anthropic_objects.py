@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anthropic
+import argon2
 import httpx
 import pytest
 
@@ -372,3 +373,19 @@ async def test_what_cannot_be_is_told_in_anthropics_shape(
     assert answer.json()["request_id"] == answer.headers["request-id"]
     if status == 405:
         assert answer.headers["allow"] == "POST, GET, OPTIONS"
+
+
+async def test_nobody_is_let_in_without_a_login(claude: AnthropicBatches, tmp_path: Path) -> None:
+    hashed = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("hunter2")
+    auth = {"is_enabled": True, "admin_username": "me", "admin_password": hashed}
+    config = {
+        "providers": {"anthropic": provider(claude.url, "anthropic")},
+        "auth_config": auth | {"disable_auth_on_inference": False},
+    }
+    async with running(config, tmp_path) as it, httpx.AsyncClient(base_url=it.url) as client:
+        shut = await client.get("/anthropic/v1/files")
+        spelt = await client.get("/anthropic/v1/file%73")
+        let_in = await client.get("/anthropic/v1/files", auth=("me", "hunter2"))
+
+    assert (shut.status_code, shut.json()["error"]["type"]) == (401, "authentication_error")
+    assert (spelt.status_code, let_in.status_code) == (401, 200)

@@ -219,6 +219,8 @@ class Front(QuartTrio):
         """Whether it is one of Quart's own views, which are guarded where they are found."""
         if found is not None or self._passthrough.may_be_for(path):
             return False
+        if self._anthropic_objects.may_be_for(path):
+            return False
         if path.startswith(ASYNC_PREFIX):
             return False
         return not self._relays.may_be_for(path) or _is_our_own(method, path)
