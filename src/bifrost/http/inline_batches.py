@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import attrs
 import trio
@@ -100,8 +101,9 @@ class InlineBatches:
         try:
             return await answered(self.service, made)
         except GatewayError as error:
-            await self._clean_up(made, file_id, error)
-            raise
+            refused = error
+        await self._clean_up(made, file_id, refused)
+        raise refused
 
     async def _upload(self, batch: InlineBatch) -> tuple[str, tuple[str, ...]]:
         """The file's id, and what was dropped of the requests."""
@@ -126,7 +128,7 @@ class InlineBatches:
         error.message += f" (its input file {file_id} is left with {provider})"
 
     async def _deleted(self, made: Call, file_id: str) -> bool:
-        relay = Relay(method="DELETE", path=f"/v1/files/{file_id}")
+        relay = Relay(method="DELETE", path=f"/v1/files/{quote(file_id, safe='')}")
         ids = (file_id,)
         delete = attrs.evolve(made, operation=Operation.FILE_DELETE, relay=relay, ids=ids, lost=())
         try:
