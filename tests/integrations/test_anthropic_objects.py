@@ -114,7 +114,7 @@ def test_a_wrong_method_is_told_the_right_ones() -> None:
     ],
 )
 def test_both_requests_are_there(method: str, path: str, openais: str) -> None:
-    headers = {"anthropic_beta": "x", "anthropic_workspace_id": "w", "x_api_key": "secret"}
+    headers: Any = {"anthropic_beta": "x", "anthropic_workspace_id": "w", "x_api_key": "secret"}
 
     call = asked(method, path, query="beta=true&provider=anthropic", **headers)
 

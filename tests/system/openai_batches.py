@@ -69,7 +69,7 @@ class OpenAIBatches(Keeping):
 
     def _kept(self, account: Account, name: str, purpose: str, content: bytes) -> dict[str, Any]:
         self.count += 1
-        file = {
+        file: dict[str, Any] = {
             "id": f"file-{self.count:02}",
             "object": "file",
             "bytes": len(content),
@@ -176,7 +176,8 @@ class OpenAIBatches(Keeping):
                 self._end(account, batch)
 
     def _end(self, account: Account, batch: dict[str, Any]) -> None:
-        good, bad = [], []
+        good: list[dict[str, Any]] = []
+        bad: list[dict[str, Any]] = []
         for line in batch["_requests"]:
             (bad if line["custom_id"] in {"bad", "late"} else good).append(_result(line))
         batch |= {
