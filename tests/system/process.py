@@ -24,7 +24,7 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-__all__ = ["Gateway", "openai_provider", "running"]
+__all__ = ["Gateway", "for_all_of", "openai_provider", "running"]
 
 START_S = 20.0
 STOP_S = 20.0
@@ -212,6 +212,12 @@ async def _started(
     run = partial(trio.run_process, whole, stderr=subprocess.PIPE, check=False, env=env)
     process: trio.Process = await nursery.start(run)
     return process
+
+
+def for_all_of(*providers: str, value: str = "sk-bf-virtual") -> dict[str, Any]:
+    """A governance section with a virtual key that may do everything at ``providers``."""
+    configs = [{"provider": name, "allowed_models": ["*"], "key_ids": ["*"]} for name in providers]
+    return {"virtual_keys": [{"name": "virtual", "value": value, "provider_configs": configs}]}
 
 
 def openai_provider(url: str, *keys: str, prefix: str = "key", **more: Any) -> dict[str, Any]:

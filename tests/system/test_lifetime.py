@@ -207,12 +207,12 @@ def test_a_broken_file_refuses_to_start_and_names_every_error(tmp_path: Path) ->
 
 def test_a_protection_that_is_not_built_refuses_to_start(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
-    path.write_text("client:\n  enforce_auth_on_inference: true\nproviders:\n  mock: {}\n")
+    path.write_text("saml_config:\n  enabled: true\nproviders:\n  mock: {}\n")
 
     ended = bifrost("serve", "--config", str(path), "--port", "0", folder=tmp_path)
 
     assert ended.returncode == 2
-    assert "enforce_auth_on_inference" in ended.stderr
+    assert "saml_config.enabled" in ended.stderr
 
 
 def test_explain_tells_who_would_serve_and_why_not(tmp_path: Path) -> None:
