@@ -19,6 +19,7 @@ from bifrost.http.async_jobs import OPERATIONS, AsyncJobs
 from bifrost.http.doors import Doors, compile_views
 from bifrost.http.openapi import IMPLIED, described, openapi_routes, quart_endpoints
 from bifrost.integrations import azure, bedrock, composite, genai
+from bifrost.integrations.anthropic_objects import OBJECT_ROUTES
 from bifrost.integrations.base import InferenceRoute
 from bifrost.integrations.finder import Finder
 from bifrost.integrations.genai_files import FILE_ROUTES
@@ -73,6 +74,7 @@ def served(front: Front) -> set[tuple[str, str]]:
     for method, shape in UNDERSTOOD:
         if shape.split("/")[0] in OBJECTS:
             found |= {(method, prefix + shape) for prefix in ("/v1/", *PREFIXES)}
+    found |= set(OBJECT_ROUTES)
     found |= {(method, f"{prefix}/{{path}}") for prefix in PASSTHROUGH for method in METHODS}
     found |= {(method, template) for method, template, _ in FILE_ROUTES}
     for name in OPERATIONS if front._async_jobs.jobs else ():

@@ -132,8 +132,13 @@ def test_a_request_names_googles_files_by_their_addresses() -> None:
     assert google_files(b'{"text": "see /files/"}') == ()
 
 
-def test_a_deleted_object_is_gone() -> None:
-    assert answer_ids(b'{"id":"file-1","deleted":true}') == AnswerIds(gone=("file-1",))
+@pytest.mark.parametrize(
+    "said", ['"deleted":true', '"type":"file_deleted"', '"type":"message_batch_deleted"']
+)
+def test_a_deleted_object_is_gone(said: str) -> None:
+    body = b'{"id":"file-1",%b}' % said.encode()
+
+    assert answer_ids(body) == AnswerIds(gone=("file-1",))
 
 
 def test_a_long_answer_is_not_read() -> None:

@@ -18,7 +18,15 @@ from system.upstream import Behaviour, Received, Upstream, raw, status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["AnthropicBatches", "GeminiBatches"]
+__all__ = [
+    "Account",
+    "AnthropicBatches",
+    "GeminiBatches",
+    "Keeping",
+    "Refused",
+    "parts_of",
+    "query_of",
+]
 
 FILES_BETA = "files-api-2025-04-14"
 MADE = "2026-11-27T12:00:00Z"
@@ -49,7 +57,7 @@ def query_of(received: Received, *known: str) -> dict[str, str]:
 
 
 @attrs.define(eq=False)
-class _Keeping(Upstream):
+class Keeping(Upstream):
     """Serves what its routes say. ``finish`` lets all batches come to their end."""
 
     accounts: dict[str, Account] = attrs.field(factory=lambda: defaultdict(dict))
@@ -94,6 +102,10 @@ class _Keeping(Upstream):
             raise Refused(404, f"{name} not found")
         return found
 
+    @staticmethod
+    def _shown(value: dict[str, Any]) -> dict[str, Any]:
+        return {name: item for name, item in value.items() if not name.startswith("_")}
+
     def _lines(self, lines: list[dict[str, Any]], kind: str) -> Behaviour:
         body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
         if self.cuts:
@@ -107,7 +119,7 @@ class _Keeping(Upstream):
         return raw(head, *pieces)
 
 
-class AnthropicBatches(_Keeping):
+class AnthropicBatches(Keeping):
     """Message Batches and the Files API. The custom ids ``bad``, ``late`` and ``stopped`` have no message."""
 
     def routes(self) -> list[tuple[str, str, Callable[..., Behaviour]]]:
@@ -115,6 +127,7 @@ class AnthropicBatches(_Keeping):
             ("POST", "/v1/messages/batches", self.create),
             ("GET", "/v1/messages/batches", self.batches),
             ("GET", "/v1/messages/batches/([^/]+)", self.batch),
+            ("DELETE", "/v1/messages/batches/([^/]+)", self.delete_batch),
             ("POST", "/v1/messages/batches/([^/]+)/cancel", self.cancel),
             ("GET", "/v1/messages/batches/([^/]+)/results", self.results),
             ("POST", "/v1/files", self.upload),
@@ -166,10 +179,6 @@ class AnthropicBatches(_Keeping):
         }
         return status(200, self._shown(account[name]))
 
-    @staticmethod
-    def _shown(value: dict[str, Any]) -> dict[str, Any]:
-        return {name: item for name, item in value.items() if not name.startswith("_")}
-
     def finish(self) -> None:
         for account in self.accounts.values():
             for name, batch in account.items():
@@ -188,24 +197,38 @@ class AnthropicBatches(_Keeping):
                     }
 
     def _page(self, received: Received, kind: str) -> Behaviour:
-        query = query_of(received, "after_id", "before_id", "limit")
+        query = query_of(received, "after_id", "before_id", "limit", "page", "ids", "beta")
         limit = int(query.get("limit", "20"))
         if not 1 <= limit <= (100 if kind == "message_batch" else 1000):
             raise Refused(400, "limit: out of range")
         items = [item for item in self._account(received).values() if item["type"] == kind]
         items.reverse()
         names = [item["id"] for item in items]
+        if "page" in query:
+            query["after_id"] = query["page"].removeprefix("page_")
         if "after_id" in query and query["after_id"] not in names:
             raise Refused(400, "after_id: unknown")
         begin = names.index(query["after_id"]) + 1 if "after_id" in query else 0
-        page = items[begin : begin + limit]
+        end = begin + limit
+        more = end < len(items)
+        if "before_id" in query:
+            end = names.index(query["before_id"])
+            begin = max(0, end - limit)
+            more = begin > 0
+        page = items[begin:end]
+        paged = (
+            {}
+            if kind == "message_batch"
+            else {"next_page": f"page_{page[-1]['id']}" if more else None}
+        )
         return status(
             200,
             {
                 "data": [self._shown(item) for item in page],
-                "has_more": begin + limit < len(items),
+                "has_more": more,
                 "first_id": page[0]["id"] if page else None,
                 "last_id": page[-1]["id"] if page else None,
+                **paged,
             },
         )
 
@@ -219,6 +242,12 @@ class AnthropicBatches(_Keeping):
         found = self._found(received, name)
         found |= {"processing_status": "canceling", "cancel_initiated_at": ENDED}
         return status(200, self._shown(found))
+
+    def delete_batch(self, received: Received, name: str) -> Behaviour:
+        if self._found(received, name)["processing_status"] != "ended":
+            raise Refused(400, "cancel it first")
+        del self._account(received)[name]
+        return status(200, {"id": name, "type": "message_batch_deleted"})
 
     def results(self, received: Received, name: str) -> Behaviour:
         found = self._found(received, name)
@@ -255,9 +284,13 @@ class AnthropicBatches(_Keeping):
 
     def upload(self, received: Received) -> Behaviour:
         account = self._account(received)
-        [(head, content)] = parts_of(received)
+        parts = {
+            head.partition('name="')[2].partition('"')[0]: (head, content)
+            for head, content in parts_of(received)
+        }
+        head, content = parts.pop("file", ("", b""))
         named = re.search(r'name="file"; filename="([^"]*)"', head)
-        if named is None:
+        if named is None or set(parts) - {"expires_in_seconds"}:
             raise Refused(400, "file: Field required")
         self.count += 1
         name = f"file_{self.count:02}"
@@ -288,7 +321,7 @@ class AnthropicBatches(_Keeping):
         return status(200, self._found(received, name)["_content"], {"content-type": "text/plain"})
 
 
-class GeminiBatches(_Keeping):
+class GeminiBatches(Keeping):
     """Files and batches of Gemini's API. The keys ``bad`` and ``denied`` end in errors."""
 
     def routes(self) -> list[tuple[str, str, Callable[..., Behaviour]]]:
@@ -400,10 +433,6 @@ class GeminiBatches(_Keeping):
             "_content": content,
         }
         return account[name]
-
-    @staticmethod
-    def _shown(value: dict[str, Any]) -> dict[str, Any]:
-        return {name: item for name, item in value.items() if not name.startswith("_")}
 
     def _page(self, received: Received, family: str, member: str) -> Behaviour:
         query = query_of(received, "pageSize", "pageToken")

@@ -145,7 +145,9 @@ class Attempt:
         """What to send. A large body is said in a thread; one that goes on as it came is not said at all."""
         call, adapter = self.hop.call, self.granted.generation.adapter
         encode = partial(adapter.encode, call, self.hop.target, self._key)
-        is_said = call.relay is None or call.operation is Operation.BATCH_CREATE
+        relay = call.relay
+        makes_file = relay is not None and relay.batch_endpoint
+        is_said = relay is None or call.operation is Operation.BATCH_CREATE or makes_file
         if not is_said or call.form is not None or call.body_bytes < LARGE_BYTES:
             return encode()
         return await trio.to_thread.run_sync(encode, abandon_on_cancel=True)

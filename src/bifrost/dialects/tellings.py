@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from bifrost.codecs import json
+from bifrost.dialects.anthropic_object_telling import tell_batch, tell_deleted, tell_file
 from bifrost.dialects.anthropic_teller import AnthropicTeller
 from bifrost.dialects.anthropic_telling import tell_count, tell_message
 from bifrost.dialects.base import AnswerFacts, PlainAnswer, Reading
@@ -72,6 +73,12 @@ TELLINGS: Mapping[tuple[Dialect, Operation], Telling] = MappingProxyType(
         ),
         (Dialect.ANTHROPIC, Operation.CHAT): Telling(tell_message, AnthropicTeller),
         (Dialect.ANTHROPIC, Operation.COUNT_TOKENS): Telling(tell_count),
+        (Dialect.ANTHROPIC, Operation.FILE_UPLOAD): Telling(tell_file),
+        (Dialect.ANTHROPIC, Operation.FILE_RETRIEVE): Telling(tell_file),
+        (Dialect.ANTHROPIC, Operation.FILE_DELETE): Telling(tell_deleted),
+        (Dialect.ANTHROPIC, Operation.BATCH_CREATE): Telling(tell_batch),
+        (Dialect.ANTHROPIC, Operation.BATCH_RETRIEVE): Telling(tell_batch),
+        (Dialect.ANTHROPIC, Operation.BATCH_CANCEL): Telling(tell_batch),
         (Dialect.BEDROCK, Operation.CHAT): Telling(tell_converse, ConverseTeller),
         (Dialect.BEDROCK, Operation.COUNT_TOKENS): Telling(tell_token_count),
         (Dialect.INVOKE, Operation.CHAT): Telling(tell_message, InvokeTeller),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         WebsocketScope,
     )
 
+    from bifrost.http.anthropic_objects import AnthropicObjectsDoor
     from bifrost.http.async_jobs import AsyncJobs
     from bifrost.http.doors import Doors
     from bifrost.http.gate import Gate
@@ -77,6 +78,7 @@ class Front(QuartTrio):
         relays: RelayDoor,
         passthrough: PassthroughDoor,
         genai_files: GenaiFilesDoor,
+        anthropic_objects: AnthropicObjectsDoor,
         meter: HttpMeter,
         new_id: Callable[[], str],
         log: Callable[[str, dict[str, object]], None],
@@ -91,6 +93,7 @@ class Front(QuartTrio):
         self._relays = relays
         self._passthrough = passthrough
         self._genai_files = genai_files
+        self._anthropic_objects = anthropic_objects
         self._meter = meter
         self._new_id = new_id
         self._log = log
@@ -218,7 +221,7 @@ class Front(QuartTrio):
         """Whether it is one of Quart's own views, which are guarded where they are found."""
         if found is not None or self._passthrough.may_be_for(path):
             return False
-        if self._genai_files.may_be_for(path):
+        if self._genai_files.may_be_for(path) or self._anthropic_objects.may_be_for(path):
             return False
         if path.startswith(ASYNC_PREFIX):
             return False
@@ -250,12 +253,10 @@ class Front(QuartTrio):
     async def _serve_other(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply
     ) -> None:
-        if self._passthrough.may_be_for(scope["path"]):
-            await self._passthrough.serve(scope, receive, reply)
-            return
-        if self._genai_files.may_be_for(scope["path"]):
-            await self._genai_files.serve(scope, receive, reply)
-            return
+        for door in (self._passthrough, self._genai_files, self._anthropic_objects):
+            if door.may_be_for(scope["path"]):
+                await door.serve(scope, receive, reply)
+                return
         is_async = scope["path"].startswith(ASYNC_PREFIX)
         if is_async and await self._async_jobs.serve_path(scope, receive, reply):
             return

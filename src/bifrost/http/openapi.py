@@ -16,6 +16,7 @@ from bifrost.integrations.openapi import (
     OF_CALLS,
     About,
     Endpoint,
+    anthropic_object_endpoints,
     document,
     object_endpoints,
     of_route,
@@ -103,7 +104,11 @@ def openapi_routes(app: Quart, routes: Iterable[InferenceRoute], jobs: AsyncJobs
     @functools.cache
     def written() -> bytes:
         of_calls = (*map(of_route, routes), *object_endpoints(), *job_endpoints(jobs))
-        relays = (*genai_file_endpoints(), *passthrough_endpoints())
+        relays = (
+            *anthropic_object_endpoints(),
+            *genai_file_endpoints(),
+            *passthrough_endpoints(),
+        )
         endpoints = (*of_calls, *relays, *quart_endpoints(app))
         return dumps(document(endpoints, __version__))
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call
     from bifrost.service import Service
 
-__all__ = ["WholeAnswer", "relayed_answer", "whole_answer"]
+__all__ = ["WholeAnswer", "answered", "relayed_answer", "whole_answer"]
 
 RELAYED_BYTES = 4 * 1024 * 1024
 """Of an answer that is relayed and still has to be looked at."""
@@ -21,7 +21,7 @@ RELAYED_BYTES = 4 * 1024 * 1024
 
 @attrs.frozen(kw_only=True)
 class WholeAnswer:
-    """An answer as its upstream gave it."""
+    """An answer, and what was told before it."""
 
     began: Began
     body: bytes = attrs.field(repr=False)
@@ -29,8 +29,9 @@ class WholeAnswer:
     """The key that it was got with."""
 
 
-async def whole_answer(service: Service, call: Call) -> bytes:
-    """The body of the plain answer to ``call``. Raises GatewayError."""
+async def answered(service: Service, call: Call) -> WholeAnswer:
+    """The plain answer to ``call``. Raises GatewayError."""
+    found: Began | None = None
     body = b""
     async with service(call) as exchange:
         while True:
@@ -41,11 +42,16 @@ async def whole_answer(service: Service, call: Call) -> bytes:
                     break
                 case Failed(error):
                     raise error
-                case Began():
-                    pass
-    if not body:
+                case Began() as began:
+                    found = began
+    if not body or found is None:
         raise UpstreamError("empty response received from provider")
-    return body
+    return WholeAnswer(began=found, body=body, key_id=exchange.record.key_id)
+
+
+async def whole_answer(service: Service, call: Call) -> bytes:
+    """The body of the plain answer to ``call``. Raises GatewayError."""
+    return (await answered(service, call)).body
 
 
 async def relayed_answer(service: Service, call: Call) -> WholeAnswer:

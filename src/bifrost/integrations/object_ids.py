@@ -61,6 +61,9 @@ _FILE_URI = re.compile(rb"/(files/[A-Za-z0-9_-]{1,200})\"")
 _IN_JSON = re.compile(rf'(?<!\\)"({_ID})"(?!\s*:)'.encode())
 """A whole string that is no member's name."""
 
+DELETED = frozenset({b'"file_deleted"', b'"message_batch_deleted"'})
+"""What Anthropic calls an object that is gone."""
+
 NESTED = ("response", "conversation", "file", "thread")
 """Members of an answer that are objects with an id of their own: made in the same breath, or made by the same key."""
 
@@ -130,6 +133,7 @@ class _Object(msgspec.Struct):
     id: msgspec.Raw = msgspec.Raw(b"null")
     name: msgspec.Raw = msgspec.Raw(b"null")
     object: msgspec.Raw = msgspec.Raw(b"null")
+    type: msgspec.Raw = msgspec.Raw(b"null")
     deleted: msgspec.Raw = msgspec.Raw(b"null")
     thread_id: msgspec.Raw = msgspec.Raw(b"null")
     output_file_id: msgspec.Raw = msgspec.Raw(b"null")
@@ -162,7 +166,7 @@ def answer_ids(body: bytes) -> AnswerIds:
         answer = _answer(body)
     except InvalidJSON:
         return NOTHING
-    if bytes(answer.deleted) == b"true":
+    if bytes(answer.deleted) == b"true" or bytes(answer.type) in DELETED:
         return AnswerIds(gone=tuple(_texts(answer.id)))
     nested = (raw for name in NESTED for raw in _read(bytes(getattr(answer, name))))
     found = (name for thing in (answer, *nested, *_items(answer)) for name in _ids(thing))
