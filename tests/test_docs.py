@@ -9,6 +9,7 @@ import pytest
 
 from bifrost.config.settings import ClientSettings
 from bifrost.dialects.anthropic_fields import ANTHROPIC_FIELDS
+from bifrost.dialects.bedrock_images import FIELDS as BEDROCK_IMAGE_FIELDS
 from bifrost.dialects.cohere_fields import FIELDS as COHERE_FIELDS
 from bifrost.dialects.elevenlabs_speech import FIELDS as ELEVENLABS_FIELDS
 from bifrost.dialects.fields import Fate, Fields
@@ -151,6 +152,7 @@ def test_every_provider_of_several_dialects_is_described() -> None:
         ("Cohere", COHERE_FIELDS),
         ("Replicate", REPLICATE_FIELDS),
         ("ElevenLabs", ELEVENLABS_FIELDS),
+        ("Pictures by Bedrock", BEDROCK_IMAGE_FIELDS),
         ("Pictures by Gemini", GEMINI_IMAGE_FIELDS),
         ("Pictures by Imagen", IMAGEN_FIELDS),
         ("Speech by Gemini", GEMINI_SPEECH_FIELDS),

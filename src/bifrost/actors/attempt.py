@@ -16,7 +16,7 @@ from bifrost.actors.objects import Sighting
 from bifrost.actors.retold import Retold
 from bifrost.dialects.base import AnswerFacts, Progress
 from bifrost.dialects.scrub import scrubber
-from bifrost.errors import ErrorClass, GatewayError, UpstreamError, Verbatim
+from bifrost.errors import BodyTooLarge, ErrorClass, GatewayError, UpstreamError, Verbatim
 from bifrost.providers.answer_headers import caller_headers, dropped_header
 from bifrost.providers.base import Headers, RateHint, UpstreamRequest
 from bifrost.record import AttemptRecord, Usage
@@ -37,6 +37,9 @@ VERBATIM_BYTES = 1024 * 1024
 
 IN_THREAD_BYTES = 256 * 1024
 """Of a batch; a smaller one is encoded where it is, in about 30 ms at most."""
+
+SIGNED_BYTES = 32 * 1024 * 1024
+"""Of a body that is signed, and has to be read beforehand. AWS's own bound for InvokeModel is 25 MB."""
 
 LINGER_S = 0.05
 """After a stream's own end, for the end of its body to come, so that the connection can be kept."""
@@ -90,7 +93,7 @@ class Attempt:
         try:
             request = await self._request()
             if request.sign is not None:
-                request = request.signed(self.wall())
+                request = (await _in_memory(request)).signed(self.wall())
             async with generation.upstream.open(request, limits) as answer:
                 try:
                     await self._read(answer, request)
@@ -376,6 +379,16 @@ async def _read_some(answer: UpstreamAnswer, room: int = ERROR_BODY_BYTES) -> tu
         # The status is the answer that matters; a body that breaks off does not change it.
         return b"".join(parts), False
     return b"".join(parts), room > 0
+
+
+async def _in_memory(request: UpstreamRequest) -> UpstreamRequest:
+    """``request`` with its body as bytes: a signature is over all of it. Raises BodyTooLarge."""
+    if isinstance(request.body, bytes):
+        return request
+    if request.body.size > SIGNED_BYTES:
+        raise BodyTooLarge(f"a body that is signed for AWS must have at most {SIGNED_BYTES} bytes")
+    body = b"".join([block async for block in request.body.blocks()])
+    return attrs.evolve(request, body=body)
 
 
 async def _linger(answer: UpstreamAnswer) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "FormDecoder",
     "FormEvent",
     "InvalidForm",
+    "Joined",
     "PartEnd",
     "PartHead",
     "boundary_of",
@@ -258,7 +259,7 @@ def encode_form(form: Form, boundary: bytes) -> Payload:
             text.clear()
         text += b"\r\n"
     text += b"--" + boundary + b"--\r\n"
-    return _Joined((*pieces, BytesPayload(bytes(text))))
+    return Joined((*pieces, BytesPayload(bytes(text))))
 
 
 def encode_related(parts: Iterable[tuple[bytes, Payload]], boundary: bytes) -> Payload:
@@ -274,7 +275,7 @@ def encode_related(parts: Iterable[tuple[bytes, Payload]], boundary: bytes) -> P
             raise InvalidForm("a part's content type holds a line break")
         head = b"--%b\r\nContent-Type: %b\r\n\r\n" % (boundary, kind)
         pieces += (BytesPayload(head), content, BytesPayload(b"\r\n"))
-    return _Joined((*pieces, BytesPayload(b"--" + boundary + b"--\r\n")))
+    return Joined((*pieces, BytesPayload(b"--" + boundary + b"--\r\n")))
 
 
 def _part_head(part: Field | File, boundary: bytes) -> bytes:
@@ -303,7 +304,7 @@ def _is_text(content_type: bytes | None) -> bool:
 
 
 @attrs.frozen
-class _Joined:
+class Joined:
     """Payloads one behind another. Implements ``Payload``."""
 
     pieces: tuple[Payload, ...]

@@ -53,7 +53,8 @@ def _anthropic(prefix: str) -> Made:
 
 def _bedrock(prefix: str) -> Made:
     routes = bedrock.routes(prefix)
-    return Made((), routes.templates, (routes.find,))
+    # Without the vendor's name between, rerank is OpenAI's.
+    return Made((), (*routes.by_action.values(),), (routes.find,))
 
 
 def _genai(prefix: str) -> Made:
