@@ -163,11 +163,7 @@ class Contents:
     def _arguments(self, call: ToolCall) -> Object:
         if call.is_custom:
             return {"input": call.arguments}
-        value = _object_or_none(call.arguments)
-        if value is None and call.arguments.strip():
-            # A model's own slip: to refuse it would end every loop that goes on after one.
-            self.losses.lose("messages.tool_calls.function.arguments")
-        return value or {}
+        return _object_or_none(call.arguments) or {}
 
     def _put_result(self, message: Message) -> None:
         bare = bare_id(message.tool_call_id or "")
