@@ -7,9 +7,12 @@ wire mapping (status, type, code); the integration writes the envelope. Nothing 
 from __future__ import annotations
 
 import enum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "BadRequest",
@@ -130,6 +133,16 @@ class GatewayError(Exception):
         self.headers = headers
         self.raw_response = raw_response
         self.raw_request = raw_request
+
+    def rename(self, named: Callable[[str], str]) -> None:
+        """Tell by another name what is wrong: ``param``, and the text where that begins with it."""
+        if not isinstance(self.param, str):
+            return
+        told = named(self.param)
+        if self.message.startswith(self.param):
+            self.message = told + self.message[len(self.param) :]
+            self.args = (self.message,)
+        self.param = told
 
     def let_go(self) -> None:
         """Forget where it was raised, and what it was raised from.

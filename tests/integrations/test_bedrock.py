@@ -166,7 +166,7 @@ def test_rerank_has_its_model_in_its_body() -> None:
     assert call.fallbacks == (Target("bedrock", "r"),)
     assert json.loads(call.members["documents"]) == ["a"]
     assert parse("/litellm/bedrock/rerank", body).operation is Operation.RERANK
-    with pytest.raises(BadRequest, match="documents are required"):
+    with pytest.raises(BadRequest, match="sources are required"):
         parse("/bedrock/rerank", {**body, "sources": []})
     with pytest.raises(BadRequest, match="rerankingConfiguration must be an object"):
         parse("/bedrock/rerank", {})

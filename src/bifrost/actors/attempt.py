@@ -102,6 +102,8 @@ class Attempt:
         except GatewayError as error:
             if not self.status:
                 self.upstream_s = trio.current_time() - self.sent_s
+            if call.names:
+                error.rename(call.named)
             self.error = error
             raise
 
@@ -114,7 +116,8 @@ class Attempt:
         return await trio.to_thread.run_sync(encode, abandon_on_cancel=True)
 
     async def _read(self, answer: UpstreamAnswer, request: UpstreamRequest) -> None:
-        self.status, self._dropped = answer.status, request.dropped_params
+        self.status = answer.status
+        self._dropped = tuple(dict.fromkeys(map(self.hop.call.named, request.dropped_params)))
         adapter = self.granted.generation.adapter
         self.rate = adapter.rate_hint(answer.headers, self.wall())
         self._headers = caller_headers(answer.headers)

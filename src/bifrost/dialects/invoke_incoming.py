@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from bifrost.codecs import json
+from bifrost.dialects.anthropic_incoming import NAMES as MESSAGES_NAMES
 from bifrost.dialects.anthropic_incoming import read_messages
 from bifrost.dialects.bedrock_incoming import Incoming, read_converse_request
+from bifrost.dialects.cohere_incoming import NAMES as COHERES_NAMES
 from bifrost.dialects.cohere_incoming import read_embed
 from bifrost.dialects.invoke_forms import TEXT_FORMS, Form, form_of
 from bifrost.dialects.value_shape import list_of, obj, text, written
@@ -22,7 +24,7 @@ from bifrost.schema.call import Operation
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bifrost.schema.call import RawMembers
+    from bifrost.schema.call import Names, RawMembers
 
 __all__ = ["Invoked", "read_invoked", "read_rerank_request", "rerank_model"]
 
@@ -53,7 +55,8 @@ def read_invoked(members: RawMembers, model: str) -> Invoked:
 
 def _messages(members: RawMembers, model: str, form: Form) -> Incoming:  # noqa: ARG001  a reader's
     read = read_messages({"model": json.dumps_str(model), **members})
-    return Incoming(read.members, read.lost, _limit(members.get("max_tokens", b"null")))
+    limit = _limit(members.get("max_tokens", b"null"))
+    return Incoming(read.members, read.lost, limit, MESSAGES_NAMES)
 
 
 def _limit(raw: bytes) -> int | None:
@@ -87,7 +90,9 @@ def _text(members: RawMembers, model: str, form: Form) -> Incoming:
         else:
             lost.append(f"{row.inside}.{name}" if row.inside else name)
     _check_text(told["prompt"], row.prompt)
-    return Incoming(told, tuple(lost), _limit(told.get("max_tokens", b"")))
+    within = f"{row.inside}." if row.inside else ""
+    called = {name: within + to for name, to in row.fields.items()} | {"prompt": row.prompt}
+    return Incoming(told, tuple(lost), _limit(told.get("max_tokens", b"")), called)
 
 
 def _asked(members: RawMembers, inside: str, prompt: str) -> tuple[RawMembers, list[str]]:
@@ -120,12 +125,12 @@ def _titan_embed(members: RawMembers, model: str, form: Form) -> Incoming:  # no
         for name, raw in members.items()
         if name not in {"inputText", "dimensions"} and (name, raw) not in silent
     ]
-    return Incoming(told, tuple(others))
+    return Incoming(told, tuple(others), names={"input": "inputText"})
 
 
 def _cohere_embed(members: RawMembers, model: str, form: Form) -> Incoming:  # noqa: ARG001  a reader's
     read = read_embed({"model": json.dumps_str(model), **members})
-    return Incoming(read.members, read.lost)
+    return Incoming(read.members, read.lost, names=COHERES_NAMES)
 
 
 def _rerank(members: RawMembers, model: str, form: Form) -> Incoming:  # noqa: ARG001  a reader's
@@ -198,10 +203,16 @@ def read_rerank_request(members: RawMembers, model: str) -> Incoming:
     told |= {name: value for name, value in extra.items() if name in OF_COHERE}
     known = {CONFIG, "queries", "sources"}
     lost += [name for name, raw in members.items() if name not in known and raw != b"null"]
-    return Incoming({name: written(value) for name, value in told.items()}, tuple(lost))
+    members = {name: written(value) for name, value in told.items()}
+    return Incoming(members, tuple(lost), names=OF_RANKING)
 
 
 OF_COHERE = frozenset({"max_tokens_per_doc"})
+
+OF_RANKING: Names = MappingProxyType(
+    {"documents": "sources", "query": "queries", "top_n": f"{MODEL}.numberOfResults"}
+)
+"""What Rerank calls otherwise."""
 
 
 def _query(query: object, place: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bifrost.codecs.json import InvalidJSON, split_object
-from bifrost.dialects.anthropic_incoming import read_messages
+from bifrost.dialects.anthropic_incoming import NAMES, read_messages
 from bifrost.errors import BadRequest, UnsupportedOperation
 from bifrost.integrations.base import NO_PARAMS, InferenceRoute, Integration, caller_of, query_of
 from bifrost.integrations.forwarding import is_plain_text
@@ -76,6 +76,7 @@ def parse_messages(request: Request, catalog: Catalog, rules: HeaderRules) -> Ca
             headers=_own_headers(request, rules),
         ),
         lost=incoming.lost,
+        names=NAMES,
         body_bytes=len(request.body),
         caller=caller,
         surface=route.integration.surface,

@@ -166,7 +166,7 @@ def _parse(request: Request, catalog: Catalog, rules: HeaderRules, action: Actio
     invoked = action.read(members, model)
     incoming = invoked.incoming
     if incoming.members and invoked.operation is not Operation.COUNT_TOKENS:
-        REQUIREMENTS[invoked.operation].check(dict(incoming.members))
+        REQUIREMENTS[invoked.operation].check_as(dict(incoming.members), incoming.names)
     return Call(
         id=request.id,
         operation=invoked.operation,
@@ -176,6 +176,7 @@ def _parse(request: Request, catalog: Catalog, rules: HeaderRules, action: Actio
         members=incoming.members,
         native=Native(dialect=action.dialect, members=members),
         lost=incoming.lost,
+        names=incoming.names,
         body_bytes=len(request.body),
         caller=caller,
         surface=request.route.integration.surface,

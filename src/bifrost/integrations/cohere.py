@@ -6,7 +6,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bifrost.codecs.json import InvalidJSON, split_object
-from bifrost.dialects.cohere_incoming import read_chat, read_embed, read_rerank, read_tokenize
+from bifrost.dialects.cohere_incoming import (
+    NAMES,
+    TOKENIZE_NAMES,
+    read_chat,
+    read_embed,
+    read_rerank,
+    read_tokenize,
+)
 from bifrost.errors import BadRequest
 from bifrost.integrations.base import InferenceRoute, Integration, caller_of, query_of
 from bifrost.integrations.requirements import REQUIREMENTS, small
@@ -73,7 +80,8 @@ def parse_cohere(request: Request, catalog: Catalog, rules: HeaderRules) -> Call
     members.pop("fallbacks", None)
     incoming = READERS[route.operation](members)
     needs = REQUIREMENTS[route.operation]
-    needs.check(dict(incoming.members))
+    names = TOKENIZE_NAMES if route.operation is Operation.COUNT_TOKENS else NAMES
+    needs.check_as(dict(incoming.members), names)
     return Call(
         id=request.id,
         operation=route.operation,
@@ -83,6 +91,7 @@ def parse_cohere(request: Request, catalog: Catalog, rules: HeaderRules) -> Call
         members=incoming.members,
         native=Native(dialect=Dialect.COHERE, members=members, query=query_of(request)),
         lost=incoming.lost,
+        names=names,
         body_bytes=len(request.body),
         caller=caller,
         surface=route.integration.surface,
