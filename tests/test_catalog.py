@@ -125,6 +125,20 @@ def test_an_entry_of_fallbacks_names_a_target_or_is_skipped(
     assert catalog().parse_fallbacks([entry], default) == expected
 
 
+def test_where_nobody_is_the_default_yet_a_fallback_may_be_a_model_only() -> None:
+    found = catalog().parse_fallbacks(
+        ["gpt-4o", "groq/x", "", {"provider": "no", "model": "x"}], None
+    )
+
+    assert found == (Target("", "gpt-4o"), Target("groq", "x"))
+    assert [each.is_default for each in found] == [True, False]
+
+
+def test_a_catalog_defers_only_if_told_to() -> None:
+    assert not Catalog.of(Config()).defers
+    assert Catalog.of(Config(), defers=True).defers
+
+
 def test_fallbacks_keep_their_order_and_are_bounded() -> None:
     entries = [f"groq/m{n}" for n in range(MAX_FALLBACKS + 5)]
 

@@ -113,8 +113,8 @@ def test_the_environment_speaks_where_the_command_line_is_silent(stage: Stage) -
         (["--host", "0.0.0.0"], GOOD, "reachable from other machines"),
         (
             [],
-            "client: {enforce_auth_on_inference: true}",
-            "client.enforce_auth_on_inference: asked for, but not built",
+            "saml_config: {enabled: true}",
+            "saml_config.enabled: asked for, but not built",
         ),
         (
             [],
@@ -141,7 +141,7 @@ def test_insecure_serves_what_would_be_refused(stage: Stage) -> None:
         "--host",
         "0.0.0.0",
         "--insecure",
-        config="client: {enforce_auth_on_inference: true}",
+        config="saml_config: {enabled: true}",
     )
 
     assert result.exit_code == 0
@@ -159,14 +159,14 @@ def test_check_config_says_in_one_line_that_all_is_good(stage: Stage) -> None:
 def test_check_config_warns_on_stderr(stage: Stage) -> None:
     result = stage.run(
         "check-config",
-        config=GOOD + "\nmcp: {tool_sync_interval: 5}\nclient: {enforce_auth_on_inference: true}",
+        config=GOOD + "\nmcp: {tool_sync_interval: 5}\nsaml_config: {enabled: true}",
     )
 
     assert result.exit_code == 0
     assert result.stderr.splitlines() == [
         'warning: providers.openai.keys[0] ("a"): NOT_SET_ANYWHERE is not set, so the key has no value',
-        "warning: not built yet, so without effect: mcp",
-        "warning: client.enforce_auth_on_inference: not built yet; serve refuses without --insecure",
+        "warning: not built yet, so without effect: mcp, saml_config",
+        "warning: saml_config.enabled: not built yet; serve refuses without --insecure",
     ]
 
 

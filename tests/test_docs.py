@@ -23,8 +23,8 @@ from bifrost.integrations import native
 from bifrost.observe.lines import call_line
 from bifrost.observe.prometheus import KEY_STATES, Metrics
 from bifrost.providers.table import BUILT, FOREIGN, MIXED, UNBUILT
-from bifrost.record import CallRecord, Outcome, Usage
-from bifrost.schema.call import Operation
+from bifrost.record import Bill, CallRecord, HopRecord, Outcome, Usage
+from bifrost.schema.call import Identity, Operation, Routing
 from bifrost.transport.mock import _CHECKS
 
 ROOT = Path(__file__).parents[1]
@@ -50,7 +50,11 @@ EVERYTHING = CallRecord(
     backoff_s=1.0,
     downstream_s=1.0,
     first_event_s=1.0,
-    virtual_key_id="v",
+    identity=Identity(
+        virtual_key_id="v", virtual_key_name="n", team_id="t", team_name="T", customer_id="c"
+    ),
+    routing=Routing(engines=("e",), rule_id="r", rule_name="R", log=("l",)),
+    hops=(HopRecord(provider="p", model="m", bill=Bill(1, 1, 1, is_estimated=True)),),
     remote_addr="::1",
     user_agent="u",
     log_metadata={"a": "b"},

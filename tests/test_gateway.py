@@ -370,7 +370,7 @@ def unreadable() -> Config:
 
 
 def unguarded() -> Config:
-    return config({"mock": MOCK}, enforce_auth_on_inference=True)
+    return attrs.evolve(config({"mock": MOCK}), unguarded=("saml_config.enabled",))
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ def unguarded() -> Config:
     [
         (broken, "providers.mock.keyz"),
         (unreadable, "Permission denied"),
-        (unguarded, "enforce_auth_on_inference: asked for, but not built"),
+        (unguarded, "saml_config.enabled: asked for, but not built"),
     ],
 )
 async def test_what_cannot_be_taken_keeps_the_last_good_configuration(

@@ -35,9 +35,11 @@ class Catalog:
     available: frozenset[str]
     bases: Mapping[str, str] = attrs.field(factory=dict)
     """Custom providers with what they are made of."""
+    defers: bool = False
+    """Whether a model that nobody serves by default is no mistake yet: a routing rule, or a virtual key, may say who does."""
 
     @classmethod
-    def of(cls, config: Config) -> Catalog:
+    def of(cls, config: Config, *, defers: bool = False) -> Catalog:
         """The catalog of ``config``."""
         providers = config.providers
         return cls(
@@ -45,6 +47,7 @@ class Catalog:
             configured=tuple(sorted(providers)),
             available=frozenset(name for name, p in providers.items() if _is_available(p)),
             bases={n: p.custom.base_provider_type for n, p in providers.items() if p.custom},
+            defers=defers,
         )
 
     def base(self, provider: str) -> str:
@@ -59,27 +62,28 @@ class Catalog:
         prefix, slash, rest = model.partition("/")
         if slash and prefix in self.known:
             return Target(prefix, rest)
-        return Target(default_provider, model)
+        return Target(default_provider, model, is_default=True)
 
     def parse_fallbacks(
-        self, entries: Iterable[object], default_provider: str
+        self, entries: Iterable[object], default_provider: str | None
     ) -> tuple[Target, ...]:
         """The targets that ``entries`` of ``fallbacks`` name, in order, ``MAX_FALLBACKS`` of the entries at most.
 
         An entry is a string, or an object with ``model`` and perhaps ``provider``. One without a provider is a model of
-        ``default_provider``. What names no known provider or no model is skipped.
+        ``default_provider``; ``None`` leaves open whose, and gives such a model the provider ``""``. What names no known
+        provider or no model is skipped.
         """
         found = (
             self._fallback(entry, default_provider) for entry in islice(entries, MAX_FALLBACKS)
         )
         return tuple(target for target in found if target is not None)
 
-    def _fallback(self, entry: object, default_provider: str) -> Target | None:
+    def _fallback(self, entry: object, default_provider: str | None) -> Target | None:
         provider, model = _spelt(entry)
-        target = Target(provider, model) if provider else self.parse(model, default_provider)
-        if target.provider not in self.known or not 0 < len(target.model) <= MAX_MODEL:
-            return None
-        return target
+        target = Target(provider, model) if provider else self.parse(model, default_provider or "")
+        is_open = target.is_default and default_provider is None
+        is_anyones = is_open or target.provider in self.known
+        return target if is_anyones and 0 < len(target.model) <= MAX_MODEL else None
 
 
 def _spelt(entry: object) -> tuple[str, str]:

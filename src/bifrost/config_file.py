@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bifrost.config.document import MAX_BYTES
 from bifrost.config.faults import ConfigError, ConfigErrors
 from bifrost.config.load import parse_config
+from bifrost.governance.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +45,10 @@ def read_config(
     Blocks for the file. Raises ConfigErrors, and OSError if a file that is there or named cannot be read.
     """
     path = find_config(config_path, app_dir)
-    return parse_config("" if path is None else _text(path), environ)
+    config = parse_config("" if path is None else _text(path), environ)
+    # What only governance can find wrong: expressions, prices.
+    Policy.of(config, datetime.now(UTC).date())
+    return config
 
 
 def _text(path: Path) -> str:

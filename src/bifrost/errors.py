@@ -20,6 +20,7 @@ __all__ = [
     "Cancelled",
     "ConfigurationMissing",
     "DeadlineExceeded",
+    "Denial",
     "ErrorClass",
     "GatewayError",
     "InternalError",
@@ -179,6 +180,31 @@ class MethodNotAllowed(BadRequest):
 class Unauthorized(BadRequest):
     default_status = 401
     error_class = ErrorClass.DENIED
+
+
+class Denial(GatewayError):
+    """Governance says no: to this caller, or to this provider or model. ``kind`` and ``type`` name the decision."""
+
+    default_status = 403
+    error_class = ErrorClass.DENIED
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: str,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(
+            message,
+            kind=kind,
+            type=kind,
+            status=status,
+            retry_after_s=retry_after_s,
+            headers=headers,
+        )
 
 
 class NoUsableKey(GatewayError):

@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from hypercorn.config import Config as HypercornConfig
 from bifrost.actors.discovery import Discovery
 from bifrost.actors.hop import Means
 from bifrost.actors.key_pool import KeyPool
+from bifrost.actors.ledger import Ledger
 from bifrost.actors.mailbox import ActorDied
 from bifrost.actors.messages import Generation, Need, PoolView
 from bifrost.actors.router import Router
@@ -34,14 +36,17 @@ from bifrost.config.diff import applied, diff
 from bifrost.config.faults import ConfigErrors
 from bifrost.config.options import ServeOptions
 from bifrost.config.settings import Config, ProviderSettings
-from bifrost.config.starting import notices, refusals
+from bifrost.config.starting import is_loopback, notices, refusals
 from bifrost.config_file import read_config
 from bifrost.errors import ConfigurationMissing, GatewayError
 from bifrost.explain import explain
+from bifrost.governance.filter import Governor
+from bifrost.governance.policy import Policy
 from bifrost.http.app import Front
 from bifrost.http.async_jobs import AsyncJobs
 from bifrost.http.batch_results import BatchResults
 from bifrost.http.doors import Doors, Phase, compile_views
+from bifrost.http.gate import Gate
 from bifrost.http.health import StoreHealth, health_routes
 from bifrost.http.inference import Inference
 from bifrost.http.job_calls import JobCalls
@@ -55,6 +60,7 @@ from bifrost.http.server import serve as serve_http
 from bifrost.http.watch import Limits
 from bifrost.integrations.mounted import DESCRIBED, FINDER
 from bifrost.jobs.room import Jobs, JobWatch
+from bifrost.management.login import Login
 from bifrost.observe.filter import Observer
 from bifrost.observe.http import HttpMeter
 from bifrost.observe.lines import call_level, call_line
@@ -126,6 +132,9 @@ class Gateway:
     _means: Means = attrs.field(init=False)
     _router: Router = attrs.field(init=False)
     _service: Service = attrs.field(init=False)
+    _ledger: Ledger = attrs.field(init=False)
+    _governor: Governor = attrs.field(init=False)
+    _login: Login = attrs.field(init=False)
     _file: SqliteFile | None = attrs.field(default=None, init=False)
     _jobs: Jobs | None = attrs.field(default=None, init=False)
 
@@ -135,15 +144,33 @@ class Gateway:
             inflight=lambda: self._router.inflight,
             log_lines_dropped=lambda: self.logs.sink.dropped,
         )
-        self._doors = Doors(compile_views(self.config))
+        policy = Policy.of(self.config, _today())
+        self._doors = Doors(compile_views(self.config, policy.table))
+        self._ledger = Ledger(wall=time.time)
+        self._governor = Governor(
+            self._ledger,
+            policy,
+            draw=self._rng.random,
+            wall=time.time,
+            on_warning=self._note_routing,
+        )
+        self._login = Login(
+            self.config.auth,
+            None,
+            wall=time.time,
+            new_token=lambda: os.urandom(32).hex(),
+            pepper=os.urandom(32),
+        )
         self._means = Means(self._pools, self.config.client, self._rng, time.time)
-        self._router = Router(self._means, on_defect=self._note_defect)
+        self._router = Router(
+            self._means, on_defect=self._note_defect, hop_filters=(self._governor.around_hop,)
+        )
         observer = Observer(
             readers=self._readers(),
             on_shed=self._metrics.shed,
             on_defect=self._note_front_defect,
         )
-        self._service = chain((observer.around,), self._router.dispatch)
+        self._service = chain((observer.around, self._governor.around), self._router.dispatch)
         if self.config.logs_store is not None:
             path = self.config.logs_store.path
             self._file = SqliteFile(
@@ -163,6 +190,7 @@ class Gateway:
 
     async def _live(self, task_status: trio.TaskStatus[str]) -> None:
         async with trio.open_nursery() as pools:
+            pools.start_soon(partial(supervise, self._ledger, on_crash=self._note_ledger_crash))
             for settings in self.config.providers.values():
                 self._start_pool(settings, pools)
             async with trio.open_nursery() as core:
@@ -294,8 +322,10 @@ class Gateway:
 
     async def _apply(self, fresh: Config, change: ConfigDiff, nursery: trio.Nursery) -> None:
         drop_changed = fresh.client.drop_excess_requests != self.config.client.drop_excess_requests
+        policy = Policy.of(fresh, _today())
         self.config = fresh
-        self._doors.views = compile_views(fresh)
+        self._governor.policy = policy
+        self._doors.views = compile_views(fresh, policy.table)
         self._means.client = fresh.client
         if self._jobs is not None:
             self._jobs.reconfigure(fresh.client)
@@ -412,6 +442,7 @@ class Gateway:
         async_jobs = AsyncJobs(finder=FINDER, doors=self._doors, jobs=self._jobs)
         front = Front(
             doors=self._doors,
+            gate=self._gate(),
             inference=inference,
             async_jobs=async_jobs,
             responses=ResponsesDoor(FINDER, self._doors, self._service),
@@ -428,6 +459,17 @@ class Gateway:
         front.register_blueprint(model_routes(self._doors, discovery, _new_id))
         front.register_blueprint(openapi_routes(front, DESCRIBED, async_jobs))
         return front
+
+    def _gate(self) -> Gate:
+        def is_valid_key(sent: Mapping[bytes, bytes]) -> bool:
+            views = self._doors.views
+            caller = views.headers.without_required().read(tuple(sent.items()), "")
+            key = views.governance.by_hash.get(caller.virtual_key_hash)
+            return key is not None and key.is_active
+
+        return Gate(
+            self._login, self._doors, is_valid_key, local_only=is_loopback(self.options.host)
+        )
 
     def _listing(self, service: Service) -> Listing:
         def keys_of(provider: str, operation: Operation) -> tuple[str, ...]:
@@ -467,6 +509,12 @@ class Gateway:
 
     def _note_crash(self, name: str, error: Exception, crashes: int) -> None:
         self.logs.error("key pool crashed", provider=name, crashes=crashes, reason=_defect(error))
+
+    def _note_ledger_crash(self, name: str, error: Exception, crashes: int) -> None:
+        self.logs.error("actor crashed", actor=name, crashes=crashes, reason=_defect(error))
+
+    def _note_routing(self, warning: str) -> None:
+        self.logs.warning("routing", reason=warning)
 
     def _note_tokens_crash(self, name: str, error: Exception, crashes: int) -> None:
         self.logs.error("tokens crashed", provider=name, crashes=crashes, reason=_defect(error))
@@ -547,6 +595,11 @@ def _first(group: BaseExceptionGroup[OSError]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _today() -> date:
+    """In UTC: prices begin on days."""
+    return datetime.fromtimestamp(time.time(), UTC).date()
 
 
 def _new_id() -> str:

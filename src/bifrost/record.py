@@ -13,8 +13,18 @@ from types import MappingProxyType
 import attrs
 
 from bifrost.errors import ErrorClass
+from bifrost.schema.call import NOBODY, UNROUTED, Identity, Routing
 
-__all__ = ["NO_USAGE", "AttemptRecord", "CallRecord", "HopRecord", "Outcome", "Usage"]
+__all__ = [
+    "NO_USAGE",
+    "AttemptRecord",
+    "Bill",
+    "CallRecord",
+    "HopRecord",
+    "MediaUsage",
+    "Outcome",
+    "Usage",
+]
 
 
 class Outcome(enum.Enum):
@@ -26,8 +36,27 @@ class Outcome(enum.Enum):
 
 
 @attrs.frozen(kw_only=True)
+class MediaUsage:
+    """What of an answer's usage is not text. Tokens here are among those of the ``Usage`` that this belongs to."""
+
+    audio_in_tokens: int = 0
+    audio_out_tokens: int = 0
+    image_in_tokens: int = 0
+    image_out_tokens: int = 0
+    characters: int = 0
+    """Of text to be spoken."""
+    audio_ms: int = 0
+    """Length of the sound that was sent or made, in milliseconds."""
+    images: int = 0
+    """Images that came back."""
+
+
+@attrs.frozen(kw_only=True)
 class Usage:
-    """Tokens, in the provider's own count. ``prompt_tokens`` includes the cached ones."""
+    """Tokens, in the provider's own count. ``prompt_tokens`` includes the cached ones.
+
+    Read for each answer, so what few answers have stands apart, in ``media``.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -35,6 +64,11 @@ class Usage:
     cached_read_tokens: int = 0
     cached_write_tokens: int = 0
     reasoning_tokens: int = 0
+    searches: int = 0
+    """Searches of the web, or units of search that a reranker bills."""
+    cost_nano_usd: int | None = None
+    """What the provider itself says that the answer costs, in billionths of a US dollar."""
+    media: MediaUsage | None = None
 
 
 NO_USAGE = Usage()
@@ -57,6 +91,22 @@ class AttemptRecord:
     first_event_s: float | None = None
     """From sending to the first event of the answer."""
     hedge: bool = False
+    is_sent: bool = False
+    """Whether the upstream may have begun to work on it."""
+    usage: Usage | None = None
+    delivered_tokens: int = 0
+    """About how many tokens of the answer went to the caller, for answers whose usage never came."""
+
+
+@attrs.frozen
+class Bill:
+    """What a hop cost whoever asked for it. Integer nano-dollars."""
+
+    requests: int = 0
+    tokens: int = 0
+    nano_usd: int = 0
+    is_estimated: bool = False
+    """Some of it is our count, since the provider's never came."""
 
 
 @attrs.frozen(kw_only=True)
@@ -66,6 +116,8 @@ class HopRecord:
     provider: str
     model: str
     attempts: tuple[AttemptRecord, ...] = ()
+    bill: Bill | None = None
+    """``None`` where nobody counts."""
 
 
 @attrs.frozen(kw_only=True)
@@ -105,7 +157,9 @@ class CallRecord:
     inter_event_s: float = 0.0
     """Sum of the gaps between events of a stream."""
     body_bytes: int = 0
-    virtual_key_id: str = ""
+    identity: Identity = NOBODY
+    """Whose virtual key it was."""
+    routing: Routing = UNROUTED
     remote_addr: str = ""
     user_agent: str = ""
     traceparent: str | None = None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from bifrost.errors import GatewayError
-from bifrost.record import CallRecord, Usage
+from bifrost.record import AttemptRecord, Bill, CallRecord, Usage
 from bifrost.schema.call import Call, Target
 
 if TYPE_CHECKING:
@@ -135,9 +135,13 @@ class Hop:
     hops_left: int = 0
     """Targets after this one: whether a fallback stands ready."""
     include_only: frozenset[str] | None = None
-    """Key ids this hop may use; ``None`` all."""
+    """Keys this hop may use, by id or name; ``None`` all."""
     send: Callable[[Event], Awaitable[None]] = attrs.field(kw_only=True)
     """Hands an event to the caller. A filter that copies what passes wraps it."""
+    attempts: list[AttemptRecord] = attrs.field(factory=list, kw_only=True)
+    """What was tried so far; complete once the hop is over, however it ends."""
+    bill: Bill | None = attrs.field(default=None, kw_only=True)
+    """What it cost, from whoever counts."""
 
 
 @attrs.frozen

@@ -25,7 +25,7 @@ from bifrost.errors import GatewayError, NetworkError, UpstreamTimeout
 from bifrost.providers.login_steps import Answer as FileAnswer
 from bifrost.providers.table import build_adapter
 from bifrost.schema.call import Call, Caller, Operation, Target
-from bifrost.service import Began, Chunk, Failed, Finished
+from bifrost.service import Began, Chunk, Failed, Finished, Service
 from bifrost.transport.mock import MockAnswer
 
 if TYPE_CHECKING:
@@ -125,6 +125,8 @@ class Scripted:
         )
         self.seen.append(seen)
         self.open_now += 1
+        if limits.on_sent is not None:
+            limits.on_sent()
         try:
             answer = self.script(seen)
             waited_s = await _wait(answer.delay_s, limits)
@@ -311,11 +313,15 @@ class Heard:
 
 
 async def listen(
-    house: House, call: Call, *, pause: Callable[[], Awaitable[None]] | None = None
+    house: House,
+    call: Call,
+    *,
+    pause: Callable[[], Awaitable[None]] | None = None,
+    service: Service | None = None,
 ) -> Heard:
-    """Make ``call`` and hear it to its end."""
+    """Make ``call`` and hear it to its end. ``service`` is what stands round the router, if something does."""
     heard = Heard()
-    dispatch = house.router.dispatch(call)
+    dispatch = (service or house.router.dispatch)(call)
     async with dispatch as exchange:
         while not heard.ends:
             match await exchange.receive():

@@ -7,10 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bifrost.config.load import ConfigError, ConfigErrors, detect_providers, parse_config
+from bifrost.config.load import (
+    ConfigError,
+    ConfigErrors,
+    detect_providers,
+    parse_config,
+    parse_tree,
+)
 from bifrost.config.secret import Secret
-from bifrost.config.settings import ClientSettings, Config, LogsStoreSettings
+from bifrost.config.sections import PostgresSection
+from bifrost.config.settings import ClientSettings, Config, ConfigStoreSettings, LogsStoreSettings
 
+POSTGRES = "{host: env.HOST, port: 5432, user: u, password: p, db_name: d, ssl_mode: disable}"
 FILES = Path(__file__).parent / "files"
 ENVIRON = {
     name: f"value-of-{name}"
@@ -81,21 +89,61 @@ def test_key_sections_become_address_model_and_deployments() -> None:
     assert custom.request_path_overrides == {"chat_completion": "/v2/chat"}
 
 
-def test_providers_and_overrides_that_are_not_built_are_kept_and_named() -> None:
+def test_providers_and_overrides_are_kept() -> None:
     config = load("providers.json")
 
-    assert config.unbuilt == ("providers.openai.pricing_overrides",)
+    assert config.unbuilt == ()
     assert "vertex" in config.providers
 
 
-def test_governance_of_the_original_loads_and_its_protections_are_named() -> None:
+def test_governance_of_the_original_loads_as_it_is() -> None:
     config = load("governance.json")
 
-    assert config.unbuilt == ("governance", "governance.auth_config")
-    assert set(config.unguarded) == {
-        "governance.auth_config.is_enabled", "governance.virtual_keys", "governance.budgets",
-        "governance.rate_limits", "governance.model_configs", "governance.providers", "governance.customers",
-    }  # fmt: skip
+    assert (config.unbuilt, config.unguarded) == ((), ())
+    assert config.governance is not None
+    (key,) = config.governance.virtual_keys
+    assert (key.id, key.team_id, key.value) == (
+        "v1",
+        "t1",
+        Secret("value-of-VK_ONE", reference="env.VK_ONE"),
+    )
+    assert config.auth is not None
+    assert config.auth.is_enabled
+
+
+@pytest.mark.parametrize(
+    ("governance", "told"),
+    [
+        ("virtual_keys: [{name: a, value: sk-bf-very-secret}, {name: b, value: sk-bf-very-secret}]", "governance.virtual_keys[1].value: found the same value again; allowed: another one"),
+        ("virtual_keys: [{name: a, value: x}, {name: a, id: b, value: y}]", "governance.virtual_keys[1].name: found 'a' again; allowed: another one"),
+        ("virtual_keys: [{name: a, value: x, team_id: t}]", "governance.virtual_keys[0].team_id: found 't'; allowed: the id of a team"),
+        ("virtual_keys: [{name: a, value: x, customer_id: t}]", "governance.virtual_keys[0].customer_id: found 't'; allowed: the id of a customer"),
+        ("teams: [{id: t, name: t, customer_id: c}]", "governance.teams[0].customer_id: found 'c'; allowed: the id of a customer"),
+        ("teams: [{id: t, name: t}, {id: t, name: u}]", "governance.teams[1].id: found 't' again; allowed: another one"),
+        ("model_configs: [{model_name: m, provider: p}, {model_name: m, provider: p}]", "governance.model_configs[1].id: found 'p/m' again; allowed: another one"),
+    ],
+)  # fmt: skip
+def test_what_governance_cannot_be(governance: str, told: str) -> None:
+    assert errors_of(f"governance: {{{governance}}}") == [told]
+
+
+def test_a_virtual_key_s_value_may_be_left_to_the_store() -> None:
+    keys = "governance: {virtual_keys: [{name: a}]}"
+    assert parse_config(keys, {}).governance is not None
+    assert errors_of(f"{keys}\nconfig_store: {{enabled: false}}") == [
+        (
+            "governance.virtual_keys[0].value: found nothing; allowed: a text or env.NAME, "
+            "as config_store is not enabled"
+        )
+    ]
+
+
+def test_governance_s_nouns_are_named_by_what_they_are_of() -> None:
+    text = "virtual_keys: [{name: a, value: x}], model_configs: [{model_name: m}, {model_name: m, provider: p}]"
+    found = parse_config(f"governance: {{{text}}}", {}).governance
+    assert found is not None
+    assert [key.id for key in found.virtual_keys] == ["a"]
+    assert [config.id for config in found.model_configs] == ["m", "p/m"]
 
 
 def test_every_other_section_loads_and_is_named() -> None:
@@ -115,8 +163,8 @@ def test_every_other_section_loads_and_is_named() -> None:
         ("governance: {}", (), ()),
         ("governance:", (), ()),
         ("governance: {auth_config: {is_enabled: false}}", (), ()),
-        ("governance: {teams: [{id: t, name: t}]}", ("governance",), ()),
-        ("auth_config: {is_enabled: true, admin_username: a, admin_password: b}", ("auth_config",), ("auth_config.is_enabled",)),
+        ("governance: {teams: [{id: t, name: t}]}", (), ()),
+        ("auth_config: {is_enabled: true, admin_username: a, admin_password: b}", (), ()),
         ("config_store: {enabled: false}", (), ()),
         ("config_store: {type: sqlite, config: {path: x}}", ("config_store",), ()),
         ("logs_store: {type: sqlite, config: {path: x}}", (), ()),
@@ -129,8 +177,8 @@ def test_every_other_section_loads_and_is_named() -> None:
         ("encryption_key: ''", (), ()),
         ("guardrails_config: {guardrail_rules: [{id: 1, name: a, enabled: false}]}", ("guardrails_config",), ()),
         ("client: {enable_litellm_fallbacks: true}", ("client.enable_litellm_fallbacks",), ()),
-        ("client: {enforce_auth_on_inference: true}", (), ("client.enforce_auth_on_inference",)),
-        ("client: {enforce_scim_auth: true}", (), ("client.enforce_auth_on_inference",)),
+        ("client: {enforce_auth_on_inference: true}", (), ()),
+        ("client: {enforce_scim_auth: true}", (), ()),
     ],
 )  # fmt: skip
 def test_only_what_is_asked_for_is_named(
@@ -186,9 +234,74 @@ def test_a_document_that_is_no_configuration_is_refused(text: str) -> None:
 
 
 def test_unset_references_of_other_sections_are_warned_about_with_their_path() -> None:
-    config = parse_config("encryption_key: env.NOT_THERE", {})
+    config = parse_config("audit_logs: {hmac_key: env.NOT_THERE}", {})
 
-    assert config.warnings == ("encryption_key: NOT_THERE is not set",)
+    assert config.warnings == ("audit_logs.hmac_key: NOT_THERE is not set",)
+
+
+def test_an_unset_reference_does_not_open_secrets_or_move_the_store() -> None:
+    postgres = "{host: env.NO_HOST, port: 1, user: u, db_name: d, ssl_mode: disable}"
+    text = (
+        f"{{encryption_key: env.NOT_THERE, config_store: {{type: postgres, config: {postgres}}}}}"
+    )
+
+    assert errors_of(text) == [
+        "config_store.config.host: found NO_HOST, which is not set; allowed: a variable that is set",
+        "encryption_key: found NOT_THERE, which is not set; allowed: a variable that is set",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "store"),
+    [
+        ("", ConfigStoreSettings()),
+        ("config_store: {enabled: false}", None),
+        ("config_store: {config: {path: /tmp/x.db}}", ConfigStoreSettings(path="/tmp/x.db")),
+        (
+            f"config_store: {{type: postgres, config: {POSTGRES}}}",
+            ConfigStoreSettings(
+                postgres=PostgresSection(
+                    host="db.internal",
+                    port=5432,
+                    user="u",
+                    password=Secret("p"),
+                    db_name="d",
+                    ssl_mode="disable",
+                )
+            ),
+        ),
+    ],
+)
+def test_where_the_configuration_is_kept(text: str, store: ConfigStoreSettings | None) -> None:
+    assert parse_config(text, {"HOST": "db.internal"}).config_store == store
+
+
+def test_the_encryption_key_is_the_files_or_the_environments() -> None:
+    environ = {"BIFROST_ENCRYPTION_KEY": " from the environment "}
+
+    assert parse_config("encryption_key: mine", environ).encryption_key == Secret("mine")
+    assert parse_config("", {}).encryption_key is None
+    key = parse_config("", environ).encryption_key
+    assert key == Secret("from the environment", reference="env.BIFROST_ENCRYPTION_KEY")
+
+
+def test_limits_that_are_listed_apart_are_in_their_owners() -> None:
+    tree = {
+        "governance": {
+            "budgets": [{"id": "b", "max_limit": 1, "reset_duration": "1d"}],
+            "teams": [
+                {"id": "t", "name": "t", "budget_id": "b"},
+                {"id": "u", "name": "u", "budget_id": "c"},
+            ],
+        }
+    }
+
+    with pytest.raises(ConfigErrors) as caught:
+        parse_tree(tree, {})
+
+    assert [str(error) for error in caught.value.errors] == [
+        "governance.teams[1].budget_id: found 'c'; allowed: the id of an entry in governance.budgets"
+    ]
 
 
 def test_without_a_file_there_are_defaults() -> None:

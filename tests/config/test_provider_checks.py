@@ -78,14 +78,15 @@ def test_what_a_provider_must_not_be_is_told(text: str, words: str) -> None:
 
 def test_every_mistake_of_a_price_is_told() -> None:
     errors = errors_of(
-        "openai: {pricing_overrides: [{model_pattern: m, match_type: near, request_types: x, a: -1, b: true, c: 1}]}"
+        "openai: {pricing_overrides: [{model_pattern: m, match_type: near, request_types: x, input_cost_per_token: -1, output_cost_per_token: true, input_cost_per_image: 1, a: 1}]}"
     )
 
     assert [error.split(": found")[0].rpartition(".")[2] for error in errors] == [
         "match_type",
         "request_types",
+        "input_cost_per_token",
+        "output_cost_per_token",
         "a",
-        "b",
     ]
 
 

@@ -318,6 +318,7 @@ def test_usage_goes_into_the_record() -> None:
         cached_read_tokens=4,
         cached_write_tokens=2,
         reasoning_tokens=2,
+        cost_nano_usd=500_000_000,
     )
 
 

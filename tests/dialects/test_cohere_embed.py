@@ -194,7 +194,7 @@ def test_the_best_is_first() -> None:
 
     assert value["results"] == [RANKED["results"][1], RANKED["results"][0]]
     assert value["usage"]["billed_units"] == {"search_units": 1}
-    assert usage == Usage()
+    assert usage == Usage(searches=1)
 
 
 def test_documents_are_told_where_they_are_asked_for() -> None:

@@ -11,7 +11,7 @@ from openai.types.chat import ChatCompletion
 from bifrost.dialects.gemini_answer import decode_models, read_chat, read_count
 from bifrost.dialects.gemini_signatures import bare_id, signed_id
 from bifrost.errors import ErrorClass, UpstreamError
-from bifrost.record import Usage
+from bifrost.record import MediaUsage, Usage
 from dialects.gemini import FACTS, PNG, SIGNATURE
 
 
@@ -245,6 +245,7 @@ def test_usage_by_modality() -> None:
         total_tokens=34,
         cached_read_tokens=5,
         reasoning_tokens=3,
+        media=MediaUsage(image_in_tokens=8),
     )
     assert "usage" not in read(answered({"text": "a"}, usageMetadata={"trafficType": "X"}))
 

@@ -15,7 +15,7 @@ from bifrost.config.settings import ProviderSettings
 from bifrost.dialects.base import AnswerFacts, Progress
 from bifrost.dialects.mistral_transcript import MistralTranscript
 from bifrost.providers.table import build_adapter
-from bifrost.record import Usage
+from bifrost.record import MediaUsage, Usage
 from bifrost.schema.call import Operation
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(TranscriptionStreamEvent)
@@ -86,7 +86,12 @@ def test_events_are_openais() -> None:
     assert values[3]["language"] == "en"
     for value in values[:3]:
         EVENTS.validate_python(value)
-    assert usage == Usage(prompt_tokens=5, completion_tokens=2, total_tokens=7)
+    assert usage == Usage(
+        prompt_tokens=5,
+        completion_tokens=2,
+        total_tokens=7,
+        media=MediaUsage(audio_ms=3000),
+    )
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=8))

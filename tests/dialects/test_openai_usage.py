@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bifrost.dialects.openai_usage import UsageSum, read_usage
-from bifrost.record import Usage
+from bifrost.dialects.openai_usage import UsageSum, read_duration, read_usage
+from bifrost.record import MediaUsage, Usage
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,28 @@ from bifrost.record import Usage
         ({"prompt_tokens": 1, "prompt_tokens_details": None}, Usage(prompt_tokens=1, total_tokens=1)),
         ({"prompt_tokens": -1, "completion_tokens": True, "total_tokens": "9"}, None),
         ({"prompt_tokens": 2**60, "total_tokens": 1.5}, None),
+        ({"prompt_tokens": 1, "num_search_queries": 2}, Usage(prompt_tokens=1, total_tokens=1, searches=2)),
+        ({"prompt_tokens": 1, "completion_tokens_details": {"num_search_queries": 3}}, Usage(prompt_tokens=1, total_tokens=1, searches=3)),
+        ({"prompt_tokens": 1, "billed_units": {"search_units": 1.0}}, Usage(prompt_tokens=1, total_tokens=1, searches=1)),
+        ({"prompt_tokens": 1, "billed_units": [1]}, Usage(prompt_tokens=1, total_tokens=1)),
+        ({"prompt_tokens": 1, "num_search_queries": "2", "billed_units": {"search_units": 9}}, Usage(prompt_tokens=1, total_tokens=1)),
+        ({"prompt_tokens": 1, "cost": 0.0012345678901}, Usage(prompt_tokens=1, total_tokens=1, cost_nano_usd=1_234_568)),
+        ({"prompt_tokens": 1, "cost": 3}, Usage(prompt_tokens=1, total_tokens=1, cost_nano_usd=3_000_000_000)),
+        ({"prompt_tokens": 1, "cost": {"input_tokens_cost": 0.1, "total_cost": 0.3}}, Usage(prompt_tokens=1, total_tokens=1, cost_nano_usd=300_000_000)),
+        ({"prompt_tokens": 1, "cost": {"total_cost": "0.3"}}, Usage(prompt_tokens=1, total_tokens=1)),
+        ({"prompt_tokens": 1, "cost": -1}, Usage(prompt_tokens=1, total_tokens=1)),
+        ({"prompt_tokens": 1, "cost": True}, Usage(prompt_tokens=1, total_tokens=1)),
+        ({"prompt_tokens": 1, "cost": 10**7}, Usage(prompt_tokens=1, total_tokens=1)),
+        ({"prompt_tokens": 1, "cost_in_usd_ticks": 318319005}, Usage(prompt_tokens=1, total_tokens=1, cost_nano_usd=31_831_901)),
+        ({"prompt_tokens": 1, "cost_in_usd_ticks": "9"}, Usage(prompt_tokens=1, total_tokens=1)),
+        ({"prompt_tokens": 9, "prompt_tokens_details": {"audio_tokens": 4, "image_tokens": 3}}, Usage(prompt_tokens=9, total_tokens=9, media=MediaUsage(audio_in_tokens=4, image_in_tokens=3))),
+        ({"output_tokens": 9, "output_tokens_details": {"audio_tokens": 4, "image_tokens": 3}}, Usage(completion_tokens=9, total_tokens=9, media=MediaUsage(audio_out_tokens=4, image_out_tokens=3))),
+        ({"prompt_tokens": 9, "prompt_tokens_details": {"audio_tokens": "?"}}, Usage(prompt_tokens=9, total_tokens=9)),
+        ({"type": "duration", "seconds": 8.5}, Usage(media=MediaUsage(audio_ms=8500))),
+        ({"prompt_tokens": 1, "prompt_audio_seconds": 3}, Usage(prompt_tokens=1, total_tokens=1, media=MediaUsage(audio_ms=3000))),
+        ({"prompt_tokens": 1, "seconds": True}, Usage(prompt_tokens=1, total_tokens=1)),
+        ({"prompt_tokens": 1, "seconds": 1e9}, Usage(prompt_tokens=1, total_tokens=1)),
+        ({"seconds": "long"}, None),
         ({}, None),
         (None, None),
         ([1], None),
@@ -29,6 +51,22 @@ from bifrost.record import Usage
 )  # fmt: skip
 def test_usage_is_read_leniently(told: Any, usage: Usage | None) -> None:
     assert read_usage(json.dumps(told).encode()) == usage
+
+
+@pytest.mark.parametrize(
+    ("raw", "usage"),
+    [
+        (b"8.47", Usage(media=MediaUsage(audio_ms=8470))),
+        (b'"8.47"', Usage(media=MediaUsage(audio_ms=8470))),
+        (b'"long"', None),
+        (b"0", None),
+        (b"null", None),
+        (b"[]", None),
+        (b"x", None),
+    ],
+)
+def test_a_transcripts_length_is_usage(raw: bytes, usage: Usage | None) -> None:
+    assert read_duration(raw) == usage
 
 
 def test_untold_usage_is_null() -> None:

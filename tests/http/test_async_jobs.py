@@ -384,7 +384,7 @@ async def test_the_submitter_s_wishes_come_along(autojump_clock: MockClock) -> N
     assert caller.direct_key is not None
     assert caller.direct_key.reveal() == "sk-direct"
     assert caller.virtual_key is None
-    assert call.virtual_key_id == hashlib.sha256(b"sk-bf-mine").hexdigest()
+    assert call.virtual_key_hash == hashlib.sha256(b"sk-bf-mine").hexdigest()
     assert (caller.prom_labels, caller.session_id) == ({"team": "red"}, "s")
     assert caller.log_metadata == {"note": "n", "isAsyncRequest": "true"}
     assert caller.remote_addr == "10.0.0.9"

@@ -19,6 +19,7 @@ from bifrost.http.app import Front
 from bifrost.http.async_jobs import AsyncJobs
 from bifrost.http.batch_results import BatchResults
 from bifrost.http.doors import Doors, compile_views
+from bifrost.http.gate import Gate
 from bifrost.http.inference import Inference
 from bifrost.http.listing import Listing
 from bifrost.http.models import OPENAI_PREFIXES, model_routes
@@ -26,6 +27,7 @@ from bifrost.http.passthrough import PassthroughDoor
 from bifrost.http.relayed import RelayDoor
 from bifrost.http.responses_socket import ResponsesDoor
 from bifrost.integrations.finder import Finder
+from bifrost.management.login import Login
 from bifrost.observe.http import HttpMeter
 from bifrost.observe.prometheus import Metrics
 
@@ -87,6 +89,12 @@ async def door(*providers: tuple[ProviderSettings, Answer], **client: Any) -> As
         results = BatchResults(within.router.dispatch)
         front = Front(
             doors=doors,
+            gate=Gate(
+                Login(None, None, wall=lambda: 0.0, new_token=str, pepper=b""),
+                doors,
+                is_valid_key=lambda sent: False,
+                local_only=True,
+            ),
             responses=ResponsesDoor(Finder({}), doors, within.router.dispatch),
             inference=inference,
             async_jobs=AsyncJobs(finder=Finder({}), doors=doors, jobs=None),

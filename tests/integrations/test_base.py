@@ -4,9 +4,12 @@ import gzip
 
 import pytest
 
+from bifrost.config.settings import ClientSettings
 from bifrost.errors import BadRequest, BodyTooLarge
+from bifrost.governance.expressions import Mentions
 from bifrost.integrations import native, openai
-from bifrost.integrations.base import Request, unpack
+from bifrost.integrations.base import MAX_QUERY, Request, caller_of, unpack
+from bifrost.integrations.headers import HeaderRules
 from bifrost.schema.call import Operation, Surface
 
 
@@ -70,3 +73,32 @@ def test_a_request_does_not_show_its_headers_or_body() -> None:
     )
 
     assert "secret" not in repr(request)
+
+
+def asked(wanted: Mentions, query: str) -> dict[str, str]:
+    """What routing rules see of ``query``."""
+    request = Request(
+        id="r",
+        route=native.ROUTES[0],
+        headers=(),
+        body=b"",
+        remote_addr="",
+        received_s=0.0,
+        query=query,
+    )
+    return dict(caller_of(request, HeaderRules.of(ClientSettings(), wanted)).rule_params)
+
+
+def test_rules_see_the_query_if_they_ask_for_it_but_no_credentials() -> None:
+    query = "Region=eu%20west&empty=&key=AIza&access_token=t&oauth_token=t"
+
+    assert asked(Mentions(params=True), query) == {"region": "eu west", "empty": ""}
+    assert asked(Mentions(None), query) == {}
+
+
+def test_only_where_rules_ask_for_it_is_a_query_bounded() -> None:
+    long = "a" * (MAX_QUERY + 1)
+
+    assert asked(Mentions(), long) == {}
+    with pytest.raises(BadRequest, match="too long"):
+        asked(Mentions(params=True), long)

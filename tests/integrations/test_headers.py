@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bifrost.config.secret import AwsCredentials, Secret
 from bifrost.config.settings import ClientSettings, HeaderFilterSettings
 from bifrost.errors import BadRequest
+from bifrost.governance.expressions import Mentions
 from bifrost.integrations.headers import FEATURES, HeaderLines, HeaderRules, duration_s, request_id
 from bifrost.schema.call import Caller
 
@@ -522,3 +523,45 @@ def test_keys_of_aws_do_not_show() -> None:
 
     assert "AKIA" not in repr(caller)
     assert "s/1" not in repr(caller)
+
+
+# What routing rules ask for
+
+
+def asked(wanted: Mentions, *lines: tuple[str, bytes]) -> dict[str, str]:
+    rules = HeaderRules.of(ClientSettings(), wanted)
+    caller = rules.read(tuple((name.encode(), value) for name, value in lines), "")
+    return dict(caller.rule_headers)
+
+
+def test_rules_see_the_headers_they_mention_and_no_others() -> None:
+    wanted = Mentions(frozenset({"x-tier", "x-bf-session-id", "user-agent"}))
+
+    assert asked(
+        wanted,
+        ("x-tier", b"premium"),
+        ("x-tier", b"second"),
+        ("x-other", b"1"),
+        ("x-bf-session-id", b"s"),
+        ("user-agent", b"curl/8"),
+    ) == {"x-tier": "premium", "x-bf-session-id": "s", "user-agent": "curl/8"}
+
+
+def test_a_rule_that_names_none_sees_them_all() -> None:
+    assert asked(Mentions(None), ("x-a", b"1"), ("x-b", b"2")) == {"x-a": "1", "x-b": "2"}
+
+
+@pytest.mark.parametrize("name", ["authorization", "x-api-key", "x-bf-vk", "cookie"])
+def test_rules_see_no_credentials(name: str) -> None:
+    assert asked(Mentions(frozenset({name})), (name, b"sk-bf-secret")) == {}
+    assert asked(Mentions(None), (name, b"sk-bf-secret")) == {}
+
+
+def test_what_rules_see_is_bounded_text() -> None:
+    found = asked(Mentions(None), ("x-long", b"a" * 5000), ("x-odd", b"a\x00\xff\xc3\xa9"))
+
+    assert found == {"x-long": "a" * 2048, "x-odd": "a?\N{REPLACEMENT CHARACTER}\u00e9"}
+
+
+def test_without_rules_nothing_is_kept() -> None:
+    assert asked(Mentions(), ("x-a", b"1")) == {}

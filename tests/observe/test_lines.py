@@ -8,7 +8,8 @@ import pytest
 
 from bifrost.errors import ErrorClass
 from bifrost.observe.lines import MAX_TEXT, call_level, call_line
-from bifrost.record import AttemptRecord, CallRecord, HopRecord, Outcome, Usage
+from bifrost.record import AttemptRecord, Bill, CallRecord, HopRecord, Outcome, Usage
+from bifrost.schema.call import Identity, Routing
 
 
 def record(**more: Any) -> CallRecord:
@@ -71,7 +72,46 @@ def test_a_plain_line_says_this_and_no_more() -> None:
         ({"queue_wait_s": 0.5}, {"queue_wait_ms": 500.0}),
         ({"backoff_s": 0.5}, {"backoff_ms": 500.0}),
         ({"downstream_s": 0.5}, {"downstream_ms": 500.0}),
-        ({"virtual_key_id": "v"}, {"virtual_key_id": "v"}),
+        ({"identity": Identity(virtual_key_id="v")}, {"virtual_key_id": "v"}),
+        (
+            {
+                "identity": Identity(
+                    virtual_key_id="v",
+                    virtual_key_name="n",
+                    team_id="t",
+                    team_name="T",
+                    customer_id="c",
+                )
+            },
+            {
+                "virtual_key_id": "v",
+                "virtual_key_name": "n",
+                "team_id": "t",
+                "customer_id": "c",
+            },
+        ),
+        (
+            {"routing": Routing(engines=("routing-rule",), rule_id="r", rule_name="R", log=("a",))},
+            {
+                "routing_engines_used": ["routing-rule"],
+                "routing_rule_id": "r",
+                "routing_rule_name": "R",
+                "routing_engine_logs": ["a"],
+            },
+        ),
+        (
+            {
+                "hops": (
+                    HopRecord(provider="p", model="m", bill=Bill(1, 5, 1_500_000)),
+                    HopRecord(provider="p", model="m"),
+                )
+            },
+            {"cost_usd": 0.0015},
+        ),
+        (
+            {"hops": (HopRecord(provider="p", model="m", bill=Bill(1, 5, 0, is_estimated=True)),)},
+            {"cost_usd": 0.0, "cost_estimated": True},
+        ),
         ({"remote_addr": "::1"}, {"remote_addr": "::1"}),
         ({"user_agent": "curl"}, {"user_agent": "curl"}),
         (

@@ -15,7 +15,8 @@ import trio
 from bifrost.schema.job import JobState
 from bifrost.store.base import JobCounts, StoreAway, StoreBusy
 from bifrost.store.migrate import Migration
-from bifrost.store.sqlite import MAX_WAITING, SqliteFile
+from bifrost.store.one_thread import MAX_WAITING
+from bifrost.store.sqlite import SqliteFile
 from bifrost.store.sqlite_jobs import SqliteJobStore
 from store.fakes import WIDE, answer, refusal, request
 

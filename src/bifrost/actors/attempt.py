@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -41,8 +42,40 @@ IN_THREAD_BYTES = 256 * 1024
 SIGNED_BYTES = 32 * 1024 * 1024
 """Of a body that is signed, and has to be read beforehand. AWS's own bound for InvokeModel is 25 MB."""
 
+BYTES_PER_TOKEN = 4
+
 LINGER_S = 0.05
 """After a stream's own end, for the end of its body to come, so that the connection can be kept."""
+
+
+@attrs.define(eq=False)
+class Delivered:
+    """What of an answer went to the caller, for the estimate of its tokens should their count never come.
+
+    Most upstreams send a token an event. Those that send more in one show by its length: what an event has beyond the
+    lightest one is text.
+    """
+
+    size: int = 0
+    events: int = 0
+    lightest: float = math.inf
+    """Bytes of an event, in the piece whose events were smallest."""
+
+    def count(self, size: int, events: int) -> None:
+        """Note ``size`` bytes with ``events`` events of the answer."""
+        self.size += size
+        if events:
+            self.events += events
+            each = size / events
+            self.lightest = min(self.lightest, each)
+
+    @property
+    def tokens(self) -> int:
+        """About so many; 0 if nothing was."""
+        if not self.events:
+            return 0
+        text = self.size - self.events * self.lightest
+        return max(self.events, round(text / BYTES_PER_TOKEN))
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -67,7 +100,10 @@ class Attempt:
     upstream_s: float = 0.0
     first_event_s: float | None = None
     error: GatewayError | None = None
+    is_sent: bool = False
+    """Whether the upstream may be at work on it."""
     _begun: bool = False
+    _delivered: Delivered = attrs.field(factory=Delivered)
     _headers: tuple[tuple[str, str], ...] = ()
     _dropped: tuple[str, ...] = ()
     _bytes_of: Headers | None = None
@@ -89,7 +125,7 @@ class Attempt:
         """Do it, to the last event. Raises GatewayError."""
         generation, call = self.granted.generation, self.hop.call
         self.sent_s, self.sent_unix_s = trio.current_time(), self.wall()
-        limits = _limits(generation.settings.network, call, self.sent_s)
+        limits = _limits(generation.settings.network, call, self.sent_s, self._note_sent)
         try:
             request = await self._request()
             if request.sign is not None:
@@ -258,6 +294,7 @@ class Attempt:
         if not self._begun:
             await self._begin(answer, now_s)
         self._live.tally.count(progress.events, now_s)
+        self._delivered.count(len(progress.data), progress.events)
         await self.hop.send(Chunk(progress.data))
 
     async def _begin(self, answer: UpstreamAnswer, now_s: float) -> None:
@@ -273,6 +310,9 @@ class Attempt:
         if self._bytes_of is not None:
             began = _of_bytes(began, answer.status, self._bytes_of, self.hop.call)
         await self.hop.send(began)
+
+    def _note_sent(self) -> None:
+        self.is_sent = True
 
     def _facts(self, request: UpstreamRequest, received_s: float | None = None) -> AnswerFacts:
         call, settings = self.hop.call, self.granted.generation.settings
@@ -331,16 +371,22 @@ class Attempt:
             upstream_s=self.upstream_s,
             first_event_s=self.first_event_s,
             hedge=self.hedge,
+            is_sent=self.is_sent,
+            usage=self.usage,
+            delivered_tokens=self._delivered.tokens,
         )
 
 
-def _limits(network: NetworkSettings, call: Call, now_s: float) -> Limits:
+def _limits(
+    network: NetworkSettings, call: Call, now_s: float, on_sent: Callable[[], None]
+) -> Limits:
     first_byte_s = network.default_request_timeout_in_seconds
     return Limits(
         connect_s=network.connect_timeout_s,
         first_byte_s=first_byte_s,
         idle_s=network.stream_idle_timeout_in_seconds if call.stream else first_byte_s,
         deadline_s=min(call.deadline_s, now_s + network.total_timeout_s),
+        on_sent=on_sent,
     )
 
 

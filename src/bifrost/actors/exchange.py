@@ -169,7 +169,8 @@ class LiveExchange:
             events=tally.events,
             inter_event_s=0.0 if first_s is None else tally.last_event_s - first_s,
             body_bytes=call.body_bytes,
-            virtual_key_id=call.virtual_key_id,
+            identity=call.identity,
+            routing=call.routing,
             remote_addr=call.caller.remote_addr,
             user_agent=call.caller.user_agent,
             traceparent=call.caller.traceparent,
@@ -192,11 +193,13 @@ class LiveHop(Hop):
     """A hop with what the router keeps of it; filters see a ``Hop``."""
 
     live: LiveExchange
-    attempts: list[AttemptRecord] = attrs.field(factory=list)
 
     def account(self) -> HopRecord:
         return HopRecord(
-            provider=self.target.provider, model=self.target.model, attempts=tuple(self.attempts)
+            provider=self.target.provider,
+            model=self.target.model,
+            attempts=tuple(self.attempts),
+            bill=self.bill,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,18 @@ import attrs
 from bifrost.config.document import parse_document
 from bifrost.config.faults import ConfigError, ConfigErrors
 from bifrost.config.names import UNBUILT_DIALECTS
+from bifrost.config.placed_limits import place_limits
 from bifrost.config.provider_checks import provider_finishes
 from bifrost.config.secret import Secret
 from bifrost.config.section_checks import section_finishes
-from bifrost.config.settings import Config, KeySettings, LogsStoreSettings, ProviderSettings
+from bifrost.config.sections import PostgresSection
+from bifrost.config.settings import (
+    Config,
+    ConfigStoreSettings,
+    KeySettings,
+    LogsStoreSettings,
+    ProviderSettings,
+)
 from bifrost.config.shape import shape_of
 from bifrost.config.walk import Walk
 from bifrost.config.whole import BUILT_SECTIONS, WholeFile
@@ -22,7 +30,9 @@ from bifrost.config.whole import BUILT_SECTIONS, WholeFile
 if TYPE_CHECKING:
     from bifrost.config.sections import StoreSection
 
-__all__ = ["ConfigError", "ConfigErrors", "detect_providers", "parse_config"]
+__all__ = ["ConfigError", "ConfigErrors", "detect_providers", "parse_config", "parse_tree"]
+
+ENCRYPTION_KEY = "BIFROST_ENCRYPTION_KEY"
 
 DETECTED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -40,7 +50,16 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
     Raises ConfigErrors with every mistake there is.
     """
     tree, mistakes = parse_document(text)
-    walk = Walk(environ, errors=list(mistakes))
+    return parse_tree(tree, environ, mistakes)
+
+
+def parse_tree(
+    tree: object, environ: Mapping[str, str], mistakes: Iterable[ConfigError] = ()
+) -> Config:
+    """The same for what ``config.document`` or ``config.merge`` has made of it; ``mistakes`` are those found until then."""
+    placed = place_limits(tree)
+    tree = placed.tree
+    walk = Walk(environ, errors=[*mistakes, *placed.errors], warnings=list(placed.warnings))
     compat = isinstance(tree, dict) and tree.get("compat_empty_allows_all") is True
     walk.finish = dict([*provider_finishes(empty_allows_all=compat), *section_finishes()])
     whole = walk.read(WholeFile, shape_of(WholeFile), tree)
@@ -53,6 +72,9 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
         walk.error(
             "auth_config", "a second place", "governance.auth_config or auth_config, not both"
         )
+    _refuse_unset_store(walk)
+    if whole is not None:
+        _refuse_lost_values(walk, whole)
     if whole is None or walk.errors:
         raise ConfigErrors(walk.errors)
     walk.warnings += [f"{path}: {name} is not set" for path, name in walk.unset.items()]
@@ -61,6 +83,10 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
         client=whole.client,
         providers=providers,
         logs_store=_logs_store(whole.logs_store),
+        governance=whole.governance,
+        auth=whole.auth_config or (whole.governance.auth_config if whole.governance else None),
+        config_store=_config_store(whole.config_store, environ),
+        encryption_key=whole.encryption_key or _encryption_key(environ),
         unbuilt=(*_unbuilt_sections(whole), *_unbuilt_providers(providers)),
         unguarded=tuple(_unguarded(whole)),
         warnings=tuple(walk.warnings),
@@ -73,6 +99,45 @@ def _logs_store(section: StoreSection | None) -> LogsStoreSettings | None:
     if not section.enabled or section.type != "sqlite":
         return None
     return LogsStoreSettings(path=str(section.config["path"]))
+
+
+def _config_store(
+    section: StoreSection | None, environ: Mapping[str, str]
+) -> ConfigStoreSettings | None:
+    if section is None:
+        return ConfigStoreSettings()
+    if not section.enabled:
+        return None
+    if section.type == "sqlite":
+        return ConfigStoreSettings(path=str(section.config["path"]))
+    # It was checked with the section; this is for its values.
+    shape = shape_of(PostgresSection)
+    return ConfigStoreSettings(
+        postgres=Walk(environ).read(PostgresSection, shape, dict(section.config))
+    )
+
+
+def _refuse_unset_store(walk: Walk) -> None:
+    """No other place and no open secrets, because a variable is missing."""
+    for path in ("config_store", "encryption_key"):
+        for at, name in list(walk.unset.items()):
+            if at == path or at.startswith(f"{path}."):
+                walk.error(at, f"{name}, which is not set", "a variable that is set")
+
+
+def _refuse_lost_values(walk: Walk, whole: WholeFile) -> None:
+    """A virtual key without a value gets one, and only a store keeps it: without a store it would be another at each start."""
+    if whole.governance is None or whole.config_store is None or whole.config_store.enabled:
+        return
+    for index, key in enumerate(whole.governance.virtual_keys):
+        path = f"governance.virtual_keys[{index}].value"
+        if key.value is None and walk.is_sound(path):
+            walk.error(path, "nothing", "a text or env.NAME, as config_store is not enabled")
+
+
+def _encryption_key(environ: Mapping[str, str]) -> Secret | None:
+    value = environ.get(ENCRYPTION_KEY, "").strip()
+    return Secret(value, reference=f"env.{ENCRYPTION_KEY}") if value else None
 
 
 def detect_providers(environ: Mapping[str, str]) -> Mapping[str, ProviderSettings]:
@@ -94,12 +159,8 @@ def _unbuilt_sections(whole: WholeFile) -> Iterator[str]:
     """Sections that ask for something nobody does yet: present, not empty, not switched off."""
     for field in attrs.fields(WholeFile):
         value = getattr(whole, field.name)
-        if field.name == "governance" and value is not None:
-            value = attrs.evolve(value, auth_config=None)
         if field.name not in BUILT_SECTIONS and _asks(value):
             yield field.name
-    if whole.governance and _asks(whole.governance.auth_config):
-        yield "governance.auth_config"
     if whole.logs_store and whole.logs_store.enabled and whole.logs_store.type != "sqlite":
         yield f"logs_store ({whole.logs_store.type})"
     if whole.client.enable_litellm_fallbacks:
@@ -132,33 +193,12 @@ def _unbuilt_providers(providers: Mapping[str, ProviderSettings]) -> Iterator[st
         base = provider.custom.base_provider_type if provider.custom else name
         if base in UNBUILT_DIALECTS:
             yield f"providers.{name}"
-        if provider.pricing_overrides:
-            yield f"providers.{name}.pricing_overrides"
 
 
 def _unguarded(whole: WholeFile) -> Iterator[str]:
     """Protections that somebody counts on and that are not built yet."""
-    if whole.client.enforce_auth_on_inference:
-        yield "client.enforce_auth_on_inference"
-    if whole.auth_config and whole.auth_config.is_enabled:
-        yield "auth_config.is_enabled"
-    governance = whole.governance
-    if governance is not None:
-        if governance.auth_config and governance.auth_config.is_enabled:
-            yield "governance.auth_config.is_enabled"
-        for field in ("virtual_keys", "budgets", "rate_limits", "model_configs", "providers"):
-            if getattr(governance, field):
-                yield f"governance.{field}"
-        for field in ("teams", "customers"):
-            if any(_is_limited(each) for each in getattr(governance, field)):
-                yield f"governance.{field}"
     rules = whole.guardrails_config.guardrail_rules if whole.guardrails_config else ()
     if any(rule.enabled for rule in rules):
         yield "guardrails_config.guardrail_rules"
     if whole.saml_config and whole.saml_config.get("enabled") is True:
         yield "saml_config.enabled"
-
-
-def _is_limited(holder: object) -> bool:
-    names = ("budget", "budget_id", "rate_limit", "rate_limit_id")
-    return any(getattr(holder, name) is not None for name in names)

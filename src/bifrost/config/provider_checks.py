@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from bifrost.config.faults import below, item, kind_of, nearest, shown
+from bifrost.config.faults import below, item, nearest, shown
 from bifrost.config.key_configs import AzureKeySettings, BedrockKeySettings
 from bifrost.config.names import (
     BASE_TYPES,
@@ -19,6 +19,7 @@ from bifrost.config.names import (
     SECURITY_HEADERS,
     WITHOUT_ADDRESS,
 )
+from bifrost.config.price_checks import check_old_override
 from bifrost.config.settings import (
     CustomProviderSettings,
     HeaderFilterSettings,
@@ -33,7 +34,7 @@ from bifrost.config.walk import Finish, Place, Walk, finishing
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["provider_finishes"]
+__all__ = ["key_id", "provider_finishes"]
 
 KEY_IDS = uuid.UUID("5b5c4ad4-5d0b-5a3e-9c5e-6f0e7a1b4c2d")
 """Namespace of generated key ids."""
@@ -48,7 +49,6 @@ PROXY_SCHEMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-MATCH_TYPES = ("exact", "wildcard", "regex")
 KEY_CONFIGS = (
     "azure",
     "vertex",
@@ -71,6 +71,11 @@ def provider_finishes(*, empty_allows_all: bool) -> Iterator[tuple[type, Finish]
     yield finishing(BedrockKeySettings, _bedrock)
     yield finishing(KeySettings, _Keys(empty_allows_all=empty_allows_all).check)
     yield finishing(ProviderSettings, _Providers().check)
+
+
+def key_id(provider: str, name: str) -> str:
+    """The id of a key that was given none: the same each time the file is read."""
+    return str(uuid.uuid5(KEY_IDS, f"{provider}/{name}"))
 
 
 def _network(walk: Walk, network: NetworkSettings, place: Place) -> NetworkSettings:
@@ -250,8 +255,7 @@ class _Providers:
         _check_prices(walk, provider, place.path)
         _warn_of_lacks(walk, provider, place.path)
         keys = tuple(
-            attrs.evolve(key, id=key.id or str(uuid.uuid5(KEY_IDS, f"{provider.name}/{key.name}")))
-            for key in provider.keys
+            attrs.evolve(key, id=key.id or key_id(provider.name, key.name)) for key in provider.keys
         )
         return attrs.evolve(provider, keys=keys)
 
@@ -290,26 +294,9 @@ def _check_line(walk: Walk, provider: ProviderSettings, path: str) -> None:
 
 
 def _check_prices(walk: Walk, provider: ProviderSettings, path: str) -> None:
-    """Version 1.4's overrides: a pattern, how it matches, and prices by their names in the price list."""
+    """Version 1.4's overrides."""
     for index, override in enumerate(provider.pricing_overrides):
-        at = item(below(path, "pricing_overrides"), index)
-        if not isinstance(override.get("model_pattern"), str):
-            found = kind_of(override.get("model_pattern"))
-            walk.error(below(at, "model_pattern"), found, "a model's name or pattern")
-        if override.get("match_type") not in MATCH_TYPES:
-            found = shown(override.get("match_type"))
-            walk.error(below(at, "match_type"), found, " or ".join(MATCH_TYPES))
-        if not isinstance(override.get("request_types", []), list):
-            walk.error(below(at, "request_types"), kind_of(override["request_types"]), "a list")
-        for name, price in override.items():
-            if name not in ("model_pattern", "match_type", "request_types") and not _is_price(
-                price
-            ):
-                walk.error(below(at, name), shown(price), "a price in US dollars, 0 or more")
-
-
-def _is_price(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9
+        check_old_override(walk, override, item(below(path, "pricing_overrides"), index))
 
 
 def _warn_of_lacks(walk: Walk, provider: ProviderSettings, path: str) -> None:

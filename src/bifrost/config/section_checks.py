@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TypeVar
+
+import attrs
 
 from bifrost.config.faults import below
 from bifrost.config.governance_section import (
     AuthSection,
     BudgetSection,
+    GovernanceSection,
+    ModelConfigSection,
+    PricingOverrideSection,
     RateLimitSection,
     RoutingRuleSection,
     VirtualKeySection,
 )
+from bifrost.config.price_checks import pricing_override
+from bifrost.config.secret import Secret
 from bifrost.config.sections import (
     STORE_CONFIGS,
     AuditSection,
@@ -40,6 +47,9 @@ def section_finishes() -> Iterator[tuple[type, Finish]]:
     yield finishing(RateLimitSection, _rate_limit)
     yield finishing(VirtualKeySection, _virtual_key)
     yield finishing(RoutingRuleSection, _routing_rule)
+    yield finishing(ModelConfigSection, _model_config)
+    yield finishing(GovernanceSection, _governance)
+    yield finishing(PricingOverrideSection, pricing_override)
     yield finishing(McpClientSection, _mcp_client)
     yield finishing(PluginSection, _plugin)
     yield finishing(StoreSection, _store)
@@ -96,7 +106,55 @@ def _virtual_key(walk: Walk, key: VirtualKeySection, place: Place) -> VirtualKey
         walk.error(
             place.path, "team_id and customer_id", "one of them: a team belongs to its customer"
         )
-    return key
+    return key if key.id is not None else attrs.evolve(key, id=key.name)
+
+
+def _model_config(_walk: Walk, config: ModelConfigSection, _place: Place) -> ModelConfigSection:
+    """One without an id is named by what it is of."""
+    name = f"{config.provider}/{config.model_name}" if config.provider else config.model_name
+    return config if config.id is not None else attrs.evolve(config, id=name)
+
+
+def _governance(walk: Walk, section: GovernanceSection, place: Place) -> GovernanceSection:
+    for field, of in (
+        ("virtual_keys", "id"),
+        ("virtual_keys", "name"),
+        ("teams", "id"),
+        ("customers", "id"),
+        ("model_configs", "id"),
+        ("providers", "name"),
+    ):
+        _once(walk, below(place.path, field), of, [getattr(e, of) for e in getattr(section, field)])
+    values = [key.value or None for key in section.virtual_keys]
+    _once(walk, below(place.path, "virtual_keys"), "value", values)
+    _known_owners(walk, section, place.path)
+    return section
+
+
+def _once(walk: Walk, path: str, member: str, values: Sequence[Hashable | None]) -> None:
+    """Each of ``values``, ``member`` of the entries of the list at ``path``, comes once."""
+    seen: set[Hashable] = set()
+    for index, value in enumerate(values):
+        if value in seen:
+            what = "the same value" if isinstance(value, Secret) else repr(value)
+            walk.error(f"{path}[{index}].{member}", f"{what} again", "another one")
+        elif value is not None:
+            seen.add(value)
+
+
+def _known_owners(walk: Walk, section: GovernanceSection, path: str) -> None:
+    teams = {team.id for team in section.teams}
+    customers = {customer.id for customer in section.customers}
+    for field, member, known in (
+        ("virtual_keys", "team_id", teams),
+        ("virtual_keys", "customer_id", customers),
+        ("teams", "customer_id", customers),
+    ):
+        for index, each in enumerate(getattr(section, field)):
+            owner = getattr(each, member)
+            if owner is not None and owner not in known:
+                at = f"{below(path, field)}[{index}].{member}"
+                walk.error(at, repr(owner), f"the id of a {member.removesuffix('_id')}")
 
 
 def _routing_rule(walk: Walk, rule: RoutingRuleSection, place: Place) -> RoutingRuleSection:

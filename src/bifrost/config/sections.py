@@ -21,6 +21,7 @@ __all__ = [
     "LargePayloadSection",
     "McpSection",
     "PluginSection",
+    "PostgresSection",
     "StoreSection",
     "VectorStoreSection",
     "WebsocketSection",

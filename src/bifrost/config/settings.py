@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import attrs
 
+from bifrost.config.governance_section import AuthSection, GovernanceSection
 from bifrost.config.key_configs import (
     AzureKeySettings,
     BedrockKeySettings,
@@ -35,6 +36,7 @@ from bifrost.config.rules import (
     positive,
 )
 from bifrost.config.secret import Secret
+from bifrost.config.sections import PostgresSection
 from bifrost.config.texts import (
     ADDRESS,
     HEADER_NAME,
@@ -53,6 +55,7 @@ __all__ = [
     "BreakerSettings",
     "ClientSettings",
     "Config",
+    "ConfigStoreSettings",
     "CustomProviderSettings",
     "HeaderFilterSettings",
     "KeySettings",
@@ -344,6 +347,15 @@ class LogsStoreSettings:
 
 
 @attrs.frozen(kw_only=True)
+class ConfigStoreSettings:
+    """Where the configuration is kept: in Postgres, or else in a SQLite file."""
+
+    path: str | None = None
+    """As the file has it, relative to the working directory; ``None`` is ``config.db`` in the app directory."""
+    postgres: PostgresSection | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Config:
     """A whole configuration, as read."""
 
@@ -351,6 +363,14 @@ class Config:
     providers: Mapping[str, ProviderSettings] = attrs.field(factory=lambda: MappingProxyType({}))
     logs_store: LogsStoreSettings | None = attrs.field(factory=LogsStoreSettings)
     """``None`` if it is switched off, or of a kind that is not built yet."""
+    governance: GovernanceSection | None = None
+    """Budgets and rate limits are with their owners; the login is in ``auth``."""
+    auth: AuthSection | None = None
+    """From ``governance.auth_config``, or its older place."""
+    config_store: ConfigStoreSettings | None = attrs.field(factory=ConfigStoreSettings)
+    """``None`` if it is switched off: then the file is all there is."""
+    encryption_key: Secret | None = None
+    """What the configuration store's secrets are sealed with; from the file or ``BIFROST_ENCRYPTION_KEY``."""
     unbuilt: tuple[str, ...] = ()
     """Sections that were checked but whose room is not built yet; named in one warning."""
     unguarded: tuple[str, ...] = ()

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 __all__ = ["is_loopback", "notices", "refusals", "refuse_workers"]
 
-LOGINS = ("governance.auth_config.is_enabled", "auth_config.is_enabled")
-
 
 def refusals(config: Config, options: ServeOptions) -> tuple[str, ...]:
     """Why serving is refused, a sentence each; none with ``--insecure``."""
@@ -23,7 +21,8 @@ def refusals(config: Config, options: ServeOptions) -> tuple[str, ...]:
         "take it out, or serve without it by --insecure"
         for name in config.unguarded
     ]
-    if not is_loopback(options.host) and not any(name in config.unguarded for name in LOGINS):
+    has_login = config.auth is not None and config.auth.is_enabled
+    if not is_loopback(options.host) and not has_login:
         found.append(
             f"host {options.host!r}: reachable from other machines, without a login (auth_config); "
             "bind to localhost, or serve open by --insecure"

@@ -26,7 +26,7 @@ from bifrost.config.shape import (
     Shape,
 )
 
-__all__ = ["Finish", "Place", "Walk", "finishing"]
+__all__ = ["Finish", "Place", "Walk", "finishing", "secret_text", "suits"]
 
 
 @attrs.frozen
@@ -288,7 +288,7 @@ class Walk:
 
     def _either(self, kinds: Sequence[Kind], raw: object, path: str) -> object:
         for kind in kinds:
-            if _suits(kind, raw):
+            if suits(kind, raw):
                 return self._value(kind, raw, path)
         self.error(path, kind_of(raw), " or ".join(self._allowed(kind) for kind in kinds))
         return FAILED
@@ -300,7 +300,7 @@ class Walk:
         text = raw
         if isinstance(raw, dict):
             self._refuse_unknown(raw, ("value", "env_var", "from_env"), path)
-            text = _unwrapped(raw)
+            text = secret_text(raw)
         if not isinstance(text, str):
             self.error(path, kind_of(text), "a text, env.NAME, or {value, env_var, from_env}")
             return FAILED
@@ -358,12 +358,12 @@ def _is_a(sort: type, raw: object) -> bool:
     return isinstance(raw, sort)
 
 
-def _suits(kind: Kind, raw: object) -> bool:
+def suits(kind: Kind, raw: object) -> bool:
     """Which of several kinds is meant: numbers and texts by their type, everything else is a mapping."""
     return _is_a(kind.sort, raw) if isinstance(kind, Scalar) else isinstance(raw, dict)
 
 
-def _unwrapped(raw: dict[str, object]) -> object:
+def secret_text(raw: dict[str, object]) -> object:
     """The text that a secret's object stands for."""
     value, variable = raw.get("value"), raw.get("env_var")
     if isinstance(variable, str) and variable and (raw.get("from_env") or not value):

@@ -28,7 +28,15 @@ from bifrost.config.settings import ClientSettings, ProviderSettings
 __all__ = ["BUILT_SECTIONS", "WholeFile"]
 
 BUILT_SECTIONS = frozenset(
-    {"schema", "client", "providers", "compat_empty_allows_all", "logs_store"}
+    {
+        "schema",
+        "client",
+        "providers",
+        "compat_empty_allows_all",
+        "logs_store",
+        "governance",
+        "auth_config",
+    }
 )
 """Those that have an effect."""
 

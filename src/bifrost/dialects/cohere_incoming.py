@@ -20,7 +20,15 @@ from bifrost.schema.call import Names, RawMembers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["NAMES", "TOKENIZE_NAMES", "Incoming", "read_chat", "read_embed", "read_rerank", "read_tokenize"]
+__all__ = [
+    "NAMES",
+    "TOKENIZE_NAMES",
+    "Incoming",
+    "read_chat",
+    "read_embed",
+    "read_rerank",
+    "read_tokenize",
+]
 
 RENAMED = {
     "k": "top_k",

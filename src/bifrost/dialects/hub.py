@@ -13,7 +13,7 @@ import attrs
 
 from bifrost.codecs import json
 from bifrost.dialects.base import NOTHING, AnswerFacts, Progress
-from bifrost.dialects.openai_usage import read_usage
+from bifrost.dialects.openai_usage import read_duration, read_usage
 from bifrost.errors import GatewayError, UpstreamError
 
 if TYPE_CHECKING:
@@ -43,7 +43,10 @@ class Answer:
     @property
     def usage(self) -> Usage | None:
         told = self.value.get("usage")
-        return read_usage(json.dumps(told)) if isinstance(told, dict) else None
+        usage = read_usage(json.dumps(told)) if isinstance(told, dict) else None
+        if usage is None and "duration" in self.value:
+            return read_duration(json.dumps(self.value["duration"]))
+        return usage
 
 
 def retold_json(value: object) -> str:

@@ -13,7 +13,7 @@ from bifrost.codecs import json
 from bifrost.dialects import extra_fields
 from bifrost.dialects.base import PlainAnswer
 from bifrost.dialects.openai_errors import read_error_body, told_error
-from bifrost.dialects.openai_usage import read_usage
+from bifrost.dialects.openai_usage import read_duration, read_usage
 from bifrost.dialects.scrub import scrubber
 from bifrost.errors import UpstreamError
 
@@ -45,6 +45,8 @@ def decode_answer(body: bytes, facts: AnswerFacts, *, holds: str) -> PlainAnswer
         if told is not None:
             return PlainAnswer(body=body, error=told_error(told, None, scrub))
     usage = read_usage(members.get("usage", b"null"))
+    if usage is None and "duration" in members:
+        usage = read_duration(members["duration"])
     if facts.raw_verbatim:
         return PlainAnswer(body=body, usage=usage)
     edited = body

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import attrs
 import msgspec
 
 from bifrost.codecs import json
-from bifrost.record import Usage
+from bifrost.record import MediaUsage, Usage
 
-__all__ = ["UsageSum", "read_usage"]
+__all__ = ["UsageSum", "read_duration", "read_usage"]
 
 COUNTERS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 MAX_COUNT = 2**53
 """Beyond it no count is one."""
+
+MAX_SECONDS = 10**7
+MAX_COST_USD = 10**6
+"""A provider that says an answer costs so much is not believed."""
 
 
 class _Details(msgspec.Struct, gc=False):
@@ -23,6 +28,9 @@ class _Details(msgspec.Struct, gc=False):
     cached_read_tokens: Any = None
     cached_write_tokens: Any = None
     reasoning_tokens: Any = None
+    audio_tokens: Any = None
+    image_tokens: Any = None
+    num_search_queries: Any = None
 
 
 class _Usage(msgspec.Struct, gc=False):
@@ -37,15 +45,30 @@ class _Usage(msgspec.Struct, gc=False):
     output_tokens_details: _Details | None = None
     reasoning_tokens: Any = None
     """perplexity tells it here."""
+    num_search_queries: Any = None
+    """perplexity's."""
+    billed_units: Any = None
+    """cohere's."""
+    cost: Any = None
+    """In US dollars, of perplexity and openrouter; an object has it as ``total_cost``."""
+    cost_in_usd_ticks: Any = None
+    """xai's, ten thousand million a dollar."""
+    seconds: Any = None
+    """Of a transcript that is paid for by its length."""
+    prompt_audio_seconds: Any = None
+    """mistral's."""
 
 
+NO_DETAILS = _Details()
+NO_MEDIA = MediaUsage()
 _decode = json.decoder(_Usage)
 
 
 def read_usage(raw: bytes) -> Usage | None:
-    """The counts in the JSON object ``raw``; ``None`` if it is no object or has none of the three.
+    """The counts in the JSON object ``raw``; ``None`` if it is no object or has none of the three, nor a length of sound.
 
-    They go by the names of chat or by those of the Responses API, images and audio (``input_tokens``).
+    They go by the names of chat or by those of the Responses API, images and audio (``input_tokens``). Called for each
+    answer and most chunks: what few answers have costs those without it a look.
     """
     try:
         wire = _decode(raw)
@@ -54,11 +77,12 @@ def read_usage(raw: bytes) -> Usage | None:
     prompt = _first_count(wire.prompt_tokens, wire.input_tokens)
     completion = _first_count(wire.completion_tokens, wire.output_tokens)
     total = _count(wire.total_tokens)
-    if prompt is None and completion is None and total is None:
+    length_ms = _milliseconds(wire.seconds or wire.prompt_audio_seconds or 0)
+    if prompt is None and completion is None and total is None and not length_ms:
         return None
-    given = wire.prompt_tokens_details or wire.input_tokens_details or _Details()
-    made = wire.completion_tokens_details or wire.output_tokens_details or _Details()
-    return Usage(
+    given = wire.prompt_tokens_details or wire.input_tokens_details or NO_DETAILS
+    made = wire.completion_tokens_details or wire.output_tokens_details or NO_DETAILS
+    usage = Usage(
         prompt_tokens=prompt or 0,
         completion_tokens=completion or 0,
         total_tokens=(prompt or 0) + (completion or 0) if total is None else total,
@@ -66,6 +90,77 @@ def read_usage(raw: bytes) -> Usage | None:
         cached_write_tokens=_count(given.cached_write_tokens) or 0,
         reasoning_tokens=_count(made.reasoning_tokens) or _count(wire.reasoning_tokens) or 0,
     )
+    if _is_all(wire, given, made) and not length_ms:
+        return usage
+    return attrs.evolve(
+        usage,
+        searches=_searches(wire, made),
+        cost_nano_usd=_cost(wire),
+        media=_media(given, made, length_ms),
+    )
+
+
+def _is_all(wire: _Usage, given: _Details, made: _Details) -> bool:
+    """Whether there is nothing to be told but tokens of text."""
+    return not (
+        given.audio_tokens
+        or made.audio_tokens
+        or given.image_tokens
+        or made.image_tokens
+        or made.num_search_queries
+        or wire.num_search_queries
+        or wire.billed_units
+        or wire.cost
+        or wire.cost_in_usd_ticks
+    )
+
+
+def read_duration(raw: bytes) -> Usage | None:
+    """The usage of a transcript that tells only how many seconds of sound it is of, as a number or its text."""
+    try:
+        told = json.loads(raw)
+        length_ms = _milliseconds(float(told) if isinstance(told, str) else told)
+    except (json.InvalidJSON, ValueError):
+        return None
+    return Usage(media=MediaUsage(audio_ms=length_ms)) if length_ms else None
+
+
+def _searches(wire: _Usage, made: _Details) -> int:
+    if wire.num_search_queries is None and made.num_search_queries is None:
+        units = wire.billed_units
+        return (_count(units.get("search_units")) or 0) if isinstance(units, dict) else 0
+    return _count(wire.num_search_queries) or _count(made.num_search_queries) or 0
+
+
+def _media(given: _Details, made: _Details, length_ms: int) -> MediaUsage | None:
+    media = MediaUsage(
+        audio_in_tokens=_count(given.audio_tokens) or 0,
+        audio_out_tokens=_count(made.audio_tokens) or 0,
+        image_in_tokens=_count(given.image_tokens) or 0,
+        image_out_tokens=_count(made.image_tokens) or 0,
+        audio_ms=length_ms,
+    )
+    return None if media == NO_MEDIA else media
+
+
+def _milliseconds(seconds: object) -> int:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return 0
+    return round(seconds * 1000) if 0 < seconds < MAX_SECONDS else 0
+
+
+def _cost(wire: _Usage) -> int | None:
+    """What the provider says it costs, in nano-dollars; a cost of 0 is as good as none."""
+    told = wire.cost
+    if told is None:
+        ticks = None if wire.cost_in_usd_ticks is None else _count(wire.cost_in_usd_ticks)
+        return (ticks + 5) // 10 if ticks else None
+    if isinstance(told, dict):
+        told = told.get("total_cost")
+    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 < told < MAX_COST_USD:
+        return None
+    # By the decimal number that the provider wrote, not by the float that is nearest to it.
+    return round(Decimal(repr(told)) * 1_000_000_000)
 
 
 def _first_count(one: object, other: object) -> int | None:

@@ -15,11 +15,13 @@ from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 from bifrost.errors import BadRequest, GatewayError, InternalError, MethodNotAllowed, RouteNotFound
 from bifrost.http.async_jobs import PREFIX as ASYNC_PREFIX
 from bifrost.http.cors import SECURITY_HEADERS
+from bifrost.http.openapi import about_of
 from bifrost.http.reply import CutShort, HeaderLines, Reply
 from bifrost.integrations.async_wish import asks_async
 from bifrost.integrations.azure import PREFIXES as DEPLOYMENTS
 from bifrost.integrations.headers import request_id as request_id_of
 from bifrost.integrations.manners import manner_at
+from bifrost.integrations.openapi import Access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,10 +37,12 @@ if TYPE_CHECKING:
 
     from bifrost.http.async_jobs import AsyncJobs
     from bifrost.http.doors import Doors
+    from bifrost.http.gate import Gate
     from bifrost.http.inference import Inference
     from bifrost.http.passthrough import PassthroughDoor
     from bifrost.http.relayed import RelayDoor
     from bifrost.http.responses_socket import ResponsesDoor, Talk
+    from bifrost.integrations.finder import Found
     from bifrost.observe.http import HttpMeter
 
 __all__ = ["Front"]
@@ -66,6 +70,7 @@ class Front(QuartTrio):
         self,
         *,
         doors: Doors,
+        gate: Gate,
         inference: Inference,
         async_jobs: AsyncJobs,
         responses: ResponsesDoor,
@@ -78,6 +83,7 @@ class Front(QuartTrio):
     ) -> None:
         super().__init__("bifrost", static_folder=None)
         self._doors = doors
+        self._gate = gate
         self._inference = inference
         self._async_jobs = async_jobs
         self._responses = responses
@@ -90,6 +96,7 @@ class Front(QuartTrio):
         # Quart would cut a long answer after 60 s.
         self.config["RESPONSE_TIMEOUT"] = None
         self.before_request(_note_template)
+        self.before_request(self._admit_view)
         self.register_error_handler(HTTPException, _told_http_error)
         self.register_error_handler(GatewayError, _told)
         self.register_error_handler(Exception, self._told_defect)
@@ -140,7 +147,7 @@ class Front(QuartTrio):
                 "path": scope["path"][:MAX_TOLD_PATH],
                 "status": status,
                 "total_ms": round(duration_s * 1000, 3),
-                "remote_addr": scope["client"][0] if scope["client"] else "",
+                "remote_addr": address_of(scope),
             },
         )
 
@@ -153,6 +160,9 @@ class Front(QuartTrio):
         talk: Talk | None = None
         try:
             await receive()
+            if self._gate.guards_inference:
+                where = scope["path"], _sent(scope), address_of(scope)
+                await self._gate.admit(Access.INFERENCE, *where)
             talk = await self._upgrade(scope, send, reply)
         except GatewayError as error:
             await _refuse(reply, error, scope["path"])
@@ -184,6 +194,10 @@ class Front(QuartTrio):
             await self._preflight(scope, reply)
             return
         found = self._inference.finder.find(path)
+        if self._gate.guards_inference and (refusal := await self._shut(found, scope, sent)):
+            reply.template = "_refused"
+            await _refuse(reply, refusal, path)
+            return
         if found is not None and method == "POST":
             reply.template = found[0].path
             door = self._async_jobs if asks_async(sent) else self._inference
@@ -197,6 +211,34 @@ class Front(QuartTrio):
             reply.template = found[0].path
             reply.always.append((b"allow", b"POST, OPTIONS"))
             await _refuse(reply, MethodNotAllowed(f"Method not allowed: {path}"), path)
+
+    def _is_for_quart(self, found: Found | None, method: str, path: str) -> bool:
+        """Whether it is one of Quart's own views, which are guarded where they are found."""
+        if found is not None or self._passthrough.may_be_for(path):
+            return False
+        if path.startswith(ASYNC_PREFIX):
+            return False
+        return not self._relays.may_be_for(path) or _is_our_own(method, path)
+
+    async def _shut(
+        self, found: Found | None, scope: HTTPScope, sent: Mapping[bytes, bytes]
+    ) -> GatewayError | None:
+        """Why a call is not let in."""
+        if self._is_for_quart(found, scope["method"], scope["path"]):
+            return None
+        try:
+            await self._gate.admit(Access.INFERENCE, scope["path"], sent, address_of(scope))
+        except GatewayError as error:
+            return error
+        return None
+
+    async def _admit_view(self) -> None:
+        """Shut every view that does not say otherwise. Raises GatewayError."""
+        if request.url_rule is None:
+            return
+        scope = cast("HTTPScope", request.scope)
+        access = about_of(self, request.url_rule.endpoint).access
+        await self._gate.admit(access, request.path, _sent(scope), address_of(scope))
 
     async def _serve_other(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply
@@ -246,6 +288,12 @@ class Front(QuartTrio):
 def _sent(scope: HTTPScope | WebsocketScope) -> Mapping[bytes, bytes]:
     """The request's headers. Of a repeated one the first counts."""
     return dict(reversed([*scope["headers"]]))
+
+
+def address_of(scope: HTTPScope | WebsocketScope) -> str:
+    """Where the request came from."""
+    client = scope["client"]
+    return client[0] if client else ""
 
 
 def _is_our_own(method: str, path: str) -> bool:

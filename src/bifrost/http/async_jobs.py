@@ -187,7 +187,7 @@ class _Asked:
         # What is required is required of calls, and this makes none.
         rules = self.views.headers.without_required()
         caller = rules.read(self.headers, self.remote_addr)
-        return await jobs.poll(job_id, self.found[0].operation.value, caller.virtual_key_id)
+        return await jobs.poll(job_id, self.found[0].operation.value, caller.virtual_key_hash)
 
     async def submit(self, jobs: Jobs, no_stream: str) -> Job:
         """Hand the request in. It is parsed for its mistakes only: whoever runs the job parses it again."""
@@ -220,7 +220,7 @@ class _Asked:
             body=body,
             headers=kept.headers,
             secrets=kept.secrets,
-            virtual_key_id=call.virtual_key_id,
+            virtual_key_id=call.virtual_key_hash,
             remote_addr=self.remote_addr,
             result_ttl_s=result_ttl_s(wish, self.views.client.async_job_result_ttl),
         )

@@ -68,6 +68,10 @@ class CorsRules:
             return self.any_origin
         return _SANE.fullmatch(origin) is not None and (self.any_origin or self._named(origin))
 
+    def names(self, origin: bytes | None) -> bool:
+        """Whether ``origin`` is this machine's, or listed by itself and not only by ``*``."""
+        return origin is not None and _SANE.fullmatch(origin) is not None and self._named(origin)
+
     def _named(self, origin: bytes) -> bool:
         """Whether the configuration means this origin, and not just any."""
         text = origin.decode("latin-1").lower()

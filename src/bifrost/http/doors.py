@@ -8,6 +8,8 @@ import attrs
 
 from bifrost.catalog import Catalog
 from bifrost.config.settings import ClientSettings, Config
+from bifrost.governance.model import Governance
+from bifrost.governance.routing import RoutingTable
 from bifrost.http.cors import CorsRules
 from bifrost.integrations.headers import HeaderRules
 
@@ -20,16 +22,20 @@ class Views:
 
     client: ClientSettings
     catalog: Catalog
+    governance: Governance
     headers: HeaderRules
     cors: CorsRules
 
 
-def compile_views(config: Config) -> Views:
-    """Everything that would otherwise be worked out again for each request."""
+def compile_views(config: Config, table: RoutingTable | None = None) -> Views:
+    """Everything that would otherwise be worked out again for each request. ``table`` is what governance routes by."""
+    if table is None:
+        table = RoutingTable(catalog=Catalog.of(config))
     return Views(
         client=config.client,
-        catalog=Catalog.of(config),
-        headers=HeaderRules.of(config.client),
+        catalog=table.catalog,
+        governance=table.governance,
+        headers=HeaderRules.of(config.client, table.rules.mentions),
         cors=CorsRules.of(config.client),
     )
 

@@ -11,7 +11,7 @@ from quart import Blueprint, Response, request
 
 from bifrost.errors import InternalError
 from bifrost.http.openapi import described
-from bifrost.integrations.openapi import About
+from bifrost.integrations.openapi import About, Access
 
 if TYPE_CHECKING:
     from bifrost.http.doors import Doors
@@ -37,6 +37,7 @@ HEALTH = About(
     tag="operations",
     statuses=("503",),
     is_open=True,
+    access=Access.PUBLIC,
 )
 
 READY = About(
@@ -44,6 +45,7 @@ READY = About(
     tag="operations",
     other_answers={503: "object"},
     is_open=True,
+    access=Access.PUBLIC,
 )
 
 METRICS = About(

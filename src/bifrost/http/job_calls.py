@@ -59,7 +59,7 @@ def _of_job(call: Call, wanted: JobRequest) -> Call:
     """``call`` in its submitter's name, and marked for the log."""
     caller = attrs.evolve(
         call.caller,
-        former_virtual_key_id=wanted.virtual_key_id,
+        former_virtual_key_hash=wanted.virtual_key_id,
         log_metadata=MappingProxyType({**call.caller.log_metadata, "isAsyncRequest": "true"}),
     )
     return attrs.evolve(call, caller=caller)

@@ -24,6 +24,7 @@ from bifrost.integrations.openapi import (
     GENAI,
     OF_CALLS,
     About,
+    Access,
     Parameter,
 )
 from bifrost.integrations.openapi_shapes import JSON
@@ -65,6 +66,7 @@ PROBE = About(
     tag="anthropic",
     answers={"text/plain": "text"},
     is_open=True,
+    access=Access.PUBLIC,
 )
 
 
@@ -77,6 +79,7 @@ def _about(summary: str, tag: str, schema: str, *query: Parameter, errors: str =
         query=(PROVIDER, *query),
         statuses=tuple(sorted({*ERROR_STATUSES, "404"})),
         errors=errors,
+        access=Access.INFERENCE,
     )
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bifrost.http.async_jobs import AsyncJobs
     from bifrost.integrations.base import InferenceRoute
 
-__all__ = ["described", "job_endpoints", "openapi_routes", "quart_endpoints"]
+__all__ = ["about_of", "described", "job_endpoints", "openapi_routes", "quart_endpoints"]
 
 View = TypeVar("View", bound="Callable[..., object]")
 
@@ -55,10 +55,16 @@ def described(about: About) -> Callable[[View], View]:
     return mark
 
 
+def about_of(app: Quart, endpoint: str) -> About:
+    """What the view says of itself."""
+    about: About = getattr(app.view_functions[endpoint], MARK)
+    return about
+
+
 def quart_endpoints(app: Quart) -> Iterator[Endpoint]:
     """Each method of each of ``app``'s own routes."""
     for rule in app.url_map.iter_rules():
-        about = getattr(app.view_functions[rule.endpoint], MARK)
+        about = about_of(app, rule.endpoint)
         path = _ARGUMENT.sub(r"{\1}", rule.rule)
         for method in sorted((rule.methods or set()) - IMPLIED):
             yield Endpoint(method, path, about)

@@ -34,6 +34,9 @@ NO_PARAMS: Params = MappingProxyType({})
 
 MAX_QUERY = 2048
 
+SECRET_PARAMS = frozenset({"key", "access_token", "oauth_token"})
+"""Of a query; Google's clients put credentials there."""
+
 
 @attrs.frozen(kw_only=True)
 class Integration:
@@ -85,8 +88,16 @@ class Request:
 
 
 def caller_of(request: Request, rules: HeaderRules) -> Caller:
-    """Who asks: what the headers say and, of a caller's own key of Azure, the query. Raises BadRequest."""
-    return versioned(rules.read(request.headers, request.remote_addr), request.query)
+    """Who asks: what the headers say and, of a caller's own key of Azure and for routing rules, the query. Raises BadRequest."""
+    caller = versioned(rules.read(request.headers, request.remote_addr), request.query)
+    if not rules.wanted.params:
+        return caller
+    asked = {
+        name.lower(): value
+        for name, value in _query(request.query, keep_blank=True).items()
+        if name.lower() not in SECRET_PARAMS
+    }
+    return attrs.evolve(caller, rule_params=MappingProxyType(asked))
 
 
 def versioned(caller: Caller, query: str) -> Caller:
@@ -97,10 +108,10 @@ def versioned(caller: Caller, query: str) -> Caller:
     return attrs.evolve(caller, azure=attrs.evolve(caller.azure, api_version=version))
 
 
-def _query(query: str) -> dict[str, str]:
+def _query(query: str, *, keep_blank: bool = False) -> dict[str, str]:
     if len(query) > MAX_QUERY:
         raise BadRequest("the query is too long", status=414)
-    return dict(parse_qsl(query))
+    return dict(parse_qsl(query, keep_blank_values=keep_blank))
 
 
 def query_of(request: Request) -> str:

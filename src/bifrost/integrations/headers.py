@@ -16,6 +16,7 @@ import attrs
 from bifrost.config.key_configs import AzureKeySettings, BedrockKeySettings
 from bifrost.config.secret import AwsCredentials, Secret, Token
 from bifrost.errors import BadRequest
+from bifrost.governance.expressions import NO_MENTIONS, Mentions
 from bifrost.integrations.forwarding import Forwarding, check_size, is_plain_text
 from bifrost.schema.call import Caller
 
@@ -137,10 +138,12 @@ class HeaderRules:
     """What may stand behind ``x-bf-prom-`` to the label's own name."""
     interesting: frozenset[bytes]
     """Names without our prefix that are worth a look."""
+    wanted: Mentions = NO_MENTIONS
+    """What routing rules ask for."""
 
     @classmethod
-    def of(cls, client: ClientSettings) -> HeaderRules:
-        """The rules of ``client``."""
+    def of(cls, client: ClientSettings, wanted: Mentions = NO_MENTIONS) -> HeaderRules:
+        """The rules of ``client``; ``wanted`` is what routing rules ask for, and costs nothing where it is nothing."""
         logging = (name.lower().encode() for name in client.logging_headers)
         logged = frozenset(name for name in logging if not _is_secret(name))
         return cls(
@@ -151,6 +154,7 @@ class HeaderRules:
             logged=logged,
             labels=_labels(client.prometheus_labels),
             interesting=logged | {*CREDENTIALS, b"user-agent", b"traceparent"},
+            wanted=wanted,
         )
 
     def without_required(self) -> HeaderRules:
@@ -175,7 +179,17 @@ class HeaderRules:
                 reading.forward(name, value)
             if name in interesting:
                 reading.known(name, value)
-        return reading.caller(remote_addr)
+        caller = reading.caller(remote_addr)
+        return attrs.evolve(caller, rule_headers=self._asked(headers)) if self.wanted else caller
+
+    def _asked(self, headers: HeaderLines) -> Mapping[str, str]:
+        """What rules may see of ``headers``: the first of a repeated one, and none that may be a credential."""
+        names, found = self.wanted.headers, dict[str, str]()
+        for raw, value in headers:
+            name = raw.decode("latin-1")
+            if (names is None or name in names) and not _is_secret(raw):
+                found.setdefault(name, _text(value, MAX_VALUE))
+        return MappingProxyType(found)
 
     def _require(self, headers: HeaderLines) -> None:
         if not self.required:

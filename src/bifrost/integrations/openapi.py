@@ -6,6 +6,7 @@ tables that serve them; what else is served brings its ``About`` along (``http.o
 
 from __future__ import annotations
 
+import enum
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -39,6 +40,7 @@ __all__ = [
     "OF_CALLS",
     "OF_JOBS",
     "About",
+    "Access",
     "Endpoint",
     "Parameter",
     "document",
@@ -55,6 +57,15 @@ class Parameter:
     name: str
     about: str
     schema: Schema = attrs.field(factory=lambda: TEXT)
+
+
+class Access(enum.Enum):
+    """Who may call an endpoint."""
+
+    PUBLIC = "public"
+    INFERENCE = "inference"
+    """Whoever may have calls served."""
+    MANAGEMENT = "management"
 
 
 @attrs.frozen(kw_only=True)
@@ -81,6 +92,8 @@ class About:
     """What the names of the error responses begin with: whose shape they have."""
     is_open: bool = False
     """Whether no key has a meaning there."""
+    access: Access = Access.MANAGEMENT
+    """Who is let in where there is a login. What does not say otherwise is the administrator's."""
     is_verbatim: bool = False
     """Whether the answer is the provider's own, with whatever status, and the body, if there is one, for it to judge."""
 

@@ -11,9 +11,9 @@ from bifrost.schema.call import Operation, Surface, Target
 if TYPE_CHECKING:
     from bifrost.catalog import Catalog
     from bifrost.integrations.base import Request
-    from bifrost.schema.call import Caller
+    from bifrost.schema.call import Call, Caller
 
-__all__ = ["check_model", "fallbacks_of", "target_of"]
+__all__ = ["check_model", "fallbacks_of", "target_of", "undecided"]
 
 AZURE_CLIENT = "AzureOpenAI"
 """In ``user-agent``: what OpenAI's SDKs call themselves where they speak to Azure."""
@@ -31,19 +31,30 @@ def check_model(model: object) -> str:
 
 
 def target_of(model: str, request: Request, catalog: Catalog, caller: Caller) -> Target:
-    """The provider and its model that ``model`` means on this surface. Raises BadRequest."""
-    integration = request.route.integration
+    """The provider and its model that ``model`` means on this surface. Raises BadRequest.
+
+    Where the catalog defers, a model of nobody's has the provider ``""``: see ``undecided``.
+    """
     default = default_provider(request, caller)
     if caller.own_key(default) is None and default not in catalog.available:
         default = ""
     target = catalog.parse(model, default)
-    if not target.provider:
-        if integration.surface is Surface.NATIVE:
-            raise BadRequest("model should be in provider/model format", param="model")
-        raise BadRequest("provider is required", param="model")
+    if not target.provider and not catalog.defers:
+        raise _nobodys(request.route.integration.surface)
     if not target.model:
         raise BadRequest("model is required", param="model")
     return target
+
+
+def undecided(call: Call) -> BadRequest:
+    """What the caller is told if, after all, nobody has said who serves the model of ``call``."""
+    return _nobodys(call.surface)
+
+
+def _nobodys(surface: Surface) -> BadRequest:
+    if surface is Surface.NATIVE:
+        return BadRequest("model should be in provider/model format", param="model")
+    return BadRequest("provider is required", param="model")
 
 
 def default_provider(request: Request, caller: Caller) -> str:
@@ -62,5 +73,6 @@ def fallbacks_of(
         return ()
     if not isinstance(entries, list):
         raise BadRequest("fallbacks must be a list", param="fallbacks")
-    is_native = request.route.integration.surface is Surface.NATIVE
-    return catalog.parse_fallbacks(entries, "" if is_native else primary.provider)
+    if request.route.integration.surface is Surface.NATIVE:
+        return catalog.parse_fallbacks(entries, "")
+    return catalog.parse_fallbacks(entries, primary.provider or None)

@@ -11,6 +11,8 @@ __all__ = ["call_level", "call_line"]
 
 MAX_TEXT = 2048
 
+NANO = 1_000_000_000
+
 NO_TRACE = "---"
 """As ``traceparent`` would say that there is none."""
 
@@ -64,12 +66,32 @@ def _said(record: CallRecord) -> dict[str, object]:
         "queue_wait_ms": _ms(record.queue_wait_s) or None,
         "backoff_ms": _ms(record.backoff_s) or None,
         "downstream_ms": _ms(record.downstream_s) or None,
-        "virtual_key_id": record.virtual_key_id or None,
+        "virtual_key_id": record.identity.virtual_key_id or None,
+        "virtual_key_name": record.identity.virtual_key_name or None,
+        "team_id": record.identity.team_id or None,
+        "customer_id": record.identity.customer_id or None,
+        "routing_engines_used": list(record.routing.engines) or None,
+        "routing_rule_id": record.routing.rule_id or None,
+        "routing_rule_name": record.routing.rule_name or None,
+        "routing_engine_logs": list(record.routing.log) or None,
+        **_cost(record),
         "remote_addr": record.remote_addr or None,
         "user_agent": record.user_agent or None,
         "metadata": dict(record.log_metadata) or None,
     }
     return {name: value for name, value in maybe.items() if value is not None}
+
+
+def _cost(record: CallRecord) -> dict[str, object]:
+    """In US dollars, with whether that is our own count in part. Nothing where nobody counts."""
+    bills = [hop.bill for hop in record.hops if hop.bill is not None]
+    if not bills:
+        return {}
+    cost = sum(bill.nano_usd for bill in bills) / NANO
+    return {
+        "cost_usd": cost,
+        "cost_estimated": any(bill.is_estimated for bill in bills) or None,
+    }
 
 
 def _hop(hop: HopRecord) -> dict[str, object]:

@@ -302,23 +302,24 @@ class Metrics:
         ).inc()
 
     def _labels(self, record: CallRecord) -> tuple[str, ...]:
+        whose, routing = record.identity, record.routing
         return (
             record.provider,
             record.model[:MAX_LABEL],
             record.request_type,
-            record.virtual_key_id,
-            "",
-            "",
-            "",
-            "",
+            whose.virtual_key_id,
+            whose.virtual_key_name[:MAX_LABEL],
+            ",".join(routing.engines),
+            routing.rule_id,
+            routing.rule_name[:MAX_LABEL],
             record.key_id,
             record.key_name,
             str(record.retries),
             str(record.fallback_index),
-            "",
-            "",
-            "",
-            "",
+            whose.team_id,
+            whose.team_name[:MAX_LABEL],
+            whose.customer_id,
+            whose.customer_name[:MAX_LABEL],
             *(record.prom_labels.get(name, "")[:MAX_LABEL] for name in self.spellings),
         )
 

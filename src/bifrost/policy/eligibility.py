@@ -143,7 +143,8 @@ def is_blank(key: KeySettings, base: str) -> bool:
 
 
 def _why_not_included(key: KeySettings, wish: Wish) -> str | None:
-    if wish.include_only is None or key.id in wish.include_only:
+    allowed = wish.include_only
+    if allowed is None or key.id in allowed or key.name in allowed:
         return None
     return "not among the keys that governance allows"
 

@@ -16,15 +16,19 @@ from bifrost.config.settings import KeySettings
 from bifrost.schema.payload import Form, Payload
 
 __all__ = [
+    "NOBODY",
     "NO_NAMES",
+    "UNROUTED",
     "Call",
     "Caller",
     "Dialect",
+    "Identity",
     "Names",
     "Native",
     "Operation",
     "RawMembers",
     "Relay",
+    "Routing",
     "Surface",
     "Target",
     "own_name",
@@ -36,6 +40,7 @@ RawMembers = Mapping[str, bytes]
 
 NO_MEMBERS: RawMembers = MappingProxyType({})
 
+NO_PAIRS: Mapping[str, str] = MappingProxyType({})
 
 Names = Mapping[str, str]
 """What is called otherwise by its caller: his names by OpenAI's."""
@@ -126,6 +131,8 @@ class Target:
 
     provider: str
     model: str
+    is_default: bool = attrs.field(default=False, kw_only=True, eq=False)
+    """The caller named the model only: ``provider`` is the surface's default, or that of the target before it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -145,8 +152,8 @@ class Caller:
     bedrock: BedrockKeySettings | None = None
     """Where ``bedrock_key`` is good, if the caller says so."""
     virtual_key: Secret | None = None
-    former_virtual_key_id: str = ""
-    """Names the virtual key of a caller who has gone, and whose key was not kept: of a job's submitter."""
+    former_virtual_key_hash: str = ""
+    """That of the virtual key of a caller who has gone, and whose key was not kept: of a job's submitter."""
     session_id: str | None = None
     session_ttl_s: float | None = None
     extra_headers: tuple[tuple[str, str], ...] = ()
@@ -158,17 +165,21 @@ class Caller:
     """Refuse instead of dropping what the target cannot take."""
     prom_labels: Mapping[str, str] = attrs.field(factory=lambda: MappingProxyType({}))
     log_metadata: Mapping[str, str] = attrs.field(factory=lambda: MappingProxyType({}))
+    rule_headers: Mapping[str, str] = attrs.field(default=NO_PAIRS, repr=False)
+    """Headers that routing rules ask for; names are lower case. Credentials are never among them."""
+    rule_params: Mapping[str, str] = attrs.field(default=NO_PAIRS, repr=False)
+    """The query, if routing rules ask for it; likewise."""
     remote_addr: str = ""
     user_agent: str = ""
     traceparent: str | None = None
     """The trace that the request belongs to, as W3C's header says it; checked, and without what is not of version 00."""
 
     @property
-    def virtual_key_id(self) -> str:
+    def virtual_key_hash(self) -> str:
         """Names the virtual key without telling it: the SHA-256 of its value, empty if there is none."""
         key = self.virtual_key
         if key is None:
-            return self.former_virtual_key_id
+            return self.former_virtual_key_hash
         return hashlib.sha256(key.reveal().encode()).hexdigest()
 
     def own_key(self, provider: str) -> KeySettings | None:
@@ -180,6 +191,36 @@ class Caller:
         if provider == "bedrock" and self.bedrock_key is not None:
             return attrs.evolve(DIRECT, value=self.bedrock_key, bedrock=self.bedrock)
         return None if self.direct_key is None else attrs.evolve(DIRECT, value=self.direct_key)
+
+
+@attrs.frozen(kw_only=True)
+class Identity:
+    """Whose virtual key came along, as governance knows it. Empty texts where there is none, or no such owner."""
+
+    virtual_key_id: str = ""
+    virtual_key_name: str = ""
+    team_id: str = ""
+    team_name: str = ""
+    customer_id: str = ""
+    customer_name: str = ""
+
+
+NOBODY = Identity()
+
+
+@attrs.frozen(kw_only=True)
+class Routing:
+    """Who chose the targets, where that was not the caller alone."""
+
+    engines: tuple[str, ...] = ()
+    """``routing-rule``, ``governance``: in the order in which they decided."""
+    rule_id: str = ""
+    rule_name: str = ""
+    log: tuple[str, ...] = ()
+    """How it was decided, for people."""
+
+
+UNROUTED = Routing()
 
 
 @attrs.frozen(kw_only=True)
@@ -248,6 +289,10 @@ class Call:
     """Objects of the provider's that the request names, the most telling first: only the key that made them knows them."""
     body_bytes: int = 0
     caller: Caller = attrs.field(factory=Caller)
+    identity: Identity = NOBODY
+    """Set by governance, round the exchange."""
+    routing: Routing = UNROUTED
+    """Likewise."""
     surface: Surface = Surface.OPENAI
     route: str = ""
     """The route's template, for metrics and logs."""
@@ -259,9 +304,9 @@ class Call:
     """Whether a stream's caller asked for usage himself."""
 
     @property
-    def virtual_key_id(self) -> str:
+    def virtual_key_hash(self) -> str:
         """The caller's."""
-        return self.caller.virtual_key_id
+        return self.caller.virtual_key_hash
 
     def named(self, place: str) -> str:
         """The caller's own name for a place in ``members``: of one that lies deeper, for the member that it is in."""

@@ -34,7 +34,7 @@ class JobRequest:
 
     ``operation`` is an ``Operation``'s value, ``route`` the path that was asked (with its query, where that matters), ``body`` the unpacked body. ``headers``
     are the caller's lines, names in lower case, without anything secret; ``secrets`` are the lines that are, which are
-    kept in memory only. ``virtual_key_id`` names the submitter's virtual key (``Call.virtual_key_id``), empty for none.
+    kept in memory only. ``virtual_key_id`` names the submitter's virtual key (``Call.virtual_key_hash``), empty for none.
     """
 
     request_id: str

@@ -17,21 +17,17 @@ from typing import TypeVar
 
 import apsw
 import attrs
-import trio
 
 from bifrost.store.base import StoreAway, StoreBusy, StoreError
-from bifrost.store.migrate import Migration, migrate, migrations
+from bifrost.store.migrate import Brought, Migration, migrate, migrations
+from bifrost.store.one_thread import OneThread
 
 __all__ = ["SqliteFile"]
 
 T = TypeVar("T")
 
-TIMEOUT_S = 10.0
-"""For one piece of work, the wait for those before it included."""
 BUSY_S = 5.0
 """For somebody else's lock on the file (a shell, a backup) to go."""
-CLOSE_S = 5.0
-MAX_WAITING = 1000
 MAX_WAL_BYTES = 64 * 1024 * 1024
 
 CHANGE = "BEGIN IMMEDIATE"
@@ -69,20 +65,14 @@ class _Turn:
 
 
 @attrs.define(eq=False)
-class SqliteFile:
+class SqliteFile(OneThread):
     """The file at ``path``, brought to the last of ``steps`` when it is opened."""
 
     path: Path
     steps: Sequence[Migration] = attrs.field(factory=migrations)
-    timeout_s: float = TIMEOUT_S
     busy_s: float = BUSY_S
-    on_turn: Callable[[StoreError | None], None] = lambda _: None
-    """Hears when the file goes away, with the reason, and with ``None`` when it is back."""
-    trouble: StoreError | None = attrs.field(default=None, init=False)
-    """Why the latest piece of work was not done; ``None`` if it was, or if there was none yet."""
-    _limiter: trio.CapacityLimiter = attrs.field(
-        factory=lambda: trio.CapacityLimiter(1), init=False
-    )
+    brought: Brought | None = attrs.field(default=None, init=False)
+    """What opening it did to its tables."""
     _connection: apsw.Connection | None = attrs.field(default=None, init=False)
     _lock_fd: int | None = attrs.field(default=None, init=False)
 
@@ -91,11 +81,11 @@ class SqliteFile:
 
         Raises StoreBusy and StoreAway. Cancelled, it is taken back, unless it was being committed.
         """
-        return await self._take_turn(work, CHANGE)
+        return await self._take(work, CHANGE)
 
     async def look(self, work: Callable[[apsw.Connection], T]) -> T:
         """The same for ``work`` that only reads: it waits for no other process that writes."""
-        return await self._take_turn(work, LOOK)
+        return await self._take(work, LOOK)
 
     async def ping(self) -> bool:
         """Whether the file can be read."""
@@ -105,50 +95,31 @@ class SqliteFile:
             return False
         return True
 
-    async def aclose(self) -> None:
-        """Close it, within ``CLOSE_S`` and even when cancelled. It opens again if it is asked for anything more."""
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_S):
-            await trio.to_thread.run_sync(
-                self._close, abandon_on_cancel=True, limiter=self._limiter
-            )
+    async def scrub(self) -> None:
+        """Bring the log of changes into the file and empty it. What was deleted from the file is overwritten already.
 
-    async def _take_turn(self, work: Callable[[apsw.Connection], T], begin: str) -> T:
-        try:
-            value = await self._turn(work, begin)
-        except (StoreAway, StoreBusy) as error:
-            self._note(error)
-            raise
-        self._note(None)
-        return value
-
-    def _note(self, trouble: StoreError | None) -> None:
-        former, self.trouble = self.trouble, trouble
-        if (former is None) != (trouble is None):
-            self.on_turn(trouble)
-
-    async def _turn(self, work: Callable[[apsw.Connection], T], begin: str) -> T:
-        if self._limiter.statistics().tasks_waiting >= MAX_WAITING:
-            raise StoreBusy("too many are waiting for the store")
+        Raises StoreBusy if somebody else is reading, and StoreAway.
+        """
         turn = _Turn()
-        try:
-            with trio.fail_after(self.timeout_s):
-                return await trio.to_thread.run_sync(
-                    partial(self._in_thread, work, begin, turn),
-                    abandon_on_cancel=True,
-                    limiter=self._limiter,
-                )
-        except trio.TooSlowError:
-            raise StoreBusy(f"the store did not answer within {self.timeout_s:g} s") from None
-        finally:
-            turn.give_up()
+        await self.take_turn(partial(self._in_thread, _checkpoint, None, turn), turn)
+
+    async def aclose(self) -> None:
+        """Close it, within a bounded time and even when cancelled. It opens again if it is asked for anything more."""
+        await self.close_by(self._close)
+
+    async def _take(self, work: Callable[[apsw.Connection], T], begin: str) -> T:
+        turn = _Turn()
+        return await self.take_turn(partial(self._in_thread, work, begin, turn), turn)
 
     # In the thread
 
-    def _in_thread(self, work: Callable[[apsw.Connection], T], begin: str, turn: _Turn) -> T:
+    def _in_thread(self, work: Callable[[apsw.Connection], T], begin: str | None, turn: _Turn) -> T:
         try:
             connection = self._opened()
             turn.begin(connection)
             try:
+                if begin is None:
+                    return work(connection)
                 return _transaction(connection, work, begin, turn.check)
             finally:
                 turn.end()
@@ -191,7 +162,10 @@ class SqliteFile:
             connection.pragma("synchronous", "full")
             connection.pragma("foreign_keys", "on")
             connection.pragma("journal_size_limit", MAX_WAL_BYTES)
-            _transaction(connection, partial(_migrated, steps=self.steps), CHANGE, _go_on)
+            # What is deleted is overwritten: it may have been a secret that is kept sealed from now on.
+            connection.pragma("secure_delete", "on")
+            steps = partial(migrate, steps=self.steps)
+            self.brought = _transaction(connection, steps, CHANGE, _go_on)
         except BaseException:
             connection.close()
             raise
@@ -226,8 +200,10 @@ def _transaction(
     return value
 
 
-def _migrated(connection: apsw.Connection, steps: Sequence[Migration]) -> None:
-    migrate(connection, steps)
+def _checkpoint(connection: apsw.Connection) -> None:
+    ((is_busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    if is_busy:
+        raise StoreBusy("the store is being read")
 
 
 def _ping(connection: apsw.Connection) -> None:

@@ -6,6 +6,7 @@ provider's (``mock``). Foreign exceptions end here: what comes out is of ``bifro
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
@@ -35,6 +36,8 @@ class Limits:
     """For the whole attempt."""
     max_body_bytes: int = 256 * 1024 * 1024
     """Of a decoded body read whole by ``read``."""
+    on_sent: Callable[[], None] | None = None
+    """Called as the request begins to be written: from then on the upstream may be at work on it."""
 
 
 class UpstreamAnswer(Protocol):

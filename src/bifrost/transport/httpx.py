@@ -239,6 +239,8 @@ async def _send(
             if event.endswith("send_request_headers.started"):
                 is_connected = True
                 limit_answer()
+                if limits.on_sent is not None:
+                    limits.on_sent()
 
         try:
             return await client.send(_to_request(request, trace, limit_answer), stream=True)

@@ -144,6 +144,8 @@ class MockUpstream:
         except BadScript as error:
             yield _whole(400, {"error": {"message": str(error), "type": "invalid_request_error"}})
             return
+        if limits.on_sent is not None:
+            limits.on_sent()
         number = next(self._numbers)
         waited_s = await _delay(script.delay_ms / 1000, limits)
         is_spared = script.fail_every is not None and number % script.fail_every != 0

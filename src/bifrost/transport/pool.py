@@ -258,6 +258,8 @@ class _Opening:
     async def _exchange(self, wire: Wire, head: bytes) -> ResponseReader:
         self._is_connected = True
         self._reader = None
+        if self._limits.on_sent is not None:
+            self._limits.on_sent()
         self._reader = await wire.exchange(head, self._request, self._limit_answer)
         return self._reader
 

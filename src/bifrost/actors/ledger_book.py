@@ -1,0 +1,152 @@
+"""What the ledger must not lose when it crashes: the counters, and what is held of them.
+
+Every method changes the book from one consistent state to the next and awaits nothing. The law it keeps: a counter stands
+at the sum of what was charged to it since it last started anew, and holds at the sum of the holds that are out.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import attrs
+
+from bifrost.actors.ledger_messages import Admitted, Counted, NotAdmitted
+from bifrost.governance.levels import Amounts, Level, Violation
+from bifrost.governance.model import Limit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["LedgerBook"]
+
+HOLDS_STAND_S = 1.0
+"""When to come back where only what others hold is in the way: they will have been charged less, or let go."""
+
+
+@attrs.define(eq=False)
+class Counter:
+    """``used`` since ``since_unix_s``; ``held`` by calls under way."""
+
+    used: int
+    since_unix_s: float
+    held: int = 0
+
+
+@attrs.define(eq=False)
+class LedgerBook:
+    """Counters by id, holds by number. Times are Unix seconds."""
+
+    counters: dict[str, Counter] = attrs.field(factory=dict, init=False)
+    holds: dict[int, tuple[tuple[Limit, int], ...]] = attrs.field(factory=dict, init=False)
+    admitted: int = attrs.field(default=0, init=False)
+    charged: int = attrs.field(default=0, init=False)
+    _changed: set[str] = attrs.field(factory=set, init=False)
+
+    def restore(self, counted: Mapping[str, Counted]) -> None:
+        """Begin with what the counters stood at when they were written down."""
+        for name, each in counted.items():
+            self.counters[name] = Counter(each.used, each.since_unix_s)
+
+    # Admission
+
+    def violation(
+        self, levels: Iterable[Level], estimate: Amounts, now_unix_s: float
+    ) -> NotAdmitted | None:
+        """The first level in order that has no room for ``estimate``: in each scope rate limits before budgets."""
+        for _, group in groupby(levels, key=attrgetter("scope")):
+            scope = tuple(group)
+            for level in scope:
+                if found := tuple(self._exceeded(level.limits.rates, estimate, now_unix_s)):
+                    return NotAdmitted(level, found)
+            for level in scope:
+                if found := tuple(self._exceeded(level.limits.money, estimate, now_unix_s)):
+                    return NotAdmitted(level, found)
+        return None
+
+    def hold(self, levels: Iterable[Level], estimate: Amounts, now_unix_s: float) -> Admitted:
+        """Hold ``estimate`` on every level. What was looked at in the same turn still is so."""
+        # Several levels may share a limit; it counts a call once.
+        limits = {limit.id: limit for level in levels for limit in level.limits.all}
+        held = tuple((limit, estimate.of(limit.unit)) for limit in limits.values())
+        for limit, amount in held:
+            self._counter(limit, now_unix_s).held += amount
+        self.admitted += 1
+        self.holds[self.admitted] = held
+        return Admitted(self.admitted)
+
+    def _exceeded(
+        self, limits: tuple[Limit, ...], estimate: Amounts, now_unix_s: float
+    ) -> Iterator[Violation]:
+        for limit in limits:
+            counter = self._counter(limit, now_unix_s)
+            used, since = counter.used, counter.since_unix_s
+            if used >= limit.amount:
+                left_s = limit.period.left_s(since, now_unix_s)
+                yield Violation(limit.unit, used, limit.amount, limit.period, left_s)
+                continue
+            # Where nothing is held any usage below the limit will do, or a small limit would refuse every call.
+            wanted = used + counter.held + estimate.of(limit.unit)
+            if counter.held and wanted > limit.amount:
+                yield Violation(limit.unit, wanted, limit.amount, limit.period, HOLDS_STAND_S)
+
+    def _counter(self, limit: Limit, now_unix_s: float) -> Counter:
+        """The counter of ``limit``, started anew if its time is over."""
+        counter = self.counters.get(limit.id)
+        if counter is None:
+            counter = Counter(0, limit.period.start(now_unix_s))
+            self.counters[limit.id] = counter
+        elif limit.period.is_over(counter.since_unix_s, now_unix_s):
+            counter.used, counter.since_unix_s = 0, limit.period.start(now_unix_s)
+            self._changed.add(limit.id)
+        return counter
+
+    # Settlement
+
+    def charge(self, hold_id: int, amounts: Amounts, now_unix_s: float) -> None:
+        """End a hold, once, and count what was spent."""
+        held = self.holds.pop(hold_id, None)
+        if held is None:
+            return
+        self.charged += 1
+        for limit, amount in held:
+            # A limit that is no more is not counted for either.
+            if limit.id in self.counters:
+                counter = self._counter(limit, now_unix_s)
+                counter.held = max(0, counter.held - amount)
+                if spent := amounts.of(limit.unit):
+                    counter.used += spent
+                    self._changed.add(limit.id)
+
+    # What administrators do
+
+    def restart(self, since_unix_s: Mapping[str, float]) -> None:
+        """Start these counters anew. What is held of them still is."""
+        for name, since in since_unix_s.items():
+            counter = self.counters.setdefault(name, Counter(0, since))
+            counter.used, counter.since_unix_s = 0, since
+            self._changed.add(name)
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """Drop these counters: their limits are no more."""
+        for name in ids:
+            self.counters.pop(name, None)
+            self._changed.discard(name)
+
+    # Views
+
+    def usage(self, ids: frozenset[str] | None) -> Mapping[str, Counted]:
+        """What these counters stand at; ``None`` all."""
+        names = self.counters if ids is None else ids
+        return {name: self._view(name) for name in names if name in self.counters}
+
+    def take_changes(self) -> Mapping[str, Counted]:
+        """What changed since this was called last."""
+        changed = {name: self._view(name) for name in self._changed}
+        self._changed.clear()
+        return changed
+
+    def _view(self, name: str) -> Counted:
+        counter = self.counters[name]
+        return Counted(counter.used, counter.since_unix_s, counter.held)

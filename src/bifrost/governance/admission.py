@@ -1,0 +1,110 @@
+"""Whether a caller may go to a target at all, limits aside: who he is, and what his virtual key allows. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from bifrost.errors import Denial
+from bifrost.governance.access import allows_model
+from bifrost.governance.model import ALL, Governance, VirtualKey
+from bifrost.schema.call import NOBODY, Identity, Operation
+
+if TYPE_CHECKING:
+    from bifrost.governance.model import ProviderConfig
+    from bifrost.schema.call import Call, Target
+
+__all__ = ["Access", "NoAccess", "access", "identify", "key_of"]
+
+MODELLESS = frozenset(
+    {
+        Operation.LIST_MODELS,
+        Operation.FILE_UPLOAD,
+        Operation.FILE_LIST,
+        Operation.FILE_RETRIEVE,
+        Operation.FILE_DELETE,
+        Operation.FILE_CONTENT,
+        Operation.BATCH_CREATE,
+        Operation.BATCH_LIST,
+        Operation.BATCH_RETRIEVE,
+        Operation.BATCH_CANCEL,
+        Operation.BATCH_RESULTS,
+    }
+)
+"""Operations that name no model: of these only the provider is looked at."""
+
+
+@attrs.frozen
+class Access:
+    """He may. ``include_only`` are the keys that may serve him, ``None`` all."""
+
+    key: VirtualKey | None = None
+    include_only: frozenset[str] | None = None
+
+
+@attrs.frozen
+class NoAccess:
+    """He may not; ``ends_chain`` if no other target would do."""
+
+    error: Denial
+    ends_chain: bool
+
+
+def key_of(governance: Governance, call: Call) -> VirtualKey | None:
+    """The virtual key that came with ``call``, if it is known; active or not."""
+    found = call.virtual_key_hash
+    return governance.by_hash.get(found) if found else None
+
+
+def identify(governance: Governance, key: VirtualKey | None) -> Identity:
+    """Whose ``key`` is."""
+    if key is None:
+        return NOBODY
+    team, customer = governance.owners(key)
+    return Identity(
+        virtual_key_id=key.id,
+        virtual_key_name=key.name,
+        team_id=team.id if team else "",
+        team_name=team.name if team else "",
+        customer_id=customer.id if customer else "",
+        customer_name=customer.name if customer else "",
+    )
+
+
+def access(
+    governance: Governance, call: Call, target: Target, *, enforce: bool
+) -> Access | NoAccess:
+    """What the virtual key of ``call`` says to ``target``. ``enforce``: there has to be one that is known."""
+    hash_ = call.virtual_key_hash
+    key = governance.by_hash.get(hash_) if hash_ else None
+    if key is None:
+        return _without_key(hash_, enforce=enforce)
+    if not key.is_active:
+        return NoAccess(Denial("Virtual key is inactive", kind="virtual_key_blocked"), True)
+    config = key.provider_configs.get(target.provider)
+    if config is None:
+        text = f"Provider '{target.provider}' is not allowed for this virtual key"
+        return NoAccess(Denial(text, kind="provider_blocked"), False)
+    if not _model_allowed(config, call, target):
+        text = f"Model '{target.model}' is not allowed for this virtual key"
+        return NoAccess(Denial(text, kind="model_blocked"), False)
+    return Access(key, config.include_only)
+
+
+def _without_key(hash_: str, *, enforce: bool) -> Access | NoAccess:
+    if enforce:
+        text = "virtual key is required. Provide a virtual key via the x-bf-vk header."
+        return NoAccess(Denial(text, kind="virtual_key_required", status=401), True)
+    if hash_:
+        return NoAccess(Denial("Virtual key not found", kind="virtual_key_not_found"), True)
+    return Access()
+
+
+def _model_allowed(config: ProviderConfig, call: Call, target: Target) -> bool:
+    """Whether the model may be asked for. A generation that does not say which one it wants may want any."""
+    if target.model:
+        return allows_model(config, target.model)
+    if call.operation in MODELLESS or call.relay is None:
+        return True
+    return ALL in config.allowed_models or not call.relay.is_generation

@@ -1,0 +1,103 @@
+"""What governance goes by at one moment: the nouns, the rules, the prices. Replaced as a whole when the configuration is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from bifrost.catalog import Catalog
+from bifrost.config.faults import ConfigErrors
+from bifrost.governance.levels import Amounts
+from bifrost.governance.model import Governance
+from bifrost.governance.routing import RoutingTable
+from bifrost.governance.rules import RuleBook, faults
+from bifrost.policy.pricing import CallFacts, Estimate, Prices, call_facts, cost, estimate
+from bifrost.schema.call import Operation, Target
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from bifrost.config.settings import Config
+    from bifrost.policy.pricing import OutputSizes
+    from bifrost.record import Usage
+    from bifrost.schema.call import Call
+
+__all__ = ["Policy", "Terms"]
+
+
+@attrs.frozen(kw_only=True)
+class Policy:
+    """``enforce``: calls without a virtual key that is known are refused."""
+
+    table: RoutingTable
+    prices: Prices
+    enforce: bool = False
+
+    @classmethod
+    def of(cls, config: Config, today: date) -> Policy:
+        """The policy of ``config``. Raises ConfigErrors with what only governance can find wrong in it."""
+        section = config.governance
+        if found := faults(section):
+            raise ConfigErrors(found)
+        rules = RuleBook.of(section.routing_rules if section else ())
+        governance = Governance.of_section(section)
+        # A model that nobody serves by default may still find somebody.
+        catalog = Catalog.of(config, defers=bool(rules or governance.virtual_keys))
+        return cls(
+            table=RoutingTable(catalog=catalog, governance=governance, rules=rules),
+            prices=Prices.of(
+                section.pricing_overrides if section else (),
+                {name: each.pricing_overrides for name, each in config.providers.items()},
+                today=today,
+            ),
+            enforce=config.client.enforce_auth_on_inference,
+        )
+
+    @property
+    def governance(self) -> Governance:
+        return self.table.governance
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is to be looked at for a call that brings no virtual key."""
+        return not self.enforce and not self.governance.is_limiting
+
+    def terms(self, call: Call, target: Target, sizes: OutputSizes) -> Terms:
+        """On what terms ``call`` goes to ``target``."""
+        facts = call_facts(call)
+        key_id = call.identity.virtual_key_id
+        rates = self.prices.rates(
+            target.model, target.provider, call.operation, virtual_key_id=key_id
+        )
+        guess = estimate(rates, facts, sizes.learned(target.provider, target.model))
+        return Terms(self.prices, target, call.operation, facts, key_id, guess)
+
+
+@attrs.frozen
+class Terms:
+    """What one call costs at one target, and what it is thought to come to. Implements ``charging.Pricing``."""
+
+    prices: Prices
+    target: Target
+    operation: Operation
+    facts: CallFacts
+    virtual_key_id: str
+    estimate: Estimate
+
+    @property
+    def amounts(self) -> Amounts:
+        """What is held for it."""
+        guess = self.estimate
+        return Amounts(requests=1, tokens=guess.tokens, nano_usd=guess.nano_usd)
+
+    def cost(self, usage: Usage | None, key_id: str = "") -> int:
+        """Nano-dollars for an answer by the key ``key_id``; ``None``: it told no usage."""
+        rates = self.prices.rates(
+            self.target.model,
+            self.target.provider,
+            self.operation,
+            virtual_key_id=self.virtual_key_id,
+            key_id=key_id,
+        )
+        return cost(rates, usage, self.operation, self.facts)

@@ -1,0 +1,1 @@
+"""Running the house: who may, and how its configuration is changed while it serves."""
