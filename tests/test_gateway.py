@@ -566,11 +566,10 @@ async def test_a_gateway_that_was_stopped_ends_with_status_0(tmp_path: Path) -> 
     sink = Kept()
     options = ServeOptions(app_dir=tmp_path, host="127.0.0.1", port=0)
     read = partial(config, {"mock": MOCK})
-    gateway = Gateway(read(), options, read, Logs(LEVELS["info"], "json", sink))
-    statuses: list[int] = []
+    logs, statuses = Logs(LEVELS["info"], "json", sink), list[int]()
 
     async def live() -> None:
-        statuses.append(await _live(gateway))
+        statuses.append(await _live(read(), options, read, logs))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(live)

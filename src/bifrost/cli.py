@@ -1,13 +1,16 @@
-"""The command line: ``serve``, ``check-config`` and ``explain``.
+"""The command line: ``serve``, ``check-config``, ``explain``, and the upkeep of stores.
 
-Exit status: 0 all is well, 1 serving failed, 2 the configuration or the command line is wrong.
+Exit status: 0 all is well, 1 serving failed or there is a difference, 2 the configuration or the command line is wrong, or
+a store is away.
 Every long option is also understood with one dash (``-config``), as the original spells it.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -18,12 +21,14 @@ from bifrost.config.faults import ConfigErrors
 from bifrost.config.options import ServeOptions
 from bifrost.config.settings import Config
 from bifrost.config.starting import notices, refusals, refuse_workers
-from bifrost.config_file import default_app_dir, find_config, read_config
+from bifrost.config_file import default_app_dir, find_config, read_config, read_document
+from bifrost.store.base import StoreError
 
 __all__ = ["Actions", "main"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
+DIFFERENT = 1
 WRONG = 2
 
 
@@ -140,6 +145,64 @@ def explain(
     click.echo(_actions(context).explain(config, model, pairs))
 
 
+@main.group("config")
+def config_commands() -> None:
+    """The configuration's file and its store."""
+
+
+@config_commands.command("diff")
+@_config_options
+@click.pass_context
+def config_diff(context: click.Context, config_path: Path | None, app_dir: Path) -> None:
+    """Say where the file and the configuration store differ, and which of them holds. Exit status 1 if they do.
+
+    May be asked beside a running gateway, and changes nothing.
+    """
+    from bifrost import upkeep  # noqa: PLC0415  heavy, and few commands need it
+
+    with _told():
+        document, mistakes = read_document(config_path, app_dir)
+        found = upkeep.differences(document, mistakes, os.environ, app_dir)
+    if found is None:
+        click.echo("there is no configuration store (config_store.enabled: false)")
+        return
+    for difference in found:
+        click.echo(upkeep.told(difference))
+    context.exit(DIFFERENT if found else 0)
+
+
+@main.command("migrate")
+@_config_options
+def migrate(config_path: Path | None, app_dir: Path) -> None:
+    """Bring the stores forward to this version. Serving does the same; there is no way back."""
+    from bifrost import upkeep  # noqa: PLC0415  heavy, and few commands need it
+
+    with _told():
+        document, mistakes = read_document(config_path, app_dir)
+        for line in upkeep.forward(document, mistakes, os.environ, app_dir):
+            click.echo(line)
+
+
+@main.command("hash-password")
+def hash_password() -> None:
+    """Read a password, from the terminal or the first line of the input, and write its argon2id hash.
+
+    The hash is for auth_config.admin_password. A password on the command line could be seen by others, so it is not taken.
+    """
+    from bifrost.store import passwords  # noqa: PLC0415  heavy, and few commands need it
+
+    stdin = sys.stdin
+    if stdin.isatty():
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        password = stdin.readline(passwords.MAX_PASSWORD_BYTES + 2).rstrip("\r\n")
+    if not password:
+        _stop(["the password is empty"])
+    if len(password.encode()) > passwords.MAX_PASSWORD_BYTES:
+        _stop([f"the password is longer than {passwords.MAX_PASSWORD_BYTES} bytes"])
+    click.echo(passwords.hash_password(password))
+
+
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
@@ -149,10 +212,19 @@ def _header(text: str) -> tuple[str, str]:
 
 def _read(config_path: Path | None, app_dir: Path) -> Config:
     """The configuration, or the end: every mistake on a line of its own."""
-    try:
+    with _told():
         return read_config(config_path, app_dir)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What is wrong with the configuration or its store ends the command."""
+    try:
+        yield
     except ConfigErrors as errors:
         _stop([str(error) for error in errors.errors])
+    except StoreError as error:
+        _stop([f"store: {error}"])
     except OSError as error:
         _stop([f"{error.filename}: {error.strerror}"])
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bifrost.config.document import MAX_BYTES
+from bifrost.config.document import MAX_BYTES, parse_document
 from bifrost.config.faults import ConfigError, ConfigErrors
 from bifrost.config.load import parse_config
 from bifrost.governance.policy import Policy
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bifrost.config.settings import Config
 
-__all__ = ["default_app_dir", "find_config", "read_config"]
+__all__ = ["default_app_dir", "find_config", "read_config", "read_document", "read_tree"]
 
 NAMES = ("config.yaml", "config.yml", "config.json")
 
@@ -44,11 +44,33 @@ def read_config(
 
     Blocks for the file. Raises ConfigErrors, and OSError if a file that is there or named cannot be read.
     """
-    path = find_config(config_path, app_dir)
-    config = parse_config("" if path is None else _text(path), environ)
+    config = parse_config(_found(config_path, app_dir), environ)
     # What only governance can find wrong: expressions, prices.
     Policy.of(config, datetime.now(UTC).date())
     return config
+
+
+def read_tree(config_path: Path | None, app_dir: Path) -> object:
+    """The file's document, to be put together with a store. Blocks and raises as ``read_config``."""
+    tree, mistakes = read_document(config_path, app_dir)
+    if mistakes:
+        raise ConfigErrors(mistakes)
+    return tree
+
+
+def read_document(
+    config_path: Path | None, app_dir: Path
+) -> tuple[object, tuple[ConfigError, ...]]:
+    """What the file says before it is checked, as ``config.merge`` wants it, and the mistakes that reading found.
+
+    Blocks for the file. Raises ConfigErrors and OSError as ``read_config``.
+    """
+    return parse_document(_found(config_path, app_dir))
+
+
+def _found(config_path: Path | None, app_dir: Path) -> str:
+    path = find_config(config_path, app_dir)
+    return "" if path is None else _text(path)
 
 
 def _text(path: Path) -> str:

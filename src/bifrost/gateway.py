@@ -37,7 +37,7 @@ from bifrost.config.faults import ConfigErrors
 from bifrost.config.options import ServeOptions
 from bifrost.config.settings import Config, ProviderSettings
 from bifrost.config.starting import is_loopback, notices, refusals
-from bifrost.config_file import read_config
+from bifrost.config_file import read_config, read_tree
 from bifrost.errors import ConfigurationMissing, GatewayError
 from bifrost.explain import explain
 from bifrost.governance.filter import Governor
@@ -60,7 +60,9 @@ from bifrost.http.server import serve as serve_http
 from bifrost.http.watch import Limits
 from bifrost.integrations.mounted import DESCRIBED, FINDER
 from bifrost.jobs.room import Jobs, JobWatch
+from bifrost.management.books import Books
 from bifrost.management.login import Login
+from bifrost.management.steward import Compiled, Steward
 from bifrost.observe.filter import Observer
 from bifrost.observe.http import HttpMeter
 from bifrost.observe.lines import call_level, call_line
@@ -71,7 +73,10 @@ from bifrost.policy.token_sources import token_sources
 from bifrost.providers.foreign import Foreign
 from bifrost.providers.table import build_adapter
 from bifrost.service import Service, chain
-from bifrost.store.base import StoreError
+from bifrost.store.base import StoreAway, StoreBusy, StoreError
+from bifrost.store.config_open import Opened, open_config_store
+from bifrost.store.keeper import StoreKeeper
+from bifrost.store.sealing import StoreSealed, sealing_notices
 from bifrost.store.sqlite import SqliteFile
 from bifrost.store.sqlite_jobs import SqliteJobStore
 from bifrost.transport.choose import upstream_for
@@ -107,6 +112,17 @@ POOL_DRAIN_S = 300.0
 """For the leases of a removed provider to end; its pool is closed after that."""
 
 
+@attrs.frozen
+class Kept:
+    """A configuration that is kept in a store: who changes it, and where it is."""
+
+    steward: Steward
+    keeper: StoreKeeper
+    opened: Opened
+    read_tree: Callable[[], object]
+    """The file's document. Blocks; raises ConfigErrors, OSError."""
+
+
 @attrs.define(eq=False)
 class Gateway:
     """One gateway. ``run`` is its whole life.
@@ -118,6 +134,8 @@ class Gateway:
     options: ServeOptions
     read_config: Callable[[], Config]
     logs: Logs
+    kept: Kept | None = None
+    """Where the configuration is kept, if that is not its file alone."""
     _pools: dict[str, KeyPool] = attrs.field(factory=dict, init=False)
     _scopes: dict[str, trio.CancelScope] = attrs.field(factory=dict, init=False)
     _tokens: dict[str, Tokens] = attrs.field(factory=dict, init=False)
@@ -134,7 +152,10 @@ class Gateway:
     _service: Service = attrs.field(init=False)
     _ledger: Ledger = attrs.field(init=False)
     _governor: Governor = attrs.field(init=False)
+    _books: Books = attrs.field(init=False)
     _login: Login = attrs.field(init=False)
+    _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
+    """The pools'."""
     _file: SqliteFile | None = attrs.field(default=None, init=False)
     _jobs: Jobs | None = attrs.field(default=None, init=False)
 
@@ -154,9 +175,17 @@ class Gateway:
             wall=time.time,
             on_warning=self._note_routing,
         )
+        keeper = None if self.kept is None else self.kept.keeper
+        if self.kept is not None:
+            self.kept.steward.apply = self._take
+            self.kept.keeper.on_turn = self._note_config_store
+        self._books = Books(self._ledger, keeper)
+        if keeper is not None and keeper.latest is not None:
+            self._books.open(keeper.latest.counters)
+        self._governor.is_complete = keeper is None or keeper.latest is not None
         self._login = Login(
             self.config.auth,
-            None,
+            keeper,
             wall=time.time,
             new_token=lambda: os.urandom(32).hex(),
             pepper=os.urandom(32),
@@ -184,12 +213,16 @@ class Gateway:
         try:
             await self._live(task_status)
         finally:
+            await self._books.close()  # noqa: ASYNC102  shields itself, for a bounded time
             if self._file is not None:
                 await self._file.aclose()  # noqa: ASYNC102  shields itself, for a bounded time
+            if self.kept is not None:
+                await self.kept.opened.database.aclose()  # noqa: ASYNC102  shields itself, for a bounded time
         self.logs.info("stopped")
 
     async def _live(self, task_status: trio.TaskStatus[str]) -> None:
         async with trio.open_nursery() as pools:
+            self._nursery = pools
             pools.start_soon(partial(supervise, self._ledger, on_crash=self._note_ledger_crash))
             for settings in self.config.providers.values():
                 self._start_pool(settings, pools)
@@ -198,7 +231,10 @@ class Gateway:
                 if self._jobs is not None:
                     # Opening the file takes its time, and only those who hand in a job have to wait for it.
                     core.start_soon(self._jobs.run)
-                await core.start(self._signals, pools)
+                core.start_soon(self._books.run)
+                if self.kept is not None:
+                    core.start_soon(self.kept.keeper.run)
+                await core.start(self._signals)
                 await self._await_tokens()
                 url = await core.start(self._serve_http)
                 self._doors.phase = Phase.READY
@@ -305,28 +341,46 @@ class Gateway:
 
     # Reload
 
-    async def _reload(self, nursery: trio.Nursery) -> None:
+    async def _reload(self) -> None:
+        """Read the file again and go by it. What is wrong with it is logged, and changes nothing."""
         try:
+            if self.kept is not None:
+                tree = await trio.to_thread.run_sync(self.kept.read_tree)
+                await self.kept.steward.reload(tree)
+                return
             fresh = await trio.to_thread.run_sync(self.read_config)
-        except (ConfigErrors, OSError) as error:
+            if reasons := refusals(fresh, self.options):
+                self.logs.error("configuration not reloaded", reason="; ".join(reasons))
+                return
+            await self._take(Compiled(fresh, Policy.of(fresh, _today())))
+        except (ConfigErrors, OSError, StoreError) as error:
             self.logs.line("error", "configuration not reloaded", {"reason": str(error)})
-            return
-        if reasons := refusals(fresh, self.options):
-            self.logs.error("configuration not reloaded", reason="; ".join(reasons))
-            return
+
+    async def _take(self, compiled: Compiled) -> None:
+        """Go by another configuration from now on."""
+        fresh = compiled.config
         change = diff(self.config, fresh)
-        await self._apply(applied(self.config, fresh), change, nursery)
+        await self._apply(applied(self.config, fresh), change, compiled.policy)
         for notice in notices(fresh):
             self.logs.warning("configuration", notice=notice)
         self.logs.info("configuration reloaded", **change.summary())
 
-    async def _apply(self, fresh: Config, change: ConfigDiff, nursery: trio.Nursery) -> None:
+    async def _apply(self, fresh: Config, change: ConfigDiff, policy: Policy) -> None:
+        nursery = self._nursery
+        assert nursery is not None  # noqa: S101  nobody changes what does not run yet
         drop_changed = fresh.client.drop_excess_requests != self.config.client.drop_excess_requests
-        policy = Policy.of(fresh, _today())
+        if not self._governor.is_complete and self.kept is not None:
+            latest = self.kept.keeper.latest
+            self._books.open(latest.counters if latest else {})
+        self._books.change(self._governor.policy.governance, policy.governance, time.time())
         self.config = fresh
         self._governor.policy = policy
+        self._governor.is_complete = True
         self._doors.views = compile_views(fresh, policy.table)
         self._means.client = fresh.client
+        with suppress(StoreError):
+            # The sessions of who could log in before; while the store is away that waits for it.
+            await self._login.change(fresh.auth)
         if self._jobs is not None:
             self._jobs.reconfigure(fresh.client)
         for name in change.removed:
@@ -340,12 +394,12 @@ class Gateway:
 
     # Lifetime
 
-    async def _signals(self, nursery: trio.Nursery, *, task_status: trio.TaskStatus[None]) -> None:
+    async def _signals(self, *, task_status: trio.TaskStatus[None]) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             task_status.started()
             async for number in signals:
                 if number == signal.SIGHUP:
-                    await self._reload(nursery)
+                    await self._reload()
                 elif self._stopping.is_set():
                     self._hurried.set()
                 else:
@@ -408,10 +462,14 @@ class Gateway:
         )
 
     def _stores(self) -> tuple[StoreHealth, ...]:
-        file = self._file
-        if file is None:
-            return ()
-        return (StoreHealth(name="log", is_away=lambda: file.trouble is not None, ping=file.ping),)
+        found: list[StoreHealth] = []
+        if self.kept is not None:
+            keeper, ping = self.kept.keeper, self.kept.opened.database.ping
+            found.append(StoreHealth(name="config", is_away=lambda: keeper.is_away, ping=ping))
+        if (file := self._file) is not None:
+            away = lambda: file.trouble is not None  # noqa: E731  one line of a table
+            found.append(StoreHealth(name="log", is_away=away, ping=file.ping))
+        return tuple(found)
 
     # The front
 
@@ -534,11 +592,14 @@ class Gateway:
     def _note_lost_job(self, job_id: str) -> None:
         self.logs.error("job not written", job_id=job_id)
 
+    def _note_config_store(self, trouble: StoreError | None) -> None:
+        _note_turn(self.logs, "config", trouble)
+        if trouble is None and self._nursery is not None:
+            # Others may have changed it meanwhile, or it has not been read at all yet.
+            self._nursery.start_soon(self._reload)
+
     def _note_store(self, trouble: StoreError | None) -> None:
-        if trouble is None:
-            self.logs.info("store is back", store="logs")
-        else:
-            self.logs.warning("store is away", store="logs", reason=str(trouble))
+        _note_turn(self.logs, "logs", trouble)
 
     def _note_front_defect(self, error: BaseException) -> None:
         self.logs.error("defect", reason=_defect(error))
@@ -554,14 +615,7 @@ def serve(options: ServeOptions) -> int:
     read = partial(read_config, options.config_path, options.app_dir)
     config = read()
     logs = Logs(LEVELS[options.log_level], options.log_style, Sink())
-    for notice in notices(config):
-        logs.warning("configuration", notice=notice)
-    for name in custom_labels(config.client.prometheus_labels)[1]:
-        notice = f"client.prometheus_labels: {name} is a label already, so it is left out"
-        logs.warning("configuration", notice=notice)
-    gateway = Gateway(config, options, read, logs)
-    _calm_collector()
-    return trio.run(_live, gateway)
+    return trio.run(_live, config, options, read, logs)
 
 
 def _calm_collector() -> None:
@@ -575,21 +629,79 @@ def _calm_collector() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-async def _live(gateway: Gateway) -> int:
-    """Run ``gateway`` with its log written beside it; the exit status."""
+async def _live(
+    config: Config, options: ServeOptions, read: Callable[[], Config], logs: Logs
+) -> int:
+    """Run a gateway with its log written beside it; the exit status."""
     status = 0
     async with trio.open_nursery() as nursery:
-        await nursery.start(gateway.logs.sink.run)
+        await nursery.start(logs.sink.run)
         try:
+            gateway = await _built(config, options, read, logs)
+            _calm_collector()
             await gateway.run()
-        except* OSError as group:
-            gateway.logs.line("error", "cannot serve", {"reason": str(_first(group))})
+        except* (OSError, StoreSealed, ConfigErrors) as group:
+            logs.line("error", "cannot serve", {"reason": str(_first(group))})
             status = 1
         nursery.cancel_scope.cancel()
     return status
 
 
-def _first(group: BaseExceptionGroup[OSError]) -> BaseException:
+async def _built(
+    config: Config, options: ServeOptions, read: Callable[[], Config], logs: Logs
+) -> Gateway:
+    """The gateway, by file and store together. Raises ConfigErrors, and StoreSealed if the store's key is missing."""
+    kept = None
+    if config.config_store is not None:
+        kept, config = await _kept(config, options, logs)
+    for notice in notices(config):
+        logs.warning("configuration", notice=notice)
+    for name in custom_labels(config.client.prometheus_labels)[1]:
+        notice = f"client.prometheus_labels: {name} is a label already, so it is left out"
+        logs.warning("configuration", notice=notice)
+    return Gateway(config, options, read, logs, kept)
+
+
+async def _kept(config: Config, options: ServeOptions, logs: Logs) -> tuple[Kept, Config]:
+    """The store of ``config``, and the configuration that file and store make together.
+
+    If the store is away, the file alone is served until it is back.
+    """
+    assert config.config_store is not None  # noqa: S101  asked for by who has looked
+    for notice in sealing_notices(config.encryption_key):
+        logs.info("configuration", notice=notice)
+    opened = await trio.to_thread.run_sync(
+        open_config_store, config.config_store, options.app_dir, config.encryption_key
+    )
+    on_turn = partial(_note_turn, logs, "config")
+    keeper = StoreKeeper(opened.store, random.random, on_turn)  # noqa: TID251  chance enters the house here
+    read_again = partial(read_tree, options.config_path, options.app_dir)
+    steward = Steward(
+        await trio.to_thread.run_sync(read_again),
+        keeper,
+        opened.means,
+        os.environ,
+        time.time,
+        refuse=partial(refusals, options=options),
+    )
+    kept = Kept(steward, keeper, opened, read_again)
+    try:
+        compiled = await steward.open()
+        await opened.store.seal_rows(time.time())
+    except (StoreAway, StoreBusy):
+        # The keeper has said so. What the file says is served; whoever is known to the store alone has to wait.
+        return kept, config
+    return kept, compiled.config
+
+
+def _note_turn(logs: Logs, name: str, trouble: StoreError | None) -> None:
+    if trouble is None:
+        logs.info("store is back", store=name)
+    else:
+        logs.warning("store is away", store=name, reason=str(trouble))
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
     """The first of what happened, for one line of a log."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):

@@ -41,7 +41,7 @@ governance:
   model_configs: [{model_name: gpt, provider: openai, rate_limit: {request_max_limit: 1, request_reset_duration: 1m}}]
   providers: [{provider: openai, budget: {max_limit: 9, reset_duration: 1d}}]
   routing_rules: [{id: r, name: rule, targets: [{provider: openai}]}]
-  pricing_overrides: [{id: p, scope_kind: global, match_type: exact, pattern: m, request_types: [chat], patch: {}}]
+  pricing_overrides: [{id: p, scope_kind: global, match_type: exact, pattern: m, request_types: [chat_completion], patch: {}}]
 """
 
 SHOWS = "`bifrost config diff` shows both"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,6 +66,19 @@ def test_a_mistake_of_an_override_is_named_with_its_place(more: dict[str, Any], 
     (error,) = new(**more)
 
     assert error.startswith(fault)
+
+
+def test_what_is_not_what_it_should_be_is_told_once() -> None:
+    odd = new(scope_kind="x", request_types=1, pattern=[], pricing_patch=7, match_type=None)
+
+    assert len(odd) == 5
+
+
+def test_the_docs_example_has_no_mistakes() -> None:
+    page = Path(__file__).parents[2] / "docs" / "pricing.md"
+    (example,) = re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+
+    parse_config(example, {})
 
 
 @pytest.mark.parametrize(

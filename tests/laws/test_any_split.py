@@ -81,7 +81,7 @@ def test_recorded_stream_cut_in_many_places(path: Path, data: st.DataObject) -> 
         ("openai-text", True, Usage(prompt_tokens=9, completion_tokens=3, total_tokens=12, cached_read_tokens=4, reasoning_tokens=2)),
         ("openai-two-choices-tools", True, Usage(prompt_tokens=9, completion_tokens=3, total_tokens=12, cached_read_tokens=4, reasoning_tokens=2)),
         ("openrouter-comments", True, Usage(prompt_tokens=9, completion_tokens=3, total_tokens=12, cached_read_tokens=4, reasoning_tokens=2)),
-        ("perplexity-cumulative", True, Usage(prompt_tokens=5, completion_tokens=2, total_tokens=7)),
+        ("perplexity-cumulative", True, Usage(prompt_tokens=5, completion_tokens=2, total_tokens=7, searches=1)),
         ("openrouter-error-midway", False, None),
         ("vllm-unframed-error", False, None),
         ("groq-cut", False, None),

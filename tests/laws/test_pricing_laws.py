@@ -30,7 +30,7 @@ UNITS = (
 counts = st.integers(0, 10**7)
 amounts = st.decimals(0, 1, allow_nan=False, places=15)
 tariffs = st.dictionaries(st.sampled_from(UNITS), amounts)
-medias = st.builds(
+some_media = st.builds(
     MediaUsage,
     audio_in_tokens=counts,
     audio_out_tokens=counts,
@@ -43,7 +43,7 @@ medias = st.builds(
 @st.composite
 def usages(draw: st.DrawFn) -> Usage:
     """A usage whose parts are parts of it."""
-    media = draw(st.none() | medias)
+    media = draw(st.none() | some_media)
     shut = media or MediaUsage()
     prompt = draw(counts) + shut.audio_in_tokens + shut.image_in_tokens
     completion = draw(counts) + shut.audio_out_tokens + shut.image_out_tokens

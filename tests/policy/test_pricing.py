@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import date
 from typing import Any
 
@@ -158,6 +160,20 @@ def test_memory_is_bounded() -> None:
     assert len(prices._known) == 1
 
 
+def test_memory_of_sizes_is_bounded() -> None:
+    prices = Prices.of(today=TODAY)
+    for index in range(MEMORY + 1):
+        prices.facts(str(index), "nobody")
+
+    assert len(prices._facts) == 1
+
+
+def test_the_list_that_comes_along_is_not_imported_before_it_is_needed() -> None:
+    program = "import bifrost.policy.pricing, sys; sys.exit('genai_prices' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
 def test_a_new_day_may_bring_new_prices() -> None:
     prices = Prices.of(today=date(2026, 10, 11))
     before = prices.rates("gpt-4o", "openai", CHAT)
@@ -181,7 +197,8 @@ def test_sizes_and_base_names() -> None:
     )
     prices = Prices.of(today=TODAY, sheet=listed)
 
-    assert prices.facts("m", "openai") == ModelFacts(max_input_tokens=8192, base_model="b")
+    for _ in range(2):
+        assert prices.facts("m", "openai") == ModelFacts(max_input_tokens=8192, base_model="b")
     assert prices.facts("gpt-4o-2024-11-20", "openai") == ModelFacts(
         context_length=128_000, base_model="gpt-4o"
     )

@@ -2,8 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from bifrost.policy.pricing_cost import CallFacts
-from bifrost.policy.pricing_estimate import UNLEARNED_TOKENS, Estimate, OutputSizes, estimate
+from bifrost.policy.pricing_cost import CallFacts, cost
+from bifrost.policy.pricing_estimate import (
+    UNLEARNED_TOKENS,
+    Estimate,
+    OutputSizes,
+    estimate,
+)
 from bifrost.policy.pricing_rates import Rates, read_tariff
 from bifrost.schema.call import Operation
 
@@ -74,9 +79,26 @@ def test_a_model_is_learned_by_its_outputs() -> None:
     assert sizes.learned("p", "m") == 20
 
 
+def test_old_outputs_are_forgotten() -> None:
+    sizes = OutputSizes(window=20, enough=1)
+    for tokens in (500, *range(1, 21)):
+        sizes.note("p", "m", tokens)
+
+    assert sizes.learned("p", "m") == 19
+    assert len(sizes._known["p", "m"].ordered) == 20
+
+
 def test_the_model_longest_unused_is_forgotten() -> None:
     sizes = OutputSizes(models=2, enough=1)
     for model in ("a", "b", "a", "c"):
         sizes.note("p", model, 5)
 
     assert [sizes.learned("p", model) for model in "abc"] == [5, UNLEARNED_TOKENS, 5]
+
+
+def test_what_broke_off_is_charged_by_what_was_delivered() -> None:
+    facts = CallFacts(text_bytes=400, max_output_tokens=5000)
+    guess = estimate(RATES, facts)
+
+    assert cost(RATES, guess.delivered(30), Operation.CHAT, facts) == 100_000 + 120_000
+    assert cost(RATES, guess.delivered(0), Operation.CHAT, facts) == 100_000

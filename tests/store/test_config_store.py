@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import trio
 
 from bifrost.config.nouns import ANY, NONE, Noun, Put
 from bifrost.store import config_table
@@ -256,3 +257,44 @@ async def test_sessions_are_bounded_and_swept(
     left = [await store.find_session(name, NOW_S + 2) for name in ("long", "short", "shorter")]
     assert found is None
     assert left == [NOW_S + 30, None, NOW_S + 5]
+
+
+async def test_cancelled_anywhere_a_write_is_made_in_whole_or_not_at_all(
+    store: ConfigStore,
+) -> None:
+    await store.load()
+    for rounds in range(8):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.write, [put(f"a{rounds}"), put(f"b{rounds}")], NOW_S)
+            for _ in range(rounds):
+                await trio.sleep(0.0005)
+            nursery.cancel_scope.cancel()
+
+        names = bodies(await store.load()).keys() & {f"a{rounds}", f"b{rounds}"}
+        assert len(names) in (0, 2)
+    # Whatever was given up, the store goes on.
+    await store.write([put("last")], NOW_S)
+
+
+async def test_writers_at_the_same_time_come_one_after_another(store: ConfigStore) -> None:
+    await store.write([put("a", body={"n": 0})], NOW_S)
+    lost = 0
+
+    async def add() -> None:
+        nonlocal lost
+        while True:
+            (noun,) = (await store.load()).nouns
+            body = {"n": int(str(noun.body["n"])) + 1}
+            try:
+                await store.write([put("a", noun.version, body=body)], NOW_S)
+            except StoreConflict:
+                lost += 1
+            else:
+                return
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(add)
+
+    assert bodies(await store.load()) == {"a": {"n": 5}}
+    assert lost > 0

@@ -13,14 +13,17 @@ import trio
 from bifrost.config.secret import Secret
 from bifrost.store import postgres
 from bifrost.store.base import StoreAway, StoreBusy, StoreError
-from bifrost.store.config_postgres import POSTGRES_CONFIG_STEPS
+from bifrost.store.config_base import CounterRow
+from bifrost.store.config_postgres import POSTGRES_CONFIG_STEPS, postgres_config_store
 from bifrost.store.migrate import Brought, Migration
 from bifrost.store.postgres import PostgresDatabase
 from store.cluster import WITHOUT
+from store.config_fakes import NOW_S, put
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from bifrost.store.config_sql import SqlConfigStore
     from bifrost.store.config_table import Connection
     from store.cluster import Cluster
 
@@ -256,3 +259,27 @@ async def test_a_broken_step_leaves_nothing_behind(empty_cluster: Cluster) -> No
     with empty_cluster.connect() as other:
         found = other.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
         assert found.fetchone() == (0,)
+
+
+async def test_two_gateways_write_one_after_the_other(empty_cluster: Cluster) -> None:
+    first, second = (
+        PostgresDatabase(empty_cluster.section(), POSTGRES_CONFIG_STEPS) for _ in range(2)
+    )
+    stores = [postgres_config_store(first), postgres_config_store(second)]
+    await first.ping()
+
+    async def write(store: SqlConfigStore, name: str) -> None:
+        for count in range(10):
+            await store.write([put(f"{name}{count}", unique=(f"n:{name}{count}",))], NOW_S)
+            await store.write_counters({each: CounterRow(count, 1.0) for each in "zyx"})
+
+    async with trio.open_nursery() as nursery:
+        for store, name in zip(stores, "ab", strict=True):
+            nursery.start_soon(write, store, name)
+
+    loaded = await stores[0].load()
+    assert len(loaded.nouns) == loaded.revision == 20
+    assert [noun.version for noun in loaded.nouns] == list(range(1, 21))
+    assert set(loaded.counters.values()) == {CounterRow(9, 1.0)}
+    await first.aclose()
+    await second.aclose()

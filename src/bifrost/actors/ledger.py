@@ -82,7 +82,7 @@ class Ledger:
         return self._is_broken
 
     def restore(self, counted: Mapping[str, Counted]) -> None:
-        """Begin with these; before ``run``."""
+        """Count on from these, which were written down by an earlier process."""
         self._book.restore(counted)
 
     def hold(self, levels: tuple[Level, ...], estimate: Amounts) -> Holding:

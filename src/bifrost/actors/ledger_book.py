@@ -45,9 +45,11 @@ class LedgerBook:
     _changed: set[str] = attrs.field(factory=set, init=False)
 
     def restore(self, counted: Mapping[str, Counted]) -> None:
-        """Begin with what the counters stood at when they were written down."""
+        """Count on from what the counters stood at when they were written down."""
         for name, each in counted.items():
-            self.counters[name] = Counter(each.used, each.since_unix_s)
+            counter = self.counters.setdefault(name, Counter(0, each.since_unix_s))
+            counter.used += each.used
+            counter.since_unix_s = min(counter.since_unix_s, each.since_unix_s)
 
     # Admission
 

@@ -1,4 +1,8 @@
-"""Token usage as the OpenAI family tells it: read for the record, kept as it came for the caller."""
+"""Token usage as the OpenAI family tells it: read for the record, kept as it came for the caller.
+
+Sources of what costs are told by: Perplexity, API reference, "Chat completions"; OpenRouter, "Usage accounting"; xAI, API
+reference, "Chat completions"; all 2026-11.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +55,9 @@ class _Usage(msgspec.Struct, gc=False):
     """cohere's."""
     cost: Any = None
     """In US dollars, of perplexity and openrouter; an object has it as ``total_cost``."""
+    is_byok: Any = None
+    """openrouter's: ``cost`` is its fee only, and what the provider takes of the account's own key is beside it."""
+    cost_details: Any = None
     cost_in_usd_ticks: Any = None
     """xai's, ten thousand million a dollar."""
     seconds: Any = None
@@ -68,7 +75,7 @@ def read_usage(raw: bytes) -> Usage | None:
     """The counts in the JSON object ``raw``; ``None`` if it is no object or has none of the three, nor a length of sound.
 
     They go by the names of chat or by those of the Responses API, images and audio (``input_tokens``). Called for each
-    answer and most chunks: what few answers have costs those without it a look.
+    answer: what few of them have costs those without it a look.
     """
     try:
         wire = _decode(raw)
@@ -77,7 +84,8 @@ def read_usage(raw: bytes) -> Usage | None:
     prompt = _first_count(wire.prompt_tokens, wire.input_tokens)
     completion = _first_count(wire.completion_tokens, wire.output_tokens)
     total = _count(wire.total_tokens)
-    length_ms = _milliseconds(wire.seconds or wire.prompt_audio_seconds or 0)
+    seconds = wire.seconds or wire.prompt_audio_seconds
+    length_ms = _milliseconds(seconds) if seconds else 0
     if prompt is None and completion is None and total is None and not length_ms:
         return None
     given = wire.prompt_tokens_details or wire.input_tokens_details or NO_DETAILS
@@ -111,6 +119,7 @@ def _is_all(wire: _Usage, given: _Details, made: _Details) -> bool:
         or wire.num_search_queries
         or wire.billed_units
         or wire.cost
+        or wire.is_byok
         or wire.cost_in_usd_ticks
     )
 
@@ -151,15 +160,17 @@ def _milliseconds(seconds: object) -> int:
 
 def _cost(wire: _Usage) -> int | None:
     """What the provider says it costs, in nano-dollars; a cost of 0 is as good as none."""
-    told = wire.cost
-    if told is None:
-        ticks = None if wire.cost_in_usd_ticks is None else _count(wire.cost_in_usd_ticks)
-        return (ticks + 5) // 10 if ticks else None
-    if isinstance(told, dict):
-        told = told.get("total_cost")
+    told = wire.cost.get("total_cost") if isinstance(wire.cost, dict) else wire.cost
+    cost = _nano_usd(told)
+    if wire.is_byok is True and isinstance(wire.cost_details, dict):
+        cost += _nano_usd(wire.cost_details.get("upstream_inference_cost"))
+    return cost or ((_count(wire.cost_in_usd_ticks) or 0) + 5) // 10 or None
+
+
+def _nano_usd(told: object) -> int:
+    """By the decimal number that the provider wrote, not by the float that is nearest to it; 0 if it is none."""
     if isinstance(told, bool) or not isinstance(told, int | float) or not 0 < told < MAX_COST_USD:
-        return None
-    # By the decimal number that the provider wrote, not by the float that is nearest to it.
+        return 0
     return round(Decimal(repr(told)) * 1_000_000_000)
 
 

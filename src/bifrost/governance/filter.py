@@ -15,7 +15,7 @@ import attrs
 from bifrost.actors.ledger import Ledger
 from bifrost.actors.ledger_messages import Counted, NotAdmitted
 from bifrost.actors.mailbox import ActorDied
-from bifrost.errors import GatewayError
+from bifrost.errors import GatewayError, ProviderUnavailable
 from bifrost.governance.admission import NoAccess, access, identify, key_of
 from bifrost.governance.charging import charge
 from bifrost.governance.levels import Amounts, Level, general_levels, key_levels, told
@@ -37,6 +37,9 @@ __all__ = ["Governor"]
 ONE = Amounts(requests=1)
 """Enough to ask whether there is any room at all."""
 
+UNKNOWN = frozenset({"virtual_key_not_found", "virtual_key_required"})
+NOT_LOADED = "virtual keys cannot be looked up at the moment, for the configuration store is away"
+
 NOTHING_COUNTED: Mapping[str, Counted] = {}
 
 
@@ -52,6 +55,8 @@ class Governor:
     draw: Callable[[], float]
     wall: Callable[[], float]
     on_warning: Callable[[str], None]
+    is_complete: bool = True
+    """Whether all virtual keys are known. Until the store has been read once, an unknown one may be good."""
     sizes: OutputSizes = attrs.field(factory=OutputSizes)
     """How long answers have been, for estimates."""
 
@@ -110,6 +115,8 @@ class Governor:
         general = general_levels(held, target, base_name(target.model)) if held.is_limiting else ()
         found = access(held, hop.call, target, enforce=policy.enforce)
         if isinstance(found, NoAccess):
+            if not self.is_complete and found.error.kind in UNKNOWN and hop.call.virtual_key_hash:
+                return Unanswered(ProviderUnavailable(NOT_LOADED, code="virtual_keys_not_loaded"))
             return await self._refuse(found, general, hop)
         if not target.provider:
             return Denied(undecided(hop.call), ends_chain=True)

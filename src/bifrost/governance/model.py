@@ -221,6 +221,16 @@ class Governance:
         return team, self.customers.get(customer_id) if customer_id else None
 
     @property
+    def limits(self) -> Mapping[str, Limit]:
+        """All there are, by the ids of their counters."""
+        nouns = (self.virtual_keys, self.teams, self.customers, self.models)
+        owners = [each.limits for found in nouns for each in found.values()]
+        for key in self.virtual_keys.values():
+            owners += [config.limits for config in key.provider_configs.values()]
+        owners += self.providers.values()
+        return {limit.id: limit for each in owners for limit in each.all}
+
+    @property
     def is_limiting(self) -> bool:
         """Whether a provider or a model has limits of its own, so that every call has to be looked at."""
         return bool(self.models or self.providers)

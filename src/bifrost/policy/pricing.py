@@ -85,6 +85,7 @@ class Prices:
     _virtual_key_ids: frozenset[str] = attrs.field(init=False)
     _key_ids: frozenset[str] = attrs.field(init=False)
     _known: dict[Asking, Rates | None] = attrs.field(factory=dict, init=False)
+    _facts: dict[tuple[str, str], ModelFacts] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._virtual_key_ids = self._overrides.virtual_key_ids
@@ -140,7 +141,15 @@ class Prices:
         return self._look_up(asking) if found is NOT_YET else found
 
     def facts(self, model: str, provider: str) -> ModelFacts:
-        """Sizes and base name of ``model``, as far as a price list says them."""
+        """Sizes and base name of ``model``, as far as a price list says them. Remembered as rates are."""
+        found = self._facts.get((model, provider))
+        if found is None:
+            if len(self._facts) >= MEMORY:
+                self._facts.clear()
+            found = self._facts[model, provider] = self._look_facts_up(model, provider)
+        return found
+
+    def _look_facts_up(self, model: str, provider: str) -> ModelFacts:
         for theirs, name in other_names(provider, model):
             for mode in ("chat", *(modes[0] for modes in MODES.values())):
                 entry = self._sheet.entry(theirs, name, mode)

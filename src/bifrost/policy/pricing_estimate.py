@@ -64,24 +64,28 @@ def estimate(rates: Rates | None, facts: CallFacts, learned: int = UNLEARNED_TOK
     what the caller allows or what the model was seen to answer (``OutputSizes.learned``), whichever is less, for each of
     the answers asked for.
     """
-    usage = _guess(facts, learned)
+    usage = _guess(facts, _output(facts, learned))
     nano_usd = cost(rates, usage, facts.operation, facts)
     return Estimate(usage.prompt_tokens, usage.completion_tokens, nano_usd)
 
 
-def _guess(facts: CallFacts, learned: int) -> Usage:
+def _guess(facts: CallFacts, output_tokens: int) -> Usage:
+    media = None
+    if facts.characters or facts.audio_ms:
+        media = MediaUsage(characters=facts.characters, audio_ms=facts.audio_ms)
     prompt = min(-(-facts.text_bytes // BYTES_PER_TOKEN) + facts.media_tokens, MAX_TOKENS)
-    output = 0 if facts.operation in WITHOUT_OUTPUT else _output(facts, learned)
     return Usage(
         prompt_tokens=prompt,
-        completion_tokens=output,
-        total_tokens=prompt + output,
+        completion_tokens=output_tokens,
+        total_tokens=prompt + output_tokens,
         searches=1 if facts.operation is Operation.RERANK else 0,
-        media=MediaUsage(characters=facts.characters, audio_ms=facts.audio_ms),
+        media=media,
     )
 
 
 def _output(facts: CallFacts, learned: int) -> int:
+    if facts.operation in WITHOUT_OUTPUT:
+        return 0
     allowed = facts.max_output_tokens
     one = learned if allowed is None else min(allowed, learned)
     return one * min(max(facts.choices, 1), MAX_CHOICES)

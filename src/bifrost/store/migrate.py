@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import apsw
 
-__all__ = ["Brought", "Migration", "ahead", "migrate", "migrations"]
+__all__ = ["Brought", "Migration", "ahead", "migrate", "migrations", "versions"]
 
 NAME = re.compile(r"([0-9]{4})_([a-z0-9_]+)\.sql")
 
@@ -66,7 +66,7 @@ def migrate(connection: apsw.Connection, steps: Sequence[Migration]) -> Brought:
     Raises StoreAway if it has been further already: what a newer gateway wrote, an older one must not touch.
     """
     connection.execute(VERSIONS)
-    done = {row[0] for row in connection.execute("SELECT version FROM schema_versions")}
+    done = versions(connection)
     for step in ahead(done, steps):
         connection.execute(step.sql)
         connection.execute(
@@ -74,6 +74,14 @@ def migrate(connection: apsw.Connection, steps: Sequence[Migration]) -> Brought:
             (step.version, step.name),
         )
     return Brought.by(done, steps)
+
+
+def versions(connection: apsw.Connection) -> set[int]:
+    """The steps that are done; none in a database that was never brought anywhere."""
+    there = "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_versions'"
+    if not connection.execute(there).get:
+        return set()
+    return {int(row[0]) for row in connection.execute("SELECT version FROM schema_versions")}
 
 
 def ahead(done: Collection[int], steps: Sequence[Migration]) -> tuple[Migration, ...]:

@@ -10,7 +10,7 @@ import trio
 
 from bifrost.store.base import StoreAway, StoreBusy, StoreError
 
-__all__ = ["MAX_WAITING", "TIMEOUT_S", "OneThread", "Turn"]
+__all__ = ["MAX_WAITING", "OLDER", "TIMEOUT_S", "OneThread", "Turn"]
 
 T = TypeVar("T")
 
@@ -18,6 +18,7 @@ TIMEOUT_S = 10.0
 """For one piece of work, the wait for those before it included."""
 CLOSE_S = 5.0
 MAX_WAITING = 1000
+OLDER = "the database is of an older version: start the gateway, or run `bifrost migrate`"
 
 
 class Turn(Protocol):
@@ -35,6 +36,8 @@ class OneThread:
     timeout_s: float = TIMEOUT_S
     on_turn: Callable[[StoreError | None], None] = lambda _: None
     """Hears when the database goes away, with the reason, and with ``None`` when it is back."""
+    is_guest: bool = False
+    """Only looks, beside the gateway that it belongs to, and leaves its tables as they are."""
     trouble: StoreError | None = attrs.field(default=None, init=False)
     """Why the latest piece of work was not done; ``None`` if it was, or if there was none yet."""
     _limiter: trio.CapacityLimiter = attrs.field(

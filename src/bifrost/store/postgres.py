@@ -23,7 +23,7 @@ from psycopg import errors
 from bifrost.config.sections import PostgresSection
 from bifrost.store.base import StoreAway, StoreBusy, StoreError
 from bifrost.store.migrate import Brought, Migration, ahead
-from bifrost.store.one_thread import OneThread
+from bifrost.store.one_thread import OLDER, OneThread
 
 if TYPE_CHECKING:
     from bifrost.store.config_table import Connection
@@ -206,8 +206,11 @@ class PostgresDatabase(OneThread):
                 ("idle_in_transaction_session_timeout", IDLE_MS),
             ):
                 connection.execute("SELECT set_config(%s, %s, false)", (name, str(limit_ms)))
-            with connection.transaction():
-                self.brought = _migrate(connection, self.steps)
+            if self.is_guest:
+                _check_versions(connection, self.steps)
+            else:
+                with connection.transaction():
+                    self.brought = _migrate(connection, self.steps)
         except BaseException:
             connection.close()
             raise
@@ -247,7 +250,7 @@ def _migrate(connection: psycopg.Connection, steps: Sequence[Migration]) -> Brou
     """In a transaction, and one gateway after another: the lock goes when the transaction ends."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
     connection.execute(VERSIONS)
-    done = {row[0] for row in connection.execute("SELECT version FROM config_schema_versions")}
+    done = _versions(connection)
     for step in ahead(done, steps):
         connection.execute(_own(step.sql))
         connection.execute(
@@ -255,6 +258,16 @@ def _migrate(connection: psycopg.Connection, steps: Sequence[Migration]) -> Brou
             (step.version, step.name),
         )
     return Brought.by(done, steps)
+
+
+def _check_versions(connection: psycopg.Connection, steps: Sequence[Migration]) -> None:
+    ((table,),) = connection.execute("SELECT to_regclass('config_schema_versions')")
+    if ahead(set() if table is None else _versions(connection), steps):
+        raise StoreAway(OLDER)
+
+
+def _versions(connection: psycopg.Connection) -> set[int]:
+    return {row[0] for row in connection.execute("SELECT version FROM config_schema_versions")}
 
 
 def _address(settings: PostgresSection) -> dict[str, Any]:

@@ -19,8 +19,8 @@ import apsw
 import attrs
 
 from bifrost.store.base import StoreAway, StoreBusy, StoreError
-from bifrost.store.migrate import Brought, Migration, migrate, migrations
-from bifrost.store.one_thread import OneThread
+from bifrost.store.migrate import Brought, Migration, ahead, migrate, migrations, versions
+from bifrost.store.one_thread import OLDER, OneThread
 
 __all__ = ["SqliteFile"]
 
@@ -132,9 +132,10 @@ class SqliteFile(OneThread):
 
     def _opened(self) -> apsw.Connection:
         if self._connection is None:
-            self._lock()
+            if not self.is_guest:
+                self._lock()
             try:
-                self._connection = self._open()
+                self._connection = self._visit() if self.is_guest else self._open()
             except BaseException:
                 self._close()
                 raise
@@ -171,6 +172,18 @@ class SqliteFile(OneThread):
             raise
         return connection
 
+    def _visit(self) -> apsw.Connection:
+        # Read-only would not do: a reader of a WAL file has to write down that it reads.
+        connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection.set_busy_timeout(int(self.busy_s * 1000))
+            connection.pragma("query_only", "on")
+            _transaction(connection, partial(_check_versions, steps=self.steps), LOOK, _go_on)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
     def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -198,6 +211,11 @@ def _transaction(
         if connection.in_transaction:
             connection.execute("ROLLBACK")
     return value
+
+
+def _check_versions(connection: apsw.Connection, steps: Sequence[Migration]) -> None:
+    if ahead(versions(connection), steps):
+        raise StoreAway(OLDER)
 
 
 def _checkpoint(connection: apsw.Connection) -> None:
