@@ -10,6 +10,7 @@ from bifrost.integrations.openapi_parts import (
     FALLBACKS,
     JSON,
     LIST,
+    MODEL,
     OBJECT,
     SAID,
     TEXT,
@@ -206,7 +207,7 @@ RERANK: Schema = {
                             "type": "object",
                             "required": ["modelArn"],
                             "properties": {
-                                "modelArn": SAID,
+                                "modelArn": MODEL,
                                 "additionalModelRequestFields": OBJECT,
                             },
                         },
