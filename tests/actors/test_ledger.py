@@ -221,7 +221,7 @@ async def running(
 ) -> AsyncIterator[Ledger]:
     ledger = Ledger(wall=lambda: at_s + trio.current_time(), fault=fault)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(supervise, ledger, on_crash=lambda *_: None))
+        await nursery.start(partial(supervise, ledger, on_crash=lambda *_: None))
         yield ledger
         nursery.cancel_scope.cancel()
 
@@ -324,7 +324,7 @@ async def test_counters_are_restored_restarted_and_forgotten(autojump_clock: Moc
     ledger = Ledger(wall=lambda: T0)
     ledger.restore({"a": Counted(1, T0), "b": Counted(2, T0)})
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(supervise, ledger, on_crash=lambda *_: None))
+        await nursery.start(partial(supervise, ledger, on_crash=lambda *_: None))
         assert await ledger.ask_usage(frozenset({"a", "none"})) == {"a": Counted(1, T0)}
         ledger.tell_restart({"a": T0 + 1})
         ledger.tell_forget(frozenset({"b"}))

@@ -40,7 +40,13 @@ def call(operation: Operation, asked: dict[str, Any] | Form, **caller: Any) -> C
     )
     target = Target("bedrock", "m")
     return Call(
-        id="1", operation=operation, stream=False, target=target, caller=Caller(**caller), **given
+        id="1",
+        boundary=b"random",
+        operation=operation,
+        stream=False,
+        target=target,
+        caller=Caller(**caller),
+        **given,
     )
 
 

@@ -53,8 +53,8 @@ DIALECTS: dict[str, tuple[Encode, Find | None]] = {
 }
 """How a chat is encoded, and where the arguments are in it; nowhere, where calls are lost."""
 
-SILENT = {"elevenlabs"}
-"""Those that do not chat."""
+SILENT = {"elevenlabs", "huggingface"}
+"""Those that do not chat, or in OpenAI's own dialect."""
 
 TELLING = sorted(name for name, (_, found) in DIALECTS.items() if found is not None)
 

@@ -124,7 +124,7 @@ async def governed(
         house(*served, client=config.client, hop_filters=(governor.around_hop,)) as within,
         trio.open_nursery() as nursery,
     ):
-        nursery.start_soon(partial(supervise, ledger, on_crash=lambda *_: None))
+        await nursery.start(partial(supervise, ledger, on_crash=lambda *_: None))
         service = chain((governor.around,), within.router.dispatch)
         yield Governed(within, ledger, governor, service, warnings)
         nursery.cancel_scope.cancel()

@@ -21,13 +21,13 @@ __all__ = [
     "FormDecoder",
     "FormEvent",
     "InvalidForm",
-    "Joined",
     "PartEnd",
     "PartHead",
     "boundary_of",
     "encode_form",
     "encode_related",
     "form_content_type",
+    "joined",
     "related_content_type",
 ]
 
@@ -259,7 +259,7 @@ def encode_form(form: Form, boundary: bytes) -> Payload:
             text.clear()
         text += b"\r\n"
     text += b"--" + boundary + b"--\r\n"
-    return Joined((*pieces, BytesPayload(bytes(text))))
+    return joined((*pieces, BytesPayload(bytes(text))))
 
 
 def encode_related(parts: Iterable[tuple[bytes, Payload]], boundary: bytes) -> Payload:
@@ -275,7 +275,7 @@ def encode_related(parts: Iterable[tuple[bytes, Payload]], boundary: bytes) -> P
             raise InvalidForm("a part's content type holds a line break")
         head = b"--%b\r\nContent-Type: %b\r\n\r\n" % (boundary, kind)
         pieces += (BytesPayload(head), content, BytesPayload(b"\r\n"))
-    return Joined((*pieces, BytesPayload(b"--" + boundary + b"--\r\n")))
+    return joined((*pieces, BytesPayload(b"--" + boundary + b"--\r\n")))
 
 
 def _part_head(part: Field | File, boundary: bytes) -> bytes:
@@ -303,8 +303,13 @@ def _is_text(content_type: bytes | None) -> bool:
     return kind.startswith(b"text/") or kind == b"application/json" or kind.endswith(b"+json")
 
 
+def joined(pieces: Iterable[Payload]) -> Payload:
+    """Payloads one behind another."""
+    return _Joined(tuple(pieces))
+
+
 @attrs.frozen
-class Joined:
+class _Joined:
     """Payloads one behind another. Implements ``Payload``."""
 
     pieces: tuple[Payload, ...]

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from bifrost.codecs import json
 from bifrost.codecs.data_uri import split_data_uri
-from bifrost.codecs.json_payload import json_payload
 from bifrost.dialects.fields import OURS, SILENT, Losses, dropped, mapped
 from bifrost.dialects.hub import Answer
 from bifrost.dialects.invoke_text import invoked_object
 from bifrost.dialects.openai_edit import Encoded, refuse_loss
+from bifrost.dialects.picture_edit import with_files
 from bifrost.dialects.plain_request import read_plain
 from bifrost.dialects.scrub import scrubber
 from bifrost.dialects.value_shape import list_of, obj, text, whole, written
 from bifrost.errors import BadRequest, ErrorClass, UnsupportedOperation, UpstreamError
 from bifrost.schema.call import Operation
-from bifrost.schema.payload import Field, File
+from bifrost.schema.payload import File
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bifrost.dialects.base import AnswerFacts
     from bifrost.dialects.fields import Fields
     from bifrost.schema.call import Call
+    from bifrost.schema.payload import Form, Payload
 
 __all__ = ["FIELDS", "encode_images", "read_images"]
 
@@ -89,7 +90,8 @@ MAX_PIXELS = 100_000
 def encode_images(call: Call, model: str, provider: str) -> Encoded:
     """The body for ``model``. Raises BadRequest; UnsupportedOperation for a model that is known for no pictures."""
     lowered = model.lower()
-    asked = _asked(call)
+    files: dict[bytes, Payload] = {}
+    asked = _asked(call, files)
     losses = Losses()
     if any(sign in lowered for sign in AMAZONS):
         body, used = _amazon(call.operation, asked, losses), AMAZON_USED
@@ -102,19 +104,20 @@ def encode_images(call: Call, model: str, provider: str) -> Encoded:
     losses.lose(*(n for n, v in asked.items() if n not in used | OURS and not _is_silent(n, v)))
     losses.lose(*call.lost)
     refuse_loss(losses.names, call, provider)
-    if call.form is None:
-        return Encoded(written(body), tuple(losses.names))
-    return Encoded(b"", tuple(losses.names), payload=json_payload(body))
+    return with_files(Encoded(written(body), tuple(losses.names)), files)
 
 
 def _is_silent(name: str, value: object) -> bool:
     return isinstance(value, str | int) and value in SILENT.get(name, ())
 
 
-def _asked(call: Call) -> Object:
-    """What is asked, by OpenAI's names, out of a form or of JSON; pictures under ``image`` and ``mask``."""
+def _asked(call: Call, files: dict[bytes, Payload]) -> Object:
+    """What is asked, by OpenAI's names, out of a form or of JSON; pictures under ``image`` and ``mask``.
+
+    A form's are marks, by which they stand in ``files``.
+    """
     if call.form is not None:
-        return _of_form(call.form)
+        return _of_form(call.form, call.boundary, files)
     request = read_plain(call.members)
     asked = {**request.members, **request.extras}
     given = asked.pop("images", asked.pop("image", None))
@@ -138,17 +141,19 @@ def _inline(given: object, place: str) -> str:
     return found[1]
 
 
-def _of_form(form: tuple[Field | File, ...]) -> Object:
+def _of_form(form: Form, boundary: bytes, files: dict[bytes, Payload]) -> Object:
     asked: Object = {}
     for part in form:
         name = part.name.removesuffix("[]")
-        if isinstance(part, File):
-            if name == "image":
-                asked.setdefault("image", []).append(part.content)
-            else:
-                asked[name] = part.content
-        else:
+        if not isinstance(part, File):
             asked[name] = _value(name, part.value)
+            continue
+        mark = b"%b.%d." % (boundary, len(files))
+        files[mark] = part.content
+        if name == "image":
+            asked.setdefault("image", []).append(mark.decode("latin-1"))
+        else:
+            asked[name] = mark.decode("latin-1")
     return asked
 
 

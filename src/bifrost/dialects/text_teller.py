@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from bifrost.codecs import json, sse
-from bifrost.dialects import extra_fields
 from bifrost.dialects.chat_teller import ChatTeller
 
 if TYPE_CHECKING:
@@ -15,27 +13,23 @@ if TYPE_CHECKING:
 
 __all__ = ["TextTeller"]
 
-KIND = {"object": "text_completion"}
-
 
 @attrs.define(eq=False)
 class TextTeller(ChatTeller):
-    """As ``ChatTeller``, with texts in place of deltas. Implements ``Teller``."""
+    """As ``ChatTeller``, in chunks of text: of a delta nothing is told but its ``content``."""
 
-    def tell(self, chunk: Object, raw: bytes, now_s: float, out: list[bytes]) -> None:
-        choices = [_choice(choice) for choice in chunk["choices"]]
-        super().tell({**chunk, **KIND, "choices": choices}, raw, now_s, out)
-
-    def finish(self, head: Object, usage: bytes, now_s: float, out: list[bytes]) -> None:
-        closing = {**head, **KIND, "choices": [_choice({})], "usage": json.loads(usage)}
-        self._put(closing, extra_fields.rest(self.facts, None), self.facts.sent_s, now_s, out)
-        out.append(sse.DONE)
+    def _put(
+        self, chunk: Object, once: bytes, since_s: float, now_s: float, out: list[bytes]
+    ) -> None:
+        choices = [_told(choice) for choice in chunk["choices"]]
+        told = {**chunk, "object": "text_completion", "choices": choices}
+        super()._put(told, once, since_s, now_s, out)
 
 
-def _choice(choice: Object) -> Object:
+def _told(choice: dict[str, Any]) -> dict[str, Any]:
     return {
-        "index": choice.get("index", 0),
-        "text": choice.get("delta", {}).get("content") or "",
-        "logprobs": None,
-        "finish_reason": choice.get("finish_reason"),
+        "index": choice["index"],
+        "text": choice["delta"].get("content") or "",
+        "logprobs": choice.get("logprobs"),
+        "finish_reason": choice["finish_reason"],
     }

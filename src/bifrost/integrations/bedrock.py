@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from bifrost.codecs.json import InvalidJSON, split_object
 from bifrost.dialects.bedrock_incoming import Incoming, read_converse_request, read_count_request
 from bifrost.dialects.invoke_incoming import (
     Invoked,
@@ -20,7 +19,13 @@ from bifrost.dialects.invoke_incoming import (
     rerank_model,
 )
 from bifrost.errors import BadRequest
-from bifrost.integrations.base import NO_PARAMS, InferenceRoute, Integration, caller_of
+from bifrost.integrations.base import (
+    NO_PARAMS,
+    InferenceRoute,
+    Integration,
+    caller_of,
+    members_of,
+)
 from bifrost.integrations.requirements import REQUIREMENTS, small
 from bifrost.integrations.targets import check_model, fallbacks_of, target_of
 from bifrost.schema.call import Call, Dialect, Native, Operation, RawMembers, Surface
@@ -158,7 +163,7 @@ def _parse(request: Request, catalog: Catalog, rules: HeaderRules, action: Actio
     if ASYNC in request.headers:
         raise BadRequest("x-bf-async is not supported here")
     caller = caller_of(request, rules)
-    members = _members(request)
+    members = members_of(request)
     model = check_model(request.params.get("model") or rerank_model(members))
     target = target_of(model, request, catalog, caller)
     fallbacks = fallbacks_of(small(members, "fallbacks"), target, request, catalog)
@@ -185,14 +190,6 @@ def _parse(request: Request, catalog: Catalog, rules: HeaderRules, action: Actio
         max_output_tokens=incoming.max_tokens,
         asks_usage=True,
     )
-
-
-def _members(request: Request) -> dict[str, bytes]:
-    try:
-        return split_object(request.body)
-    except InvalidJSON as error:
-        text = request.route.integration.bad_json.format(reason=error)
-        raise BadRequest(text, cause=str(error)) from error
 
 
 ROUTES = routes(PREFIX)
