@@ -20,6 +20,7 @@ from bifrost.http.async_jobs import AsyncJobs
 from bifrost.http.batch_results import BatchResults
 from bifrost.http.doors import Doors, compile_views
 from bifrost.http.gate import Gate
+from bifrost.http.genai_files import GenaiFilesDoor
 from bifrost.http.inference import Inference
 from bifrost.http.listing import Listing
 from bifrost.http.models import OPENAI_PREFIXES, model_routes
@@ -100,6 +101,7 @@ async def door(*providers: tuple[ProviderSettings, Answer], **client: Any) -> As
             async_jobs=AsyncJobs(finder=Finder({}), doors=doors, jobs=None),
             relays=RelayDoor(inference, listing, results),
             passthrough=PassthroughDoor(inference),
+            genai_files=GenaiFilesDoor(inference, listing),
             meter=HttpMeter(Metrics.of(config.client, inflight=lambda: 0)),
             new_id=new_id,
             log=lambda level, fields: None,

@@ -21,6 +21,7 @@ from bifrost.http.openapi import IMPLIED, described, openapi_routes, quart_endpo
 from bifrost.integrations import azure, bedrock, composite, genai
 from bifrost.integrations.base import InferenceRoute
 from bifrost.integrations.finder import Finder
+from bifrost.integrations.genai_files import FILE_ROUTES
 from bifrost.integrations.openapi import About
 from bifrost.integrations.passthrough import PREFIXES as PASSTHROUGH
 from bifrost.integrations.relay_routes import METHODS, OBJECTS, PREFIXES, UNDERSTOOD
@@ -73,6 +74,7 @@ def served(front: Front) -> set[tuple[str, str]]:
         if shape.split("/")[0] in OBJECTS:
             found |= {(method, prefix + shape) for prefix in ("/v1/", *PREFIXES)}
     found |= {(method, f"{prefix}/{{path}}") for prefix in PASSTHROUGH for method in METHODS}
+    found |= {(method, template) for method, template, _ in FILE_ROUTES}
     for name in OPERATIONS if front._async_jobs.jobs else ():
         found |= {("POST", f"/v1/async/{name}"), ("GET", f"/v1/async/{name}/{{id}}")}
     return found

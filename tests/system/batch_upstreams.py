@@ -54,6 +54,10 @@ class _Keeping(Upstream):
 
     accounts: dict[str, Account] = attrs.field(factory=lambda: defaultdict(dict))
     count: int = 0
+    extra: dict[str, Behaviour] = attrs.field(factory=dict)
+    """What else is there, by its path."""
+    uploads: dict[str, tuple[str, dict[str, Any], int, bytearray]] = attrs.field(factory=dict)
+    """By their names: key, metadata, size, and what has come."""
     piece_bytes: int = 0
     """If not 0, results are written in pieces of so many bytes."""
     cuts: bool = False
@@ -67,6 +71,8 @@ class _Keeping(Upstream):
 
     def _served(self, received: Received) -> Behaviour:
         path = urlsplit(received.path).path
+        if path in self.extra:
+            return self.extra[path]
         for method, pattern, serve in self.routes():
             found = re.fullmatch(pattern, path)
             if method == received.method and found is not None:
@@ -287,11 +293,11 @@ class GeminiBatches(_Keeping):
 
     def routes(self) -> list[tuple[str, str, Callable[..., Behaviour]]]:
         return [
-            ("POST", "/upload/v1beta/files", self.upload),
-            ("GET", "/v1beta/files", self.files),
-            ("GET", "/v1beta/(files/[^/]+)", self.one),
-            ("DELETE", "/v1beta/(files/[^/]+)", self.delete),
-            ("GET", "/download/v1beta/(files/[^/]+):download", self.download),
+            ("POST", "/upload/v1(?:beta)?/files", self.upload),
+            ("GET", "/v1(?:beta)?/files", self.files),
+            ("GET", "(?:/download)?/v1(?:beta)?/(files/[^/]+):download", self.download),
+            ("GET", "/v1(?:beta)?/(files/[^/]+)", self.one),
+            ("DELETE", "/v1(?:beta)?/(files/[^/]+)", self.delete),
             ("POST", "/v1beta/models/([^/:]+):batchGenerateContent", self.create),
             ("GET", "/v1beta/batches", self.batches),
             ("GET", "/v1beta/(batches/[^/:]+)", self.one),
@@ -315,8 +321,12 @@ class GeminiBatches(_Keeping):
         return found
 
     def upload(self, received: Received) -> Behaviour:
+        if "upload_id=" in received.path:
+            return self.go_on(received)
         account = self._account(received)
         kind = received.header("content-type") or ""
+        if received.header("x-goog-upload-command") == "start":
+            return self.start(received)
         if query_of(received, "uploadType") != {"uploadType": "multipart"}:
             raise Refused(400, "uploadType")
         if not kind.startswith("multipart/related; boundary="):
@@ -328,6 +338,50 @@ class GeminiBatches(_Keeping):
         if typed.partition(": ")[2] != told["mimeType"]:
             raise Refused(400, "two types for one file")
         return status(200, {"file": self._shown(self._kept(account, told, content))})
+
+    def start(self, received: Received) -> Behaviour:
+        """An upload of several requests is told where to go on."""
+        key = received.header("x-goog-api-key") or ""
+        said = json.loads(received.body or b"{}").get("file", {})
+        told = {"displayName": said.get("display_name")}
+        told["mimeType"] = received.header("x-goog-upload-header-content-type")
+        size = received.header("x-goog-upload-header-content-length") or ""
+        if received.header("x-goog-upload-protocol") != "resumable" or not size.isdigit():
+            raise Refused(400, "not a resumable upload")
+        self.count += 1
+        name = f"upstream-upload-{self.count}"
+        self.uploads[name] = (key, told, int(size), bytearray())
+        url = f"{self.url}/upload/v1beta/files?upload_id={name}&upload_protocol=resumable&key={key}"
+        return status(200, b"", self._upload_lines(name, "active", url))
+
+    @staticmethod
+    def _upload_lines(name: str, state: str, url: str) -> dict[str, str]:
+        return {
+            "content-type": "text/plain; charset=utf-8",
+            "x-goog-upload-status": state,
+            "x-goog-upload-url": url,
+            "x-goog-upload-control-url": url,
+            "x-guploader-uploadid": name,
+        }
+
+    def go_on(self, received: Received) -> Behaviour:
+        """A part of it: only with the key that it was begun with."""
+        query = query_of(received, "upload_id", "upload_protocol")
+        name = query["upload_id"]
+        key, told, size, content = self.uploads.get(name, ("", {}, 0, bytearray()))
+        if not key or received.header("x-goog-api-key") != key:
+            raise Refused(403, "this upload belongs to somebody else")
+        if int(received.header("x-goog-upload-offset") or "0") != len(content):
+            raise Refused(400, "wrong offset")
+        content += received.body
+        if "finalize" not in (received.header("x-goog-upload-command") or ""):
+            return status(200, b"", self._upload_lines(name, "active", f"{self.url}/elsewhere"))
+        if len(content) != size:
+            raise Refused(400, f"{len(content)} bytes came of {size}")
+        kept = self._kept(self.accounts[key], told, bytes(content))
+        lines = self._upload_lines(name, "final", f"{self.url}/elsewhere")
+        body = json.dumps({"file": self._shown(kept)}).encode()
+        return status(200, body, lines | {"content-type": "application/json"})
 
     def _kept(self, account: Account, told: dict[str, Any], content: bytes) -> dict[str, Any]:
         self.count += 1

@@ -14,7 +14,7 @@ import attrs
 from bifrost.codecs import json
 from bifrost.dialects.anthropic_teller import AnthropicTeller
 from bifrost.dialects.anthropic_telling import tell_count, tell_message
-from bifrost.dialects.base import AnswerFacts, PlainAnswer
+from bifrost.dialects.base import AnswerFacts, PlainAnswer, Reading
 from bifrost.dialects.bedrock_telling import ConverseTeller, tell_converse, tell_token_count
 from bifrost.dialects.bridge_answer import tell_response
 from bifrost.dialects.bridge_stream import ResponsesTeller
@@ -22,6 +22,8 @@ from bifrost.dialects.chat_teller import ChatTeller, tell_whole
 from bifrost.dialects.cohere_teller import CohereTeller
 from bifrost.dialects.cohere_telling import tell_embed, tell_rerank
 from bifrost.dialects.cohere_telling import tell_message as tell_cohere_message
+from bifrost.dialects.gemini_predict import tell_predictions
+from bifrost.dialects.gemini_spoken import SpokenAnswer, tell_spoken
 from bifrost.dialects.gemini_teller import GeminiTeller
 from bifrost.dialects.gemini_telling import tell_count as tell_gemini_count
 from bifrost.dialects.gemini_telling import tell_embedding, tell_generated
@@ -47,6 +49,7 @@ __all__ = [
     "TELLINGS",
     "Telling",
     "refuse_untold",
+    "retelling_of",
     "retold",
     "retold_stream",
     "telling_of",
@@ -83,12 +86,23 @@ TELLINGS: Mapping[tuple[Dialect, Operation], Telling] = MappingProxyType(
         (Dialect.GEMINI, Operation.CHAT): Telling(tell_generated, GeminiTeller),
         (Dialect.GEMINI, Operation.COUNT_TOKENS): Telling(tell_gemini_count),
         (Dialect.GEMINI, Operation.EMBEDDING): Telling(tell_embedding),
+        (Dialect.GEMINI, Operation.IMAGE): Telling(tell_predictions),
+        (Dialect.GEMINI, Operation.SPEECH): Telling(tell_spoken),
         (Dialect.COHERE, Operation.CHAT): Telling(tell_cohere_message, CohereTeller),
         (Dialect.COHERE, Operation.EMBEDDING): Telling(tell_embed),
         (Dialect.COHERE, Operation.RERANK): Telling(tell_rerank),
     }
 )
 """What is not here is told to OpenAI's callers as it is, and to others not at all."""
+
+RETELLINGS: Mapping[tuple[Dialect, Operation], Reading] = MappingProxyType(
+    {
+        (Dialect.GEMINI, Operation.SPEECH): Reading(
+            retell=SpokenAnswer, content_type=b"application/json"
+        ),
+    }
+)
+"""The same for answers that come in bytes."""
 
 
 def telling_of(facts: AnswerFacts) -> Telling:
@@ -99,6 +113,11 @@ def telling_of(facts: AnswerFacts) -> Telling:
     if facts.dialect is Dialect.OPENAI:
         return AS_OPENAI
     raise _untold(facts.request_type, facts.dialect)
+
+
+def retelling_of(call: Call) -> Reading | None:
+    """What an answer in bytes goes through on its way to the caller; ``None`` where it goes as it comes."""
+    return RETELLINGS.get((call.surface.dialect, call.operation))
 
 
 def refuse_untold(call: Call) -> None:
@@ -123,7 +142,7 @@ def told(answer: Answer, facts: AnswerFacts) -> PlainAnswer:
     """``answer`` in the caller's dialect."""
     if answer.error is not None:
         return PlainAnswer(body=answer.body, error=answer.error)
-    if answer.content is not None:
+    if answer.content is not None and (facts.dialect, facts.operation) not in RETELLINGS:
         kind = answer.content_type
         return PlainAnswer(body=answer.content, usage=answer.usage, content_type=kind)
     return PlainAnswer(body=telling_of(facts).plain(answer, facts), usage=answer.usage)

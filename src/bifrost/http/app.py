@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from bifrost.http.async_jobs import AsyncJobs
     from bifrost.http.doors import Doors
     from bifrost.http.gate import Gate
+    from bifrost.http.genai_files import GenaiFilesDoor
     from bifrost.http.inference import Inference
     from bifrost.http.passthrough import PassthroughDoor
     from bifrost.http.relayed import RelayDoor
@@ -75,6 +76,7 @@ class Front(QuartTrio):
         responses: ResponsesDoor,
         relays: RelayDoor,
         passthrough: PassthroughDoor,
+        genai_files: GenaiFilesDoor,
         meter: HttpMeter,
         new_id: Callable[[], str],
         log: Callable[[str, dict[str, object]], None],
@@ -88,6 +90,7 @@ class Front(QuartTrio):
         self._responses = responses
         self._relays = relays
         self._passthrough = passthrough
+        self._genai_files = genai_files
         self._meter = meter
         self._new_id = new_id
         self._log = log
@@ -215,6 +218,8 @@ class Front(QuartTrio):
         """Whether it is one of Quart's own views, which are guarded where they are found."""
         if found is not None or self._passthrough.may_be_for(path):
             return False
+        if self._genai_files.may_be_for(path):
+            return False
         if path.startswith(ASYNC_PREFIX):
             return False
         return not self._relays.may_be_for(path) or _is_our_own(method, path)
@@ -224,6 +229,9 @@ class Front(QuartTrio):
     ) -> GatewayError | None:
         """Why a call is not let in."""
         if self._is_for_quart(found, scope["method"], scope["path"]):
+            return None
+        # Parts of an upload bring no key: their address was told to somebody who was let in.
+        if self._genai_files.goes_on(scope["path"], scope["query_string"]):
             return None
         try:
             await self._gate.admit(Access.INFERENCE, scope["path"], sent, address_of(scope))
@@ -244,6 +252,9 @@ class Front(QuartTrio):
     ) -> None:
         if self._passthrough.may_be_for(scope["path"]):
             await self._passthrough.serve(scope, receive, reply)
+            return
+        if self._genai_files.may_be_for(scope["path"]):
+            await self._genai_files.serve(scope, receive, reply)
             return
         is_async = scope["path"].startswith(ASYNC_PREFIX)
         if is_async and await self._async_jobs.serve_path(scope, receive, reply):

@@ -55,9 +55,9 @@ class Listing:
         """Whether ``call`` asks for a list that is put together here."""
         if call.operation not in LISTS:
             return False
-        return len(self._keys(call)) > 1 or self.pages_by_token(call.target.provider)
+        return len(self.keys(call)) > 1 or self.pages_by_token(call.target.provider)
 
-    def _keys(self, call: Call) -> tuple[str, ...]:
+    def keys(self, call: Call) -> tuple[str, ...]:
         """Those to be asked; ``""`` stands for the one that the caller has chosen himself."""
         caller = call.caller
         own = caller.own_key(call.target.provider)
@@ -67,7 +67,7 @@ class Listing:
 
     async def page(self, call: Call, relay: Relay) -> bytes:
         """The body of the answer. Raises GatewayError."""
-        keys, provider = self._keys(call), call.target.provider
+        keys, provider = self.keys(call), call.target.provider
         at = self._begin(relay.query, provider, keys)
         if at.key >= len(keys):
             return joined(EMPTY, at, len(keys))

@@ -19,7 +19,7 @@ from bifrost.integrations.anthropic_models import anthropic_find, anthropic_page
 from bifrost.integrations.azure import PREFIXES
 from bifrost.integrations.composite import ANTHROPIC_PREFIXES, GENAI_PREFIXES, MODEL_PREFIXES
 from bifrost.integrations.envelope import key_status
-from bifrost.integrations.genai_models import genai_find, genai_page
+from bifrost.integrations.genai_models import Has, genai_find, genai_page
 from bifrost.integrations.openapi import (
     ANTHROPIC,
     ERROR_STATUSES,
@@ -148,7 +148,7 @@ def model_routes(doors: Doors, discovery: Discovery) -> Blueprint:
     routes.add_url_rule(ANTHROPIC_PREFIX, "anthropic-probe", anthropic_probe, methods=["GET"])
     versioned = (f"{prefix}/v1" for prefix in (ANTHROPIC_PREFIX, *ANTHROPIC_PREFIXES))
     _add(routes, "anthropic", versioned, anthropic_list, anthropic_one)
-    _add_genai(routes, gather)
+    _add_genai(routes, gather, discovery.has)
     _add(routes, "openai", OPENAI_PREFIXES, openai_list, openai_one)
     for n, prefix in enumerate(PREFIXES):
         path = f"{prefix}<path:deployment>/models"
@@ -158,16 +158,16 @@ def model_routes(doors: Doors, discovery: Discovery) -> Blueprint:
     return routes
 
 
-def _add_genai(routes: Blueprint, gather: Gather) -> None:
+def _add_genai(routes: Blueprint, gather: Gather, has: Has) -> None:
     @described(
         _about("Models of all providers", "genai", "genai_models", *GENAI_PAGE, errors=GENAI)
     )
     async def genai_list() -> Response:
-        return _json(genai_page(await gather(Surface.GENAI), request.args))
+        return _json(genai_page(await gather(Surface.GENAI), request.args, has))
 
     @described(_about("One model", "genai", "genai_model", errors=GENAI))
     async def genai_one(model: str) -> Response:
-        return _json(genai_find(await gather(Surface.GENAI), model))
+        return _json(genai_find(await gather(Surface.GENAI), model, has))
 
     own = (f"{genai.PREFIX}/{version}" for version in genai.VERSIONS)
     _add(routes, "genai", (*own, *GENAI_PREFIXES), genai_list, genai_one)

@@ -11,7 +11,7 @@ import attrs
 from bifrost.codecs.json import InvalidJSON, dumps, join_object, loads, split_object
 from bifrost.errors import BadRequest
 
-__all__ = ["EMPTY", "Cursor", "Page", "asking", "joined", "read_cursor", "read_page"]
+__all__ = ["EMPTY", "Cursor", "Page", "asking", "cursor_in", "joined", "read_cursor", "read_page"]
 
 VERSION = 1
 MAX_CURSOR = 1024
@@ -56,18 +56,23 @@ def read_cursor(query: str) -> tuple[Cursor | None, str]:
     Raises BadRequest for a cursor of ours that has been broken, or is of another version.
     """
     after = dict(parse_qsl(query)).get("after", "")
-    if len(after) > MAX_CURSOR:
-        raise BadRequest("invalid pagination cursor", param="after")
-    value = _decoded(after)
-    if value is None:
-        return None, after
-    match value:
+    cursor = cursor_in(after, "after")
+    return (None, after) if cursor is None else (cursor, "")
+
+
+def cursor_in(text: str, param: str) -> Cursor | None:
+    """The cursor of ours that ``text`` is, ``None`` if it is something else. Raises BadRequest as ``read_cursor``."""
+    if len(text) > MAX_CURSOR:
+        raise BadRequest("invalid pagination cursor", param=param)
+    match _decoded(text):
+        case None:
+            return None
         case {"v": int(version), "i": int(key), "c": str(native)} if (
             version == VERSION and key >= 0
         ):
-            return Cursor(key, native), ""
+            return Cursor(key, native)
         case _:
-            raise BadRequest("invalid pagination cursor", param="after")
+            raise BadRequest("invalid pagination cursor", param=param)
 
 
 def _decoded(text: str) -> dict[str, object] | None:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_QUERY",
+    "PROVIDER_HEADER",
     "BodyKind",
     "Changes",
     "RelayRequest",

@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 import attrs
 
 from bifrost.config.settings import KeySettings, NetworkSettings, ProviderSettings
-from bifrost.dialects.base import AnswerFacts, StreamDecoder
+from bifrost.dialects.base import AnswerFacts, Reading, StreamDecoder
 from bifrost.dialects.bridge_request import responses_to_chat
 from bifrost.dialects.hub import Answer, Teller
 from bifrost.dialects.objects import ObjectCoder, Wanted
 from bifrost.dialects.openai_edit import Encoded, refuse_loss
-from bifrost.dialects.tellings import refuse_untold, retold_stream, told
+from bifrost.dialects.tellings import refuse_untold, retelling_of, retold_stream, told
 from bifrost.errors import ConfigurationMissing, UnsupportedOperation
 from bifrost.providers.base import FollowUp, Headers, PlainAnswer, RateHint, UpstreamRequest
 from bifrost.providers.errors import decode_error
@@ -122,6 +122,8 @@ class ForeignSpec:
     rate_family: RateFamily = "openai"
     objects: Mapping[Operation, ObjectCoder] = MappingProxyType({})
     """Its files and batches."""
+    absent: frozenset[int] = frozenset()
+    """Statuses besides 404 by which it says that there is no such file."""
     pages_by_token: bool = False
     """Whether its lists of them go on by cursors of its own, and not behind an object's id."""
     relay_place: RelayPlace | None = None
@@ -161,7 +163,8 @@ class Foreign:
         return coder is not None and (coder.streams or not stream)
 
     def encode(self, call: Call, target: Target, key: KeySettings) -> UpstreamRequest:
-        if call.operation is Operation.RELAY and self.spec.relay_place is not None:
+        is_relay = call.operation is Operation.RELAY or call.is_verbatim
+        if is_relay and self.spec.relay_place is not None:
             return self._relayed(call, self.spec.relay_place, key)
         objects = self.spec.objects.get(call.operation)
         if objects is not None and call.relay is not None:
@@ -186,6 +189,7 @@ class Foreign:
             body=sent.body if sent.payload is None else sent.payload,
             dropped_params=sent.dropped,
             is_native=is_native,
+            reading=sent.reading or retelling_of(call),
             model_deployment=deployment,
         )
         if self.spec.follow_up is not None:
@@ -228,7 +232,7 @@ class Foreign:
 
     def _relayed(self, call: Call, place: RelayPlace, key: KeySettings) -> UpstreamRequest:
         relay = verbatim_only(call, self.name)
-        return relayed_request(
+        request = relayed_request(
             call,
             relay,
             self._address_of(place(self._base, relay, key)),
@@ -236,6 +240,9 @@ class Foreign:
             credentials=self.spec.credential(key),
             defaults=self.spec.headers(call, b""),
         )
+        if call.operation is Operation.RELAY:
+            return request
+        return attrs.evolve(request, reading=Reading(absent=self.spec.absent))
 
     def _object(
         self, coder: ObjectCoder, call: Call, relay: Relay, key: KeySettings

@@ -14,7 +14,7 @@ from bifrost.config.settings import ProviderSettings
 from bifrost.dialects.openai_edit import Encoded
 from bifrost.dialects.openai_operations import BRIDGED_RESPONSES, CODERS, OBJECTS, Coder
 from bifrost.dialects.openai_told import ToldStream
-from bifrost.dialects.tellings import refuse_untold, retold, retold_stream
+from bifrost.dialects.tellings import refuse_untold, retelling_of, retold, retold_stream
 from bifrost.errors import ConfigurationMissing, GatewayError, UnsupportedOperation, UpstreamError
 from bifrost.providers.addresses import Addresses, fixed_addresses
 from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
@@ -102,9 +102,12 @@ class OpenAICompatible:
         request = self._request(b"POST", asked, call, key, deployment or target.model, sent)
         if call.operation in self.spec.perhaps_unversioned and b"/v1/" in request.target:
             request = attrs.evolve(request, follow_up=Unversioned(request))
-        if deployment is None and not sent.dropped:
+        reading = retelling_of(call)
+        if deployment is None and not sent.dropped and reading is None:
             return request
-        return attrs.evolve(request, dropped_params=sent.dropped, model_deployment=deployment)
+        return attrs.evolve(
+            request, dropped_params=sent.dropped, model_deployment=deployment, reading=reading
+        )
 
     def _request(
         self, method: bytes, asked: str, call: Call, key: KeySettings, model: str, sent: Encoded
