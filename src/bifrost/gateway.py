@@ -44,13 +44,16 @@ from bifrost.errors import ConfigurationMissing, GatewayError
 from bifrost.explain import explain
 from bifrost.governance.filter import Governor
 from bifrost.governance.policy import Policy
+from bifrost.http.anthropic_objects import AnthropicObjectsDoor
 from bifrost.http.app import Front
 from bifrost.http.async_jobs import AsyncJobs
 from bifrost.http.batch_results import BatchResults
 from bifrost.http.doors import Doors, Phase, compile_views
 from bifrost.http.gate import Gate
+from bifrost.http.genai_files import GenaiFilesDoor
 from bifrost.http.health import StoreHealth, health_routes
 from bifrost.http.inference import Inference
+from bifrost.http.inline_batches import InlineBatches
 from bifrost.http.job_calls import JobCalls
 from bifrost.http.listing import Listing
 from bifrost.http.management.config import Condition
@@ -544,16 +547,19 @@ class Gateway:
             finder=FINDER, doors=self._doors, service=self._service, new_id=_new_id
         )
         async_jobs = AsyncJobs(finder=FINDER, doors=self._doors, jobs=self._jobs)
+        listing = self._listing(inference.service)
+        results = BatchResults(inference.service)
+        inline = InlineBatches(inference.service)
         front = Front(
             doors=self._doors,
             gate=self._gate(),
             inference=inference,
             async_jobs=async_jobs,
             responses=ResponsesDoor(FINDER, self._doors, self._service),
-            relays=RelayDoor(
-                inference, self._listing(inference.service), BatchResults(inference.service)
-            ),
+            relays=RelayDoor(inference, listing, results, inline),
             passthrough=PassthroughDoor(inference),
+            genai_files=GenaiFilesDoor(inference, listing),
+            anthropic_objects=AnthropicObjectsDoor(inference, listing, results, inline),
             meter=HttpMeter(self._metrics),
             new_id=_new_id,
             log=lambda level, fields: self.logs.line(level, "request completed", fields),
@@ -755,7 +761,7 @@ async def _kept(config: Config, options: ServeOptions, logs: Logs) -> tuple[Kept
     """
     assert config.config_store is not None  # noqa: S101  asked for by who has looked
     for notice in sealing_notices(config.encryption_key):
-        logs.info("configuration", notice=notice)
+        logs.warning("configuration", notice=notice)
     opened = await trio.to_thread.run_sync(
         open_config_store, config.config_store, options.app_dir, config.encryption_key
     )
@@ -772,8 +778,9 @@ async def _kept(config: Config, options: ServeOptions, logs: Logs) -> tuple[Kept
     )
     kept = Kept(steward, keeper, opened, read_again)
     try:
-        compiled = await steward.open()
+        # Before they are read: they have other versions then.
         await opened.store.seal_rows(time.time())
+        compiled = await steward.open()
     except (StoreAway, StoreBusy):
         # The keeper has said so. What the file says is served; whoever is known to the store alone has to wait.
         return kept, config

@@ -9,7 +9,7 @@ import pytest
 
 from bifrost.dialects.fields import Fate
 from bifrost.dialects.gemini_fields import FIELDS
-from bifrost.dialects.gemini_request import encode_count, encode_flat_count
+from bifrost.dialects.gemini_request import encode_chat, encode_count, encode_flat_count
 from bifrost.dialects.gemini_signatures import NONE_NEEDED, bare_id, signed_id
 from bifrost.errors import BadRequest
 from bifrost.schema.call import Operation
@@ -285,13 +285,6 @@ def test_pictures_in_results_are_for_models_that_see_them() -> None:
     assert sent(messages=messages).dropped == ("messages.content",)
 
 
-def test_arguments_that_are_no_object_are_named() -> None:
-    messages = [HI, called(arguments='{"city":'), result()]
-
-    assert sent(messages=messages).dropped == ("messages.tool_calls.function.arguments",)
-    assert said(messages=messages)["contents"][1]["parts"][0]["functionCall"]["args"] == {}
-
-
 def test_a_custom_tools_input_is_its_argument() -> None:
     call = {"id": "c", "type": "custom", "custom": {"name": "sh", "input": "ls"}}
     messages = [HI, {"role": "assistant", "tool_calls": [call]}, result("c")]
@@ -534,3 +527,17 @@ def test_counting_takes_chat_and_responses() -> None:
         "tools": [{"functionDeclarations": [{"name": "weather"}]}],
     }
     assert counted.dropped == ("tools.file_search",)
+
+
+def test_arguments_go_as_they_were_written() -> None:
+    arguments = '{"z":12345678901234567890123,"a":1.0}'
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    messages = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "y"},
+    ]
+
+    body = encode_chat(call_of({"messages": messages}), "gemini-2.5-flash", "gemini").body
+
+    assert f'"args":{arguments}'.encode() in body

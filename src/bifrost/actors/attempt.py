@@ -19,7 +19,7 @@ from bifrost.actors.reading import read_some
 from bifrost.actors.retold import Retold
 from bifrost.dialects.base import AnswerFacts, Progress
 from bifrost.dialects.scrub import scrubber
-from bifrost.errors import ErrorClass, GatewayError, UpstreamError, Verbatim
+from bifrost.errors import BodyTooLarge, ErrorClass, GatewayError, UpstreamError, Verbatim
 from bifrost.providers.answer_headers import caller_headers, dropped_header
 from bifrost.providers.base import Headers, RateHint, UpstreamRequest
 from bifrost.record import AttemptRecord, Usage
@@ -35,6 +35,9 @@ __all__ = ["Attempt"]
 
 VERBATIM_BYTES = 1024 * 1024
 """Of a refusal that is relayed as it came: it is held back, for another key may still do better. A longer one is told."""
+
+SIGNED_BYTES = 32 * 1024 * 1024
+"""Of a body that is signed, and has to be read beforehand. AWS's own bound for InvokeModel is 25 MB."""
 
 BYTES_PER_TOKEN = 4
 
@@ -124,7 +127,7 @@ class Attempt:
             request = await self._request()
             if request.follow_up is None:
                 if request.sign is not None:
-                    request = request.signed(self.wall())
+                    request = (await _in_memory(request)).signed(self.wall())
                 opening = generation.upstream.open(request, limits)
             else:
                 opening = followed(generation.upstream, request, limits, self.wall)
@@ -134,6 +137,8 @@ class Attempt:
                 finally:
                     self.upstream_s = answer.waited_s
         except GatewayError as error:
+            if call.names:
+                error.rename(call.named)
             self.error = error
             raise
         finally:
@@ -145,19 +150,22 @@ class Attempt:
         """What to send. A large body is said in a thread; one that goes on as it came is not said at all."""
         call, adapter = self.hop.call, self.granted.generation.adapter
         encode = partial(adapter.encode, call, self.hop.target, self._key)
-        is_said = call.relay is None or call.operation is Operation.BATCH_CREATE
+        relay = call.relay
+        makes_file = relay is not None and relay.batch_endpoint
+        is_said = relay is None or call.operation is Operation.BATCH_CREATE or makes_file
         if not is_said or call.form is not None or call.body_bytes < LARGE_BYTES:
             return encode()
         return await trio.to_thread.run_sync(encode, abandon_on_cancel=True)
 
     async def _read(self, answer: UpstreamAnswer, request: UpstreamRequest) -> None:
-        self.status, self._dropped = answer.status, request.dropped_params
+        self.status = answer.status
+        self._dropped = tuple(dict.fromkeys(map(self.hop.call.named, request.dropped_params)))
         adapter = self.granted.generation.adapter
         self.rate = adapter.rate_hint(answer.headers, self.wall())
         self._headers = caller_headers(answer.headers)
         call = self.hop.call
         if call.is_verbatim and answer.status >= 400:
-            raise await self._verbatim_refusal(answer)
+            raise await self._verbatim_refusal(answer, request)
         if not call.is_verbatim and not 200 <= answer.status < 300:
             raise await self._refusal(answer, request)
         if self.sighting is not None:
@@ -174,16 +182,16 @@ class Attempt:
 
     async def _refusal(self, answer: UpstreamAnswer, request: UpstreamRequest) -> GatewayError:
         body, _ = await read_some(answer)
-        reading = request.reading
-        is_absent = reading is not None and answer.status in reading.absent
-        error = self._told(answer, body, 404 if is_absent else None)
+        error = self._told(answer, body, _meant(answer.status, request))
         error.headers = self._headers
         return error
 
-    async def _verbatim_refusal(self, answer: UpstreamAnswer) -> GatewayError:
+    async def _verbatim_refusal(
+        self, answer: UpstreamAnswer, request: UpstreamRequest
+    ) -> GatewayError:
         """The refusal, classified for pool and record, with what the caller is to see of it."""
         body, is_whole = await read_some(answer, VERBATIM_BYTES)
-        error = self._told(answer, body)
+        error = self._told(answer, body, _meant(answer.status, request))
         error.headers = self._headers
         # Nobody can be told of a status that is none.
         if is_whole and answer.status < 600:
@@ -197,9 +205,9 @@ class Attempt:
             )
         return error
 
-    def _told(self, answer: UpstreamAnswer, body: bytes, status: int | None = None) -> GatewayError:
+    def _told(self, answer: UpstreamAnswer, body: bytes, status: int) -> GatewayError:
         return self.granted.generation.adapter.decode_error(
-            status or answer.status,
+            status,
             answer.headers,
             body,
             self._key,
@@ -282,7 +290,7 @@ class Attempt:
 
     async def _no_stream(self, answer: UpstreamAnswer) -> GatewayError:
         body, _ = await read_some(answer)
-        told = self._told(answer, body)
+        told = self._told(answer, body, answer.status)
         if told.type is not None or told.code is not None:
             return told
         return UpstreamError("provider returned non-SSE response for streaming request", status=502)
@@ -375,6 +383,12 @@ class Attempt:
         )
 
 
+def _meant(status: int, request: UpstreamRequest) -> int:
+    """The status that is meant by a refusal's: 404 where this provider says so by another one."""
+    reading = request.reading
+    return 404 if reading is not None and status in reading.absent else status
+
+
 def _limits(
     network: NetworkSettings, call: Call, now_s: float, on_sent: Callable[[], None]
 ) -> Limits:
@@ -413,6 +427,16 @@ def _length(headers: Headers) -> int | None:
     value = told.get(b"content-length", b"")
     is_coded = told.get(b"content-encoding", b"identity").lower() != b"identity"
     return int(value) if value.isdigit() and not is_coded else None
+
+
+async def _in_memory(request: UpstreamRequest) -> UpstreamRequest:
+    """``request`` with its body as bytes: a signature is over all of it. Raises BodyTooLarge."""
+    if isinstance(request.body, bytes):
+        return request
+    if request.body.size > SIGNED_BYTES:
+        raise BodyTooLarge(f"a body that is signed for AWS must have at most {SIGNED_BYTES} bytes")
+    body = b"".join([block async for block in request.body.blocks()])
+    return attrs.evolve(request, body=body)
 
 
 async def _linger(answer: UpstreamAnswer) -> None:

@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 import attrs
 
 from bifrost.config.settings import KeySettings, NetworkSettings, ProviderSettings
-from bifrost.dialects.base import AnswerFacts, StreamDecoder
+from bifrost.dialects.base import AnswerFacts, Reading, StreamDecoder
 from bifrost.dialects.bridge_request import responses_to_chat
 from bifrost.dialects.hub import Answer, Teller
 from bifrost.dialects.objects import ObjectCoder, Wanted
 from bifrost.dialects.openai_edit import Encoded, refuse_loss
-from bifrost.dialects.tellings import refuse_untold, retold_stream, told
+from bifrost.dialects.tellings import refuse_untold, retelling_of, retold_stream, told
 from bifrost.errors import ConfigurationMissing, UnsupportedOperation
 from bifrost.providers.base import FollowUp, Headers, PlainAnswer, RateHint, UpstreamRequest
 from bifrost.providers.errors import decode_error
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Relay, Target
 
 __all__ = ["Foreign", "ForeignCoder", "ForeignSpec", "Locate", "foreign", "own_last"]
+
+IN_BYTES = frozenset({Operation.FILE_CONTENT, Operation.BATCH_RESULTS})
+"""Whatever the answer is, it is the caller's."""
 
 
 class Locate(Protocol):
@@ -78,6 +81,8 @@ class NativeCoder:
     encode: Callable[[Call, str, str], Encoded]
     relay: Callable[[bytes, AnswerFacts], PlainAnswer]
     relay_stream: Callable[[AnswerFacts], StreamDecoder] | None = None
+    locate: Locate | None = None
+    """Where they go, if not where the row says."""
 
 
 def own_last(lines: Headers, own: Headers, network: NetworkSettings) -> Headers:  # noqa: ARG001  others go by it
@@ -97,6 +102,8 @@ class ForeignSpec:
     locate: Locate
     coders: Mapping[Operation, ForeignCoder]
     """Its operations. Responses are bridged through chat where they are not among them."""
+    also_native: Mapping[tuple[Dialect, Operation], NativeCoder] = MappingProxyType({})
+    """For callers of other dialects that it speaks as well, of operations that are among its own."""
     credential: Callable[[KeySettings], Headers]
     """The lines that a key is sent in; raises ConfigurationMissing where it cannot be."""
     authorize: Callable[[UpstreamRequest, KeySettings], UpstreamRequest] | None = None
@@ -118,6 +125,10 @@ class ForeignSpec:
     rate_family: RateFamily = "openai"
     objects: Mapping[Operation, ObjectCoder] = MappingProxyType({})
     """Its files and batches."""
+    absent: frozenset[int] = frozenset()
+    """Statuses besides 404 by which it says that there is no such file."""
+    native_objects: Mapping[Operation, ObjectCoder] = MappingProxyType({})
+    """The same for callers of its own dialect, whose relay is ``call.native.relay``."""
     pages_by_token: bool = False
     """Whether its lists of them go on by cursors of its own, and not behind an object's id."""
     relay_place: RelayPlace | None = None
@@ -151,17 +162,25 @@ class Foreign:
     def _has(self, operation: Operation, *, stream: bool) -> bool:
         if operation is Operation.RELAY:
             return self.spec.relay_place is not None
-        if operation in self.spec.objects:
+        if operation in self.spec.objects or operation in self.spec.native_objects:
             return not stream
         coder = self._coder(operation)
         return coder is not None and (coder.streams or not stream)
 
     def encode(self, call: Call, target: Target, key: KeySettings) -> UpstreamRequest:
-        if call.operation is Operation.RELAY and self.spec.relay_place is not None:
+        is_relay = call.operation is Operation.RELAY or call.is_verbatim
+        if is_relay and self.spec.relay_place is not None:
             return self._relayed(call, self.spec.relay_place, key)
+        native = self._native_relay(call)
+        if native is not None:
+            coder = self.spec.native_objects[call.operation]
+            return self._object(coder, _relaying(call), native, key)
         objects = self.spec.objects.get(call.operation)
         if objects is not None and call.relay is not None:
             return self._object(objects, call, call.relay, key)
+        return self._translated(call, target, key)
+
+    def _translated(self, call: Call, target: Target, key: KeySettings) -> UpstreamRequest:
         coder = self._coder(call.operation)
         if coder is None or not self._has(call.operation, stream=call.stream):
             raise UnsupportedOperation(
@@ -169,8 +188,11 @@ class Foreign:
             )
         deployment = key.deployments.get(target.model)
         model = deployment or target.model
-        sent, is_native = self._encoded(coder, call, model)
-        address = self._address(call, model, key, sent.path)
+        native = None if call.native is None else self._native(call.operation, call.native.dialect)
+        is_native = native is not None
+        sent = self._encoded(coder, native, call, model)
+        locate = (native and native.locate) or self.spec.locate
+        address = self._address(locate, call, model, key, sent.path)
         request = UpstreamRequest(
             method=coder.method,
             origin=address.origin,
@@ -179,6 +201,7 @@ class Foreign:
             body=sent.body if sent.payload is None else sent.payload,
             dropped_params=sent.dropped,
             is_native=is_native,
+            reading=sent.reading or retelling_of(call),
             model_deployment=deployment,
         )
         if self.spec.follow_up is not None:
@@ -186,14 +209,29 @@ class Foreign:
             request = attrs.evolve(request, follow_up=follow_up)
         return request if self.spec.authorize is None else self.spec.authorize(request, key)
 
-    def _encoded(self, coder: ForeignCoder, call: Call, model: str) -> tuple[Encoded, bool]:
+    def _native_relay(self, call: Call) -> Relay | None:
+        """The request about files or batches as it came, where it came in this provider's own dialect."""
         native = call.native
-        if coder.native is not None and native is not None and native.dialect is self.spec.dialect:
-            return coder.native.encode(call, model, self.name), True
+        if native is None or native.dialect is not self.spec.dialect:
+            return None
+        return native.relay if call.operation in self.spec.native_objects else None
+
+    def _native(self, operation: Operation, dialect: Dialect) -> NativeCoder | None:
+        """Who relays requests of callers of ``dialect``, if they are not to be told anew."""
+        if dialect is not self.spec.dialect:
+            return self.spec.also_native.get((dialect, operation))
+        coder = self._coder(operation)
+        return None if coder is None else coder.native
+
+    def _encoded(
+        self, coder: ForeignCoder, native: NativeCoder | None, call: Call, model: str
+    ) -> Encoded:
+        if native is not None:
+            return native.encode(call, model, self.name)
         refuse_untold(call)
         if call.operation is Operation.RESPONSES and Operation.RESPONSES not in self.spec.coders:
-            return self._bridged(coder, call, model), False
-        return coder.encode(call, model, self.name), False
+            return self._bridged(coder, call, model)
+        return coder.encode(call, model, self.name)
 
     def _bridged(self, coder: ForeignCoder, call: Call, model: str) -> Encoded:
         bridged = responses_to_chat(
@@ -203,15 +241,17 @@ class Foreign:
         sent = coder.encode(attrs.evolve(call, members=bridged.members), model, self.name)
         return attrs.evolve(sent, dropped=(*bridged.dropped, *sent.dropped))
 
-    def _address(self, call: Call, model: str, key: KeySettings, path: str) -> Address:
-        place = self._overridden(call) or self.spec.locate(
+    def _address(
+        self, locate: Locate, call: Call, model: str, key: KeySettings, path: str
+    ) -> Address:
+        place = self._overridden(call) or locate(
             self._base, call.operation, model, key, stream=call.stream
         )
         return self._address_of(place.at(path) if path else place)
 
     def _relayed(self, call: Call, place: RelayPlace, key: KeySettings) -> UpstreamRequest:
         relay = verbatim_only(call, self.name)
-        return relayed_request(
+        request = relayed_request(
             call,
             relay,
             self._address_of(place(self._base, relay, key)),
@@ -219,6 +259,9 @@ class Foreign:
             credentials=self.spec.credential(key),
             defaults=self.spec.headers(call, b""),
         )
+        if call.operation is Operation.RELAY:
+            return request
+        return attrs.evolve(request, reading=Reading(absent=self.spec.absent))
 
     def _object(
         self, coder: ObjectCoder, call: Call, relay: Relay, key: KeySettings
@@ -268,7 +311,7 @@ class Foreign:
         return self.spec.join(lines, own, self.settings.network)
 
     def _accept(self, call: Call) -> Accept:
-        if call.operation is Operation.FILE_CONTENT:
+        if call.operation in IN_BYTES:
             return Accept.ANYTHING
         coder = self._coder(call.operation)
         if coder is not None and coder.may_be_bytes:
@@ -278,15 +321,15 @@ class Foreign:
     def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
         if facts.reading is not None and facts.reading.plain is not None:
             return facts.reading.plain(body, facts)
-        coder = self._known(facts)
-        if facts.is_native and coder.native is not None:
-            return coder.native.relay(body, facts)
+        coder, native = self._known(facts), self._relaying(facts)
+        if native is not None:
+            return native.relay(body, facts)
         return told(coder.read(body, facts), facts)
 
     def answers_in_bytes(
         self, operation: Operation, content_type: bytes, *, stream: bool = False
     ) -> bool:
-        if operation is Operation.FILE_CONTENT:
+        if operation in IN_BYTES:
             return True
         coder = self._coder(operation)
         if stream or coder is None or not coder.may_be_bytes:
@@ -294,9 +337,9 @@ class Foreign:
         return not content_type.lower().startswith(b"application/json")
 
     def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:
-        coder = self._known(facts)
-        if facts.is_native and coder.native is not None and coder.native.relay_stream is not None:
-            return coder.native.relay_stream(facts)
+        coder, native = self._known(facts), self._relaying(facts)
+        if native is not None and native.relay_stream is not None:
+            return native.relay_stream(facts)
         if coder.make_stream is not None:
             return coder.make_stream(facts)
         if coder.read_stream is None:
@@ -304,6 +347,12 @@ class Foreign:
                 f"{facts.request_type} is not supported by {self.name} provider"
             )
         return retold_stream(facts, coder.read_stream)
+
+    def _relaying(self, facts: AnswerFacts) -> NativeCoder | None:
+        if not facts.is_native:
+            return None
+        asked = self.spec.dialect if facts.native is None else facts.native.dialect
+        return None if asked is None else self._native(facts.operation, asked)
 
     def _known(self, facts: AnswerFacts) -> ForeignCoder:
         coder = self._coder(facts.operation)
@@ -342,6 +391,12 @@ def _speaking(call: Call) -> Call:
         return call
     extra = (*call.caller.extra_headers, *call.native.headers)
     return attrs.evolve(call, caller=attrs.evolve(call.caller, extra_headers=extra))
+
+
+def _relaying(call: Call) -> Call:
+    """``call`` with the lines that go upstream as they came, in place of those that go to whomever."""
+    lines = () if call.native is None else call.native.headers
+    return attrs.evolve(call, caller=attrs.evolve(call.caller, extra_headers=lines))
 
 
 def foreign(spec: ForeignSpec, settings: ProviderSettings) -> Foreign:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import re
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
 
 import attrs
@@ -16,11 +18,13 @@ from bifrost.schema.payload import Form, Payload
 
 __all__ = [
     "NOBODY",
+    "NO_NAMES",
     "UNROUTED",
     "Call",
     "Caller",
     "Dialect",
     "Identity",
+    "Names",
     "Native",
     "Operation",
     "RawMembers",
@@ -28,6 +32,7 @@ __all__ = [
     "Routing",
     "Surface",
     "Target",
+    "own_name",
     "request_type",
 ]
 
@@ -37,6 +42,13 @@ RawMembers = Mapping[str, bytes]
 NO_MEMBERS: RawMembers = MappingProxyType({})
 
 NO_PAIRS: Mapping[str, str] = MappingProxyType({})
+
+Names = Mapping[str, str]
+"""What is called otherwise by its caller: his names by OpenAI's."""
+
+NO_NAMES: Names = MappingProxyType({})
+
+_HEAD = re.compile(r"[^.\[]*")
 
 DIRECT = KeySettings(id="header-provided", name="header-provided")
 """What a key is called that came with its request."""
@@ -68,6 +80,7 @@ class Operation(enum.Enum):
     BATCH_LIST = "batch_list"
     BATCH_RETRIEVE = "batch_retrieve"
     BATCH_CANCEL = "batch_cancel"
+    BATCH_DELETE = "batch_delete"
     BATCH_RESULTS = "batch_results"
     RELAY = "passthrough"
 
@@ -163,7 +176,7 @@ class Caller:
     traceparent: str | None = None
     """The trace that the request belongs to, as W3C's header says it; checked, and without what is not of version 00."""
 
-    @property
+    @cached_property
     def virtual_key_hash(self) -> str:
         """Names the virtual key without telling it: the SHA-256 of its value, empty if there is none."""
         key = self.virtual_key
@@ -228,6 +241,8 @@ class Relay:
     """It came by a passthrough route: ``path`` may begin with anything, and the answer is the caller's whatever its status."""
     is_generation: bool = False
     """It asks for tokens and leaves nothing behind that anybody would miss: of no use without its caller."""
+    batch_endpoint: str = ""
+    """If told: ``body`` is a batch whose requests stand in it, for this endpoint, and what is uploaded is the file they make."""
 
 
 @attrs.frozen(kw_only=True)
@@ -242,6 +257,8 @@ class Native:
     members: RawMembers = attrs.field(repr=False)
     query: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    relay: Relay | None = None
+    """Instead of the members, of a request about files and batches; ``headers`` are all that go upstream then."""
 
 
 @attrs.frozen(kw_only=True)
@@ -261,6 +278,8 @@ class Call:
     members: RawMembers = NO_MEMBERS
     native: Native | None = None
     """The request in its caller's own dialect, where that is not OpenAI's."""
+    names: Names = NO_NAMES
+    """What ``members`` are called in the request as it came, where that is something else."""
     lost: tuple[str, ...] = ()
     """What ``native`` says and ``members`` have no word for, by name: dropped for whoever is asked in other words."""
     form: Form | None = None
@@ -295,6 +314,10 @@ class Call:
         """The caller's."""
         return self.caller.virtual_key_hash
 
+    def named(self, place: str) -> str:
+        """The caller's own name for a place in ``members``: of one that lies deeper, for the member that it is in."""
+        return own_name(self.names, place)
+
     @property
     def creates(self) -> bool:
         """Whether doing it twice could make something twice."""
@@ -315,6 +338,14 @@ class Call:
     def request_type(self) -> str:
         """The operation's name on the wire: ``chat_completion_stream`` for a stream."""
         return request_type(self.operation, stream=self.stream)
+
+
+def own_name(names: Names, place: str) -> str:
+    """The caller's name for ``place``, by ``names``: of one that lies deeper, for the member that it is in."""
+    found = names.get(place)
+    if found is None and names and (head := _HEAD.match(place)) is not None:
+        found = names.get(head[0])
+    return place if found is None else found
 
 
 def request_type(operation: Operation, *, stream: bool) -> str:
