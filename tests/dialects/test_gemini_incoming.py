@@ -310,7 +310,8 @@ def test_a_signature_that_only_looks_like_ours_is_somebodys(inner: bytes) -> Non
     assert told["reasoning_details"][0]["data"] == signature
 
 
-OTHER_NAMES = st.text().filter(lambda name: name not in {"text", "summary", "signature", "data"})
+READ = frozenset({"type", "text", "summary", "signature", "data", "id"})
+OTHER_NAMES = st.text().filter(lambda name: name not in READ)
 """Members that are only handed on; the others have to be texts."""
 
 
