@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from bifrost.actors.ledger_messages import Counted
 from bifrost.config.faults import ConfigError, ConfigErrors, below, kind_of, nearest
 from bifrost.errors import BadRequest
 from bifrost.governance.model import dollars
@@ -21,7 +22,6 @@ from bifrost.governance.periods import Period
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from bifrost.actors.ledger_messages import Counted
     from bifrost.config.nouns import Body
 
 __all__ = ["LIMITS", "Usage", "counters_of", "moment", "patched_limit", "refuse_unknown"]
@@ -128,7 +128,7 @@ def _check_sum(amount: object, path: str) -> None:
         raise BadRequest("budget max limit cannot be negative or zero: 0.00", param=path)
 
 
-def _check_duration(duration: object, path: str, is_aligned: bool = False) -> None:  # noqa: FBT001, FBT002  of one caller
+def _check_duration(duration: object, path: str, is_aligned: bool = False) -> None:
     if not isinstance(duration, str):
         return
     try:
