@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from bifrost.cli import Actions, main
 from bifrost.config.options import ServeOptions
 from bifrost.config.settings import Config
+from bifrost.explain import Explanation
 
 GOOD = "providers: {mock: {}, openai: {keys: [{name: a, value: env.NOT_SET_ANYWHERE}]}}"
 
@@ -29,9 +30,9 @@ class Stage:
         self.served.append(options)
         return self.status
 
-    def explain(self, config: Config, model: str, headers: Sequence[tuple[str, str]]) -> str:
+    def explain(self, config: Config, model: str, headers: Sequence[tuple[str, str]]) -> Explanation:  # fmt: skip
         self.explained.append((config, model, headers))
-        return "said"
+        return Explanation(("said",), is_served=self.status == 0)
 
     def run(self, *arguments: str, config: str | None = GOOD, **env: str) -> Result:
         if config is not None:
@@ -198,6 +199,14 @@ def test_explain_says_what_the_gateway_says(stage: Stage) -> None:
     ((config, model, headers),) = stage.explained
     assert (model, list(headers)) == ("gpt-4o", [("x-bf-api-key", "a"), ("x", "y:z")])
     assert "openai" in config.providers
+
+
+def test_explain_fails_where_nobody_would_serve(stage: Stage) -> None:
+    stage.status = 1
+
+    result = stage.run("explain", "gpt-4o")
+
+    assert (result.exit_code, result.stdout) == (1, "said\n")
 
 
 @pytest.mark.parametrize("header", ["no colon", ": value"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bifrost.config.settings import ClientSettings
+from bifrost.dialects import huggingface_embed, huggingface_media
 from bifrost.dialects.anthropic_fields import ANTHROPIC_FIELDS
 from bifrost.dialects.cohere_fields import FIELDS as COHERE_FIELDS
 from bifrost.dialects.elevenlabs_speech import FIELDS as ELEVENLABS_FIELDS
@@ -16,7 +17,9 @@ from bifrost.dialects.gemini_fields import FIELDS as GEMINI_FIELDS
 from bifrost.dialects.gemini_images import FIELDS as GEMINI_IMAGE_FIELDS
 from bifrost.dialects.gemini_images import IMAGEN_FIELDS
 from bifrost.dialects.gemini_speech import FIELDS as GEMINI_SPEECH_FIELDS
+from bifrost.dialects.replicate_request import EDIT_FIELDS as REPLICATE_EDIT_FIELDS
 from bifrost.dialects.replicate_request import FIELDS as REPLICATE_FIELDS
+from bifrost.dialects.replicate_request import IMAGE_FIELDS as REPLICATE_IMAGE_FIELDS
 from bifrost.errors import ErrorClass
 from bifrost.integrations import native
 from bifrost.observe.lines import call_line
@@ -154,6 +157,12 @@ def test_every_provider_of_several_dialects_is_described() -> None:
         ("Anthropic", ANTHROPIC_FIELDS),
         ("Cohere", COHERE_FIELDS),
         ("Replicate", REPLICATE_FIELDS),
+        ("Pictures by Replicate", REPLICATE_IMAGE_FIELDS),
+        ("Pictures changed by Replicate", REPLICATE_EDIT_FIELDS),
+        ("Embeddings by Hugging Face", huggingface_embed.FIELDS),
+        ("Pictures by Hugging Face", huggingface_media.IMAGE_FIELDS),
+        ("Pictures changed by Hugging Face", huggingface_media.EDIT_FIELDS),
+        ("Speech by Hugging Face", huggingface_media.SPEECH_FIELDS),
         ("ElevenLabs", ELEVENLABS_FIELDS),
         ("Pictures by Gemini", GEMINI_IMAGE_FIELDS),
         ("Pictures by Imagen", IMAGEN_FIELDS),

@@ -26,7 +26,10 @@ def said(
     **providers: Any,
 ) -> list[str]:
     config = {"client": client or {}, "providers": {"openai": {"keys": KEYS}, **providers}}
-    return explain(parse_config(json.dumps(config), environ or {}), model, headers).splitlines()
+    found = explain(parse_config(json.dumps(config), environ or {}), model, headers)
+    lines = found.text.splitlines()
+    assert found.is_served is not any(line.startswith("refused: ") for line in lines)
+    return lines
 
 
 def test_each_key_has_its_share_or_its_reason() -> None:

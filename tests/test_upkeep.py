@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import apsw
+import click
 import pytest
 import trio
 from click.testing import CliRunner, Result
 
-from bifrost import upkeep
 from bifrost.cli import main
 from bifrost.config.fingerprints import Fingerprints
+from bifrost.config.merge import merge
 from bifrost.config.nouns import ANY, Put
 from bifrost.config.secret import Secret
 from bifrost.config.settings import ConfigStoreSettings
 from bifrost.config_file import read_document
-from bifrost.store import config_open
-from bifrost.store.base import StoreAway, StoreError
-from bifrost.store.config_base import ConfigStore, Loaded, StoreConflict
-from bifrost.store.config_open import means, open_config_store, take_file
+from bifrost.store.config_open import means, open_config_store
 from bifrost.store.passwords import is_hash, verify_password
 from bifrost.store.sqlite import SqliteFile
 from store.cluster import WITHOUT, cluster
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from bifrost.config.nouns import Change, Noun
@@ -50,7 +48,7 @@ async def start(folder: Path, *changes: Change, key: Secret | None = KEY) -> tup
     """A gateway's start, and what its API writes."""
     opened = open_config_store(ConfigStoreSettings(), folder, key)
     document, _ = read_document(None, folder)
-    await take_file(opened.store, document, opened.means, 1.0)
+    await opened.store.write(merge(document, (), (), opened.means).changes, 1.0)
     await opened.store.write(changes, 2.0)
     loaded = await opened.store.load()
     await opened.database.aclose()
@@ -184,7 +182,7 @@ def test_stores_that_are_switched_off_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_driver_that_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "bifrost.store.postgres", None)
+    monkeypatch.setitem(sys.modules, "bifrost.store.postgres", None)
     postgres = "{host: localhost, port: 1, user: u, db_name: d, ssl_mode: disable}"
 
     result = run(
@@ -223,6 +221,23 @@ def test_a_password_is_hashed() -> None:
     assert not verify_password(hashed, "päss word")
 
 
+def test_at_a_terminal_it_is_asked_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def prompt(text: str, **options: object) -> str:
+        asked.append((text, options["hide_input"], options["confirmation_prompt"]))
+        return "typed"
+
+    monkeypatch.setattr(click, "prompt", prompt)
+    with CliRunner().isolation() as (output, *_):
+        monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+        main(["hash-password"], standalone_mode=False)
+        hashed = output.getvalue().decode().strip()
+
+    assert asked == [("Password", True, True)]
+    assert verify_password(hashed, "typed")
+
+
 @pytest.mark.parametrize(
     ("typed", "told"),
     [("\n", "is empty"), ("", "is empty"), ("x" * 2000, "longer than 1024 bytes")],
@@ -250,58 +265,9 @@ def test_a_hash_in_the_file_is_kept_as_it_is() -> None:
     assert [passwords.fits(hashed, text) for text in ("p", hashed, "q")] == [True, True, False]
 
 
-class Racing:
-    """A store that another gateway writes to between a load and a write, ``races`` times."""
-
-    def __init__(self, races: int, error: StoreError) -> None:
-        self.races, self.error = races, error
-        self.loads = 0
-
-    async def load(self) -> Loaded:
-        self.loads += 1
-        return Loaded()
-
-    async def write(self, changes: Sequence[Change], now_s: float) -> tuple[Noun, ...]:
-        if self.loads <= self.races:
-            raise self.error
-        return ()
-
-
-async def take(racing: Racing) -> None:
-    store: ConfigStore = racing  # type: ignore[assignment]  # the part of it that is used
-    await take_file(store, {"client": {}}, means(Fingerprints()), 1.0)
-
-
-async def test_gateways_that_start_together_take_the_file_one_after_another() -> None:
-    racing = Racing(4, StoreConflict("client", "client", 1))
-
-    await take(racing)
-
-    assert racing.loads == 5
-
-
-async def test_that_has_an_end() -> None:
-    racing = Racing(9, StoreConflict("client", "client", 1))
-
-    with pytest.raises(StoreConflict):
-        await take(racing)
-
-    assert racing.loads == config_open.TRIES
-
-
-async def test_a_store_that_is_away_is_not_tried_again() -> None:
-    racing = Racing(9, StoreAway("gone"))
-
-    with pytest.raises(StoreAway):
-        await take(racing)
-
-    assert racing.loads == 1
-
-
 def test_a_store_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
     (tmp_path / "config.db").mkdir()
 
     result = run(tmp_path, "migrate")
 
     assert (result.exit_code, result.stderr) == (2, "store: the store's file: Is a directory\n")
-    assert upkeep.__all__

@@ -7,9 +7,12 @@ wire mapping (status, type, code); the integration writes the envelope. Nothing 
 from __future__ import annotations
 
 import enum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "BadRequest",
@@ -98,6 +101,8 @@ class GatewayError(Exception):
     is_bifrost_error: bool = False
     verbatim: Verbatim | None = None
     """What the upstream said, where that is to be told in place of the error object."""
+    key_statuses: tuple[Mapping[str, object], ...] = ()
+    """How each key fared of those that a list of models was asked with, where none brought any."""
 
     def __init__(
         self,

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bifrost.config.settings import Config, ProviderSettings
+    from bifrost.policy.eligibility import Eligible
 
-__all__ = ["explain"]
+__all__ = ["Explanation", "explain"]
 
 
 @attrs.frozen(kw_only=True)
@@ -35,55 +36,71 @@ class Wish:
     include_only: frozenset[str] | None = None
 
 
-def explain(config: Config, model: str, headers: Sequence[tuple[str, str]]) -> str:
+@attrs.frozen
+class Explanation:
+    """Lines of text, and whether anybody would serve the call."""
+
+    lines: tuple[str, ...]
+    is_served: bool = True
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def after(self, *lines: str) -> Explanation:
+        return attrs.evolve(self, lines=(*lines, *self.lines))
+
+
+def _refused(reason: str, *lines: str) -> Explanation:
+    return Explanation((f"refused: {reason}", *lines), is_served=False)
+
+
+def explain(config: Config, model: str, headers: Sequence[tuple[str, str]]) -> Explanation:
     """What a chat request for ``model`` to the OpenAI surface with ``headers`` would meet, in lines of text."""
     catalog = Catalog.of(config)
     lower = tuple((_encoded(name.lower()), _encoded(value)) for name, value in headers)
     try:
         caller = HeaderRules.of(config.client).read(lower, "")
     except BadRequest as error:
-        return f"refused: {error.message}"
+        return _refused(error.message)
     default = OPENAI.default_provider
     is_open = caller.own_key(default) is not None or default in catalog.available
     target = catalog.parse(model, default if is_open else "")
     if not target.provider:
-        return f"refused: provider is required; {default} has no usable key, and {model} names no other provider"
-    if not target.model.strip():
-        return "refused: model is required"
-    return "\n".join(
-        (
-            f"provider  {target.provider}",
-            f"model     {target.model}",
-            *_keys(config, target, caller),
+        return _refused(
+            f"provider is required; {default} has no usable key, and {model} names no other provider"
         )
-    )
+    if not target.model.strip():
+        return _refused("model is required")
+    found = _keys(config, target, caller)
+    return found.after(f"provider  {target.provider}", f"model     {target.model}")
 
 
 def _encoded(text: str) -> bytes:
     return text.encode("latin-1", "replace")
 
 
-def _keys(config: Config, target: Target, caller: Caller) -> Iterator[str]:
+def _keys(config: Config, target: Target, caller: Caller) -> Explanation:
     settings = config.providers.get(target.provider)
     if settings is None:
-        yield f"refused: failed to get config for provider: {target.provider}"
-        return
+        return _refused(f"failed to get config for provider: {target.provider}")
     try:
         build_adapter(settings)
         upstream_for(settings)
     except ConfigurationMissing as error:
-        yield f"refused: {error.message}"
-        return
+        return _refused(error.message)
     if caller.own_key(target.provider) is not None:
-        yield "key       the caller's own, as it came"
-        return
-    yield from _eligible(
-        settings, Wish(model=target.model, pin_id=caller.key_id, pin_name=caller.key_name)
-    )
-
-
-def _eligible(settings: ProviderSettings, wish: Wish) -> Iterator[str]:
+        return Explanation(("key       the caller's own, as it came",))
+    wish = Wish(model=target.model, pin_id=caller.key_id, pin_name=caller.key_name)
     found = eligible(settings, wish)
+    names = {key.id: key.name for key in settings.keys}
+    others = [f"not       {names.get(each, each)}: {why}" for each, why in found.reasons.items()]
+    if not found.keys:
+        return _refused("no key is eligible", *others)
+    return Explanation((*_shares(found), *others, *_hedge(settings, found)))
+
+
+def _shares(found: Eligible) -> Iterator[str]:
     rotation = found.rotation()
     shares = (
         dict(zip((k.id for k in rotation), chances([k.weight for k in rotation]), strict=True))
@@ -93,11 +110,9 @@ def _eligible(settings: ProviderSettings, wish: Wish) -> Iterator[str]:
     for key in found.keys:
         share = shares.get(key.id, 0.0)
         yield f"key       {key.name}  {share:.1%}  (weight {key.weight:g})"
-    if not found.keys:
-        yield "refused: no key is eligible"
-    names = {key.id: key.name for key in settings.keys}
-    for key_id, reason in found.reasons.items():
-        yield f"not       {names.get(key_id, key_id)}: {reason}"
+
+
+def _hedge(settings: ProviderSettings, found: Eligible) -> Iterator[str]:
     # Only what is eligible can be raced: a pinned key has no company.
     if settings.hedge_after_ms is not None and len(found.keys) > 1:
         yield f"hedge     a second key after {settings.hedge_after_ms} ms of silence"

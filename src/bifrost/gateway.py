@@ -23,7 +23,7 @@ import attrs
 import trio
 from hypercorn.config import Config as HypercornConfig
 
-from bifrost.actors.discovery import Discovery
+from bifrost.actors.discovery import Discovery, KeyModels
 from bifrost.actors.hop import Means
 from bifrost.actors.key_pool import KeyPool
 from bifrost.actors.ledger import Ledger
@@ -66,9 +66,9 @@ from bifrost.management.login import Login
 from bifrost.management.steward import Compiled, Steward
 from bifrost.observe.filter import Observer
 from bifrost.observe.http import HttpMeter
-from bifrost.observe.lines import call_level, call_line
+from bifrost.observe.lines import call_level, call_line, models_line
 from bifrost.observe.logs import LEVELS, Logs, Sink
-from bifrost.observe.prometheus import JobsView, Metrics, custom_labels
+from bifrost.observe.prometheus import JobsView, Metrics, StoreView, custom_labels
 from bifrost.policy.eligibility import base_type, eligible
 from bifrost.policy.pricing import load as load_prices
 from bifrost.policy.token_sources import token_sources
@@ -511,7 +511,7 @@ class Gateway:
         self._served.set()
 
     def _front(self) -> Front:
-        discovery = Discovery(self._pools, self._rng, time.time)
+        discovery = Discovery(self._pools, self._rng, time.time, self._note_unlisted)
         inference = Inference(
             finder=FINDER, doors=self._doors, service=self._service, new_id=_new_id
         )
@@ -532,7 +532,7 @@ class Gateway:
             on_defect=self._note_front_defect,
         )
         front.register_blueprint(health_routes(self._doors, self._render_metrics, self._stores()))
-        front.register_blueprint(model_routes(self._doors, discovery, _new_id))
+        front.register_blueprint(model_routes(self._doors, discovery))
         front.register_blueprint(usage_routes(self._doors, self._ledger.ask_usage, time.time))
         front.register_blueprint(openapi_routes(front, DESCRIBED, async_jobs))
         return front
@@ -580,7 +580,11 @@ class Gateway:
             # A pool that keeps crashing is left out: the others must still be seen.
             with trio.move_on_after(SNAPSHOT_S), suppress(ActorDied):
                 views.append(await pool.ask_snapshot())
-        return self._metrics.render(views, accept, await self._show_jobs())
+        store = None
+        if self.kept is not None:
+            keeper = self.kept.keeper
+            store = StoreView(is_up=not keeper.is_away, waiting=keeper.waiting)
+        return self._metrics.render(views, accept, await self._show_jobs(), store)
 
     # Defects: told in the log, never to a caller
 
@@ -601,6 +605,9 @@ class Gateway:
         self.logs.warning(
             "token not fetched", provider=name, reason=reason, retry_s=round(wait_s, 1)
         )
+
+    def _note_unlisted(self, call: Call, failed: tuple[KeyModels, ...]) -> None:
+        self.logs.line("warning", "models not listed", models_line(call.id, failed))
 
     def _note_defect(self, error: BaseException, call: Call) -> None:
         self.logs.error("defect", request_id=call.id, reason=_defect(error))

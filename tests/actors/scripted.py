@@ -68,6 +68,7 @@ class Seen:
     headers: Mapping[bytes, bytes] = attrs.field(repr=False)
     url: str = ""
     connect_s: float = 0.0
+    deadline_s: float = 0.0
 
 
 def completion(text: str = "Hi", **more: Any) -> Answer:
@@ -121,8 +122,8 @@ class Scripted:
         assert isinstance(request.body, bytes)
         url = f"{request.origin.scheme}://{request.origin.host}{request.target.decode()}"
         seen = Seen(
-            trio.current_time(), self.provider, key, request.body, headers, url, limits.connect_s
-        )
+            trio.current_time(), self.provider, key, request.body, headers, url, limits.connect_s, limits.deadline_s
+        )  # fmt: skip
         self.seen.append(seen)
         self.open_now += 1
         if limits.on_sent is not None:

@@ -19,6 +19,8 @@ from bifrost.errors import ErrorClass
 from bifrost.schema.call import Call, Operation, Target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trio.testing import MockClock
 
     from bifrost.actors.messages import AttemptOutcome
@@ -30,8 +32,13 @@ def listing(*names: str) -> Answer:
     return Answer(pieces=(dumps({"data": [{"id": name} for name in names]}),))
 
 
-async def listed(here: House, *providers: str, within_s: float = 60.0) -> tuple[KeyModels, ...]:
-    discovery = Discovery(here.pools, random.Random(0), lambda: 1_800_000_000.0)
+async def listed(
+    here: House,
+    *providers: str,
+    within_s: float = 60.0,
+    on_failed: Callable[[Call, tuple[KeyModels, ...]], None] = lambda *_: None,
+) -> tuple[KeyModels, ...]:
+    discovery = Discovery(here.pools, random.Random(0), lambda: 1_800_000_000.0, on_failed)
     call = Call(
         id="c",
         operation=Operation.LIST_MODELS,
@@ -256,3 +263,21 @@ async def test_lists_that_fail_do_not_close_a_key_to_other_calls(
             await listed(here, "openai")
 
         assert await state_of(here, "a") == "healthy"
+
+
+async def test_what_failed_is_told_once_but_for_what_was_not_to_be_had(
+    autojump_clock: MockClock,
+) -> None:
+    failures: list[tuple[KeyModels, ...]] = []
+
+    def note(call: Call, failed: tuple[KeyModels, ...]) -> None:
+        assert call.id == "c"
+        failures.append(failed)
+
+    keyless = provider(key("k", value=""), name="groq")
+    script = by_key(a=listing("m"), b=refusal(401))
+    async with house((provider(A, B), script), (keyless, listing())) as here:
+        rows = await listed(here, "openai", "groq", "nobody", on_failed=note)
+        await listed(here, "groq", on_failed=note)
+
+    assert failures == [tuple(row for row in rows if row.key.id == "b")]

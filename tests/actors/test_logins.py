@@ -70,7 +70,7 @@ async def house(
     machine: ScriptedMachine | None = None,
 ) -> AsyncIterator[House]:
     rng = random.Random()
-    rng.random = lambda: 0.0  # type: ignore[method-assign]
+    rng.random = lambda: 0.0  # type: ignore[method-assign]  # a chance that is none
     world, crashes, complaints = Scripted(provider, outside), Crashes(), list[str]()
 
     def complain(_: str, error: GatewayError, wait_s: float) -> None:

@@ -201,4 +201,4 @@ async def test_a_refusal_is_told_without_the_key(autojump_clock: MockClock) -> N
 
         assert heard.error is not None
         assert heard.error.verbatim is not None
-        assert heard.error.verbatim.body == echo.pieces[0].replace(b"sk-a", b"***")  # type: ignore[union-attr]
+        assert heard.error.verbatim.body == echo.pieces[0].replace(b"sk-a", b"***")  # type: ignore[union-attr]  # None would fail it as well

@@ -5,10 +5,13 @@ Numbers such as T-6 are those of the list of invariants that the project keeps f
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 import trio
 
@@ -54,6 +57,7 @@ from bifrost.errors import (
 )
 from bifrost.record import Outcome
 from bifrost.schema.call import Caller
+from bifrost.schema.payload import LARGE_BYTES
 from bifrost.service import Answered, Began, Denied, Hop, HopOutcome, HopService
 
 if TYPE_CHECKING:
@@ -369,9 +373,24 @@ async def test_who_leaves_leaves_nothing_behind(
                 while True:
                     await exchange.receive()
 
-        assert exchange.record.outcome is Outcome.CANCELLED
-        assert exchange.record.status == 499
+        record = exchange.record
+        assert record.outcome is Outcome.CANCELLED
+        assert record.status == 499
+        # Waiting for the upstream is not the gateway's own time because nobody waits with it any more.
+        assert record.upstream_s + record.backoff_s == pytest.approx(after_s)
+        assert record.overhead_s == pytest.approx(0)
         assert await at.quiet()
+
+
+async def test_who_leaves_a_race_waited_for_both_at_once(autojump_clock: MockClock) -> None:
+    settings = provider(key("a"), key("b"), hedge_after_ms=100)
+    async with house((settings, NEVER)) as at:
+        with trio.move_on_after(3.0):
+            async with at.router.dispatch(call()) as exchange:
+                await exchange.receive()
+
+        assert len(exchange.record.hops[0].attempts) == 2
+        assert exchange.record.upstream_s == pytest.approx(3.0)
 
 
 async def test_who_leaves_the_line_gives_up_his_place(autojump_clock: MockClock) -> None:
@@ -938,9 +957,35 @@ async def test_no_locks_in_actors_and_policy(autojump_clock: MockClock) -> None:
     """T-23: whoever owns state is an actor; nobody else waits for it with a lock."""
     from pathlib import Path  # noqa: PLC0415  one use
 
-    import bifrost  # noqa: PLC0415
+    import bifrost  # noqa: PLC0415  as above
 
     root = Path(bifrost.__file__).parent
     sources = [p.read_text() for room in ("actors", "policy") for p in (root / room).glob("*.py")]
     for lock in ("trio.Lock", "trio.Semaphore", "trio.CapacityLimiter", "threading"):
         assert not any(lock in source for source in sources)
+
+
+@pytest.mark.parametrize(("body_bytes", "is_here"), [(LARGE_BYTES - 1, True), (LARGE_BYTES, False)])
+async def test_a_large_body_is_said_in_a_thread(body_bytes: int, is_here: bool) -> None:
+    """In another dialect it takes up to a second, which others should not wait for."""
+    members = call().members
+    threads: list[int] = []
+
+    class Noting(Mapping[str, bytes]):
+        """Members that note who asks for them."""
+
+        def __getitem__(self, name: str) -> bytes:
+            return members[name]
+
+        def __iter__(self) -> Iterator[str]:
+            threads.append(threading.get_ident())
+            return iter(members)
+
+        def __len__(self) -> int:
+            return len(members)
+
+    async with house((provider(key("a")), completion())) as at:
+        heard = await listen(at, attrs.evolve(call(), members=Noting(), body_bytes=body_bytes))
+
+    assert heard.error is None
+    assert {thread == threading.get_ident() for thread in threads} == {is_here}

@@ -89,7 +89,9 @@ async def test_lists_of_models_are_signed_too(wait_s: int, autojump_clock: MockC
     async with house((SETTINGS, models)) as here:
         await signing(here, stamp)
         await trio.sleep(wait_s)
-        discovery = Discovery(here.pools, random.Random(), lambda: WALL_S + trio.current_time())
+        discovery = Discovery(
+            here.pools, random.Random(), lambda: WALL_S + trio.current_time(), lambda *_: None
+        )
         (row,) = await discovery.list_all(
             ("openai",), attrs.evolve(call(), operation=Operation.LIST_MODELS)
         )

@@ -124,7 +124,7 @@ async def desk(script: Callable[[Seen], Answer], *sources: Principal) -> AsyncIt
 
     # Draws of 0: the shortest back-off, the latest refresh.
     rng = random.Random()
-    rng.random = lambda: 0.0  # type: ignore[method-assign]
+    rng.random = lambda: 0.0  # type: ignore[method-assign]  # a chance that is none
     tokens = Tokens("azure", rng=rng, machine=ScriptedMachine(), on_failure=complain)
     tokens.push_to(lambda one: news.append((trio.current_time(), told(one))))
     here = Desk(tokens, Scripted("azure", script), Crashes(), news, complaints)

@@ -40,6 +40,7 @@ class Metric:
 METRICS = (
     Metric("rps32", "Requests/s, 32 connections", "higher"),
     Metric("cpu32", "CPU time of a request at 32 connections, µs", "lower"),
+    Metric("governed", "The same by a virtual key with budgets and limits", "higher"),
     Metric("rps256", "Requests/s, 256 connections", "higher"),
     Metric("body", "Requests/s, 100 KB bodies, 32 connections", "higher"),
     Metric("responses", "Responses API, requests/s, 32 connections", "higher"),
@@ -101,17 +102,19 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 @attrs.frozen
 class Floor:
-    """``metric`` of ours against a peer's (``times`` as good at least), or against ``limit`` (a median at most)."""
+    """``metric`` against a peer's, or ``own``, another of ours: ``times`` as good at least; or ``limit``, a median at most."""
 
     metric: str
     peer: str | None = None
     times: float = 1.0
     limit: float | None = None
+    own: str | None = None
 
 
 FLOORS = (
     Floor("rps32", "portkey", 3),
     Floor("rps32", "litellm", 10),
+    Floor("governed", own="rps32", times=0.8),
     Floor("p50", "portkey", 1),
     Floor("sse16", "portkey", 3),
     Floor("sse128", "portkey", 3),
@@ -154,9 +157,9 @@ def _judge(floor: Floor, samples: Samples, ours: str) -> Verdict:
         text = f"{metric.title}: at most {floor.limit:g}"
         passed = None if found is None else found.median <= floor.limit
         return Verdict(passed, text + (f"; {found.median:.2f}" if found else ""))
-    assert floor.peer is not None
-    times = ratio(mine, _values(samples, floor.peer, floor.metric), metric.better)
-    text = f"{metric.title}: {floor.times:g} times as good as {floor.peer}"
+    theirs = _values(samples, floor.peer or ours, floor.own or floor.metric)
+    times = ratio(mine, theirs, metric.better)
+    text = f"{metric.title}: {floor.times:g} times as good as {floor.peer or floor.own}"
     passed = None if times is None else times.median >= floor.times
     return Verdict(passed, text + (f"; {times.median:.2f}" if times else ""))
 

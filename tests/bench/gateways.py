@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KEYS", "KINDS", "OURS", "Gateway", "Route", "bifrost", "direct", "litellm", "portkey"]
 
 OURS = "bifrost"
-KINDS = ("plain", "stream", "translated", "paced", "responses", "embeddings")
+KINDS = ("plain", "governed", "stream", "translated", "paced", "responses", "embeddings")
 STREAMS = frozenset({"stream", "translated", "paced"})
 PATHS: Mapping[str, str] = MappingProxyType(
     {"responses": "/v1/responses", "embeddings": "/v1/embeddings"}
@@ -38,6 +38,37 @@ KEYS: Mapping[str, float] = MappingProxyType(
     {"sk-bench-1": 0.5, "sk-bench-2": 0.3, "sk-bench-3": 0.2}
 )
 """Key → weight. They open nothing: the mock takes any."""
+VIRTUAL_KEY = "sk-bf-bench"
+GOVERNANCE: Mapping[str, Any] = MappingProxyType(
+    {
+        "virtual_keys": [
+            {
+                "id": "bench",
+                "name": "bench",
+                "value": VIRTUAL_KEY,
+                "team_id": "bench",
+                "provider_configs": [
+                    {"provider": "openai", "allowed_models": ["*"], "key_ids": ["*"]}
+                ],
+                "budget": {"max_limit": 1e6, "reset_duration": "1M", "calendar_aligned": True},
+                "rate_limit": {
+                    "request_max_limit": 10**9,
+                    "request_reset_duration": "1h",
+                    "token_max_limit": 10**12,
+                    "token_reset_duration": "1h",
+                },
+            }
+        ],
+        "teams": [
+            {
+                "id": "bench",
+                "name": "bench",
+                "budget": {"max_limit": 1e6, "reset_duration": "1d"},
+            }
+        ],
+    }
+)
+"""A key with a budget and limits of its own, and its team's budget: ``governed`` is asked with it."""
 SYSTEM = "You are a helpful assistant."
 QUESTION = "Say hello, and tell me in one sentence how you are today."
 
@@ -171,7 +202,8 @@ def bifrost(at: Upstream, folder: Path, version: str, revision: str | None = Non
         "bench-paced": {**provider("paced"), **own},
         "anthropic": provider("translated"),
     }
-    config = _write(folder / "config.json", {"providers": providers})
+    document = {"providers": providers, "governance": dict(GOVERNANCE)}
+    config = _write(folder / "config.json", document)
     of_kind = {"stream": "bench-stream", "paced": "bench-paced", "translated": "anthropic"}
     command = (
         *(sys.executable, "-m", "bifrost", "serve", "--config", config),
@@ -183,6 +215,8 @@ def bifrost(at: Upstream, folder: Path, version: str, revision: str | None = Non
         )
         for kind in KINDS
     }
+    governed = {"x-bf-vk": VIRTUAL_KEY}
+    routes["governed"] = attrs.evolve(routes["plain"], headers=governed)
     env = quiet_environment() | paths
     return Gateway(name, version, routes, command, env, folder, port)
 

@@ -152,6 +152,7 @@ def _paced(running: Running, book: Book, item: str, seconds: int) -> None:
 MEASURES: Mapping[str, Measure] = MappingProxyType(
     {
         "rps32": _requests(32),
+        "governed": _requests(32, kind="governed"),
         "rps256": _requests(256),
         "body": _requests(32, BODY_CHARACTERS),
         "responses": _requests(32, kind="responses"),

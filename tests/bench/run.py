@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 ITEMS = (
-    *("rps32", "rps256", "body", "responses", "embeddings"),
+    *("rps32", "governed", "rps256", "body", "responses", "embeddings"),
     *("sse16", "sse128", "translated", "paced", "latency", "soak"),
 )
 QUICK_ITEMS = ("rps32", "body", "sse16", "sse128", "latency")

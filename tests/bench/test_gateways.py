@@ -19,6 +19,7 @@ AT = Upstream(8001, 8002)
     ("kind", "members"),
     [
         ("plain", {"messages", "max_tokens", "temperature"}),
+        ("governed", {"messages", "max_tokens", "temperature"}),
         ("stream", {"messages", "max_tokens", "temperature", "stream"}),
         ("paced", {"messages", "max_tokens", "temperature", "stream"}),
         ("translated", {"messages", "max_tokens", "temperature", "stream"}),
@@ -40,7 +41,7 @@ def test_a_question_is_filled_up() -> None:
 def test_the_direct_call_has_every_kind_but_the_translated_one_at_its_own_address() -> None:
     routes = direct(AT).routes
 
-    assert set(routes) == set(KINDS) - {"translated"}
+    assert set(routes) == set(KINDS) - {"translated", "governed"}
     assert len({(route.port, route.path) for route in routes.values()}) == len(routes)
 
 

@@ -18,7 +18,7 @@ __all__ = ["WrongAnswer", "verify"]
 TRIES = 60
 """With three keys of at least 0.2, one is not seen in 60 draws once in 600,000 times."""
 
-SAID = {"plain": ANSWER, "responses": RESPONSE, "embeddings": EMBEDDINGS}
+SAID = {"plain": ANSWER, "governed": ANSWER, "responses": RESPONSE, "embeddings": EMBEDDINGS}
 
 
 class WrongAnswer(Exception):
@@ -30,6 +30,8 @@ def verify(gateway: Gateway) -> None:
     seen = {_plain(gateway) for _ in range(TRIES if gateway.command else 1)}
     if gateway.command and seen != {f"Bearer {key}" for key in KEYS}:
         raise WrongAnswer(f"{gateway.name} used the keys {sorted(seen)}")
+    if "governed" in gateway.routes:
+        _answer(gateway, "governed", _chat_told)
     for kind in ("stream", "translated"):
         if kind in gateway.routes and (text := _stream(gateway, kind)) != TEXT:
             raise WrongAnswer(f"{gateway.name} streamed ({kind}) {text[:200]!r}")

@@ -34,6 +34,24 @@ def test_of_a_repeated_member_the_last_value_counts() -> None:
     assert json.split_object(b'{"a":1,"b":2,"a":3}') == {"a": b"3", "b": b"2"}
 
 
+def test_repeated_members_can_be_asked_for() -> None:
+    pairs = json.split_pairs(b'{"a":1,"b":{"a":2,"a":3},"\\u0061":3}', 3)
+
+    assert pairs == [("a", b"1"), ("b", b'{"a":2,"a":3}'), ("a", b"3")]
+
+
+def test_members_are_counted() -> None:
+    with pytest.raises(json.InvalidJSON, match="more than 2 members"):
+        json.split_pairs(b'{"a":1,"a":2,"a":3}', 2)
+
+
+@given(OBJECTS)
+def test_pairs_are_the_members(value: dict[str, object]) -> None:
+    body = stdlib.dumps(value).encode()
+
+    assert dict(json.split_pairs(body, 6)) == json.split_object(body)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -62,6 +80,8 @@ def test_of_a_repeated_member_the_last_value_counts() -> None:
 def test_what_is_no_sound_object_is_refused(body: bytes) -> None:
     with pytest.raises(json.InvalidJSON):
         json.split_object(body)
+    with pytest.raises(json.InvalidJSON):
+        json.split_pairs(body, 10)
 
 
 @given(OBJECTS)

@@ -13,6 +13,7 @@ from bifrost.config.fingerprints import Fingerprints
 from bifrost.config.load import parse_tree
 from bifrost.config.merge import Difference, merge
 from bifrost.config.nouns import Put, Remove
+from bifrost.config.provider_checks import key_id
 from config.merging import Kept
 
 FILE = """
@@ -79,10 +80,9 @@ def test_a_first_start_makes_a_row_of_each_entity() -> None:
 
     merged = kept.start(tree())
 
-    key_id = "1b8b1e4b-6a0b-5b0c-8f25-000000000000"
-    assert {name if name[0] != "key" or name[1] == "mine" else ("key", key_id) for name in kept.nouns} == {
+    assert kept.nouns.keys() == {
         ("client", "client"), ("framework", "framework"), ("auth", "auth"), ("provider", "openai"), ("provider", "mock"),
-        ("key", key_id), ("key", "mine"), ("plugin", "a"), ("plugin", "b"), ("customer", "c"), ("team", "t"),
+        ("key", key_id("openai", "first")), ("key", "mine"), ("plugin", "a"), ("plugin", "b"), ("customer", "c"), ("team", "t"),
         ("virtual_key", "one"), ("virtual_key", "v2"), ("model_config", "openai/gpt"), ("provider_limit", "openai"),
         ("routing_rule", "r"), ("pricing_override", "p"),
     }  # fmt: skip
@@ -207,6 +207,7 @@ def test_what_the_api_removed_is_not_brought_back(kept: Kept) -> None:
         ("key", "mine"),
         ("plugin", "a"),
         ("auth", "auth"),
+        ("provider", "mock"),
     ):
         kept.api_removes(kind, noun_id)
 
@@ -217,6 +218,7 @@ def test_what_the_api_removed_is_not_brought_back(kept: Kept) -> None:
     assert list(keys(merged)) == ["first"]
     assert [plugin["name"] for plugin in merged.tree["plugins"]] == ["b"]  # type: ignore[attr-defined]
     assert governance["auth_config"] is None
+    assert list(merged.tree["providers"]) == ["OpenAI"]  # type: ignore[call-overload]
     assert set(wheres(merged).values()) == {("removed in the store", "store")}
     assert (merged.changes, merged.warnings) == ((), ())
 

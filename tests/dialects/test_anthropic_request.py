@@ -736,7 +736,7 @@ def test_another_host_has_a_tool_for_a_schema() -> None:
     assert body["tools"][1] == {
         "name": "bf_so_city",
         "description": "Gives the answer in the form that was asked for.",
-        "input_schema": CITY["json_schema"]["schema"],  # type: ignore[index]
+        "input_schema": CITY["json_schema"]["schema"],  # type: ignore[index]  # a literal of many kinds
     }
     assert body["tool_choice"] == {"type": "tool", "name": "bf_so_city"}
     with pytest.raises(BadRequest, match="response_format cannot be had while"):

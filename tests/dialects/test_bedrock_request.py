@@ -529,7 +529,7 @@ def test_tools() -> None:
     sent = encode(tools=[TOOL, full, {"type": "web_search"}])
 
     tools = json.loads(sent.body)["toolConfig"]
-    schema = full["function"]["parameters"]  # type: ignore[index]
+    schema = full["function"]["parameters"]  # type: ignore[index]  # a literal of many kinds
     assert tools == {"tools": [spec(), spec("find", "Finds.", **schema), POINT]}
     assert list(tools["tools"][1]["toolSpec"]["inputSchema"]["json"]["properties"]) == ["z", "a"]
     assert sent.dropped == ("tools", "tools.function.strict")

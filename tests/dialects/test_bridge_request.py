@@ -334,7 +334,7 @@ def test_what_chat_cannot_say_is_named(members: dict[str, Any], lost: tuple[str,
         ({"input": [said("user", {"text": "a"})]}, "input[0].content[0].type"),
         ({"input": [said("user", {"type": "input_video"})]}, "input[0].content[0].type"),
         ({"input": [said("user", {"type": "input_text"})]}, "input[0].content[0].text"),
-        ({"input": [said("user", text(5))]}, "input[0].content[0].text"),  # type: ignore[arg-type]
+        ({"input": [said("user", text(5))]}, "input[0].content[0].text"),  # type: ignore[arg-type]  # a text in place of a list is the case
         ({"input": [said("user", {"type": "input_image"})]}, "input[0].content[0].image_url"),
         ({"input": [said("user", {"type": "input_image", "file_id": "f"})]}, "input[0].content[0].file_id"),
         ({"input": [said("user", {"type": "input_audio"})]}, "input[0].content[0].input_audio"),

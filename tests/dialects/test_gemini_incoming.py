@@ -22,7 +22,8 @@ from bifrost.dialects.gemini_incoming import (
     thoughts_wanted,
 )
 from bifrost.dialects.gemini_schema_in import MAX_DEPTH, json_schema
-from bifrost.dialects.gemini_thoughts import SKIPPED, wrapped
+from bifrost.dialects.gemini_signatures import NONE_NEEDED
+from bifrost.dialects.gemini_thoughts import wrapped
 from bifrost.errors import BadRequest
 
 Object = dict[str, Any]
@@ -279,7 +280,7 @@ def test_thoughts_and_their_signatures() -> None:
             {"text": "More.", "thought": True},
             {"text": "said", "thoughtSignature": "s2"},
             call("f", id="a") | {"thoughtSignature": "s3"},
-            call("g", id="b") | {"thoughtSignature": SKIPPED},
+            call("g", id="b") | {"thoughtSignature": NONE_NEEDED},
         )
     )
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from bifrost.codecs.json import dumps
 from bifrost.dialects.base import AnswerFacts
-from bifrost.dialects.gemini_thoughts import SKIPPED, split_id, unwrapped, without_ours, wrapped
+from bifrost.dialects.gemini_signatures import NONE_NEEDED, split_id
+from bifrost.dialects.gemini_thoughts import unwrapped, without_ours, wrapped
 from bifrost.dialects.gemini_words import finish_of
 from bifrost.dialects.hub import Answer
 from bifrost.dialects.tellings import telling_of, told
@@ -265,9 +266,9 @@ def test_geminis_own_signatures_stand_where_gemini_puts_them() -> None:
     assert last == {"text": "", "thoughtSignature": "dGV4dA=="}
 
 
-@pytest.mark.parametrize("call_id", ["a", "_ts_x", "a_ts_", ""])
+@pytest.mark.parametrize("call_id", ["a", "_ts_x", "a_ts_", "a_ts_x", ""])
 def test_an_id_without_a_signature(call_id: str) -> None:
-    assert split_id(call_id) == (call_id, "")
+    assert split_id(call_id) == (call_id, None)
 
 
 def test_gemini_never_sees_our_signatures() -> None:
@@ -275,7 +276,7 @@ def test_gemini_never_sees_our_signatures() -> None:
     raw = b'[{"parts":[{"thoughtSignature":"%b"},{"thoughtSignature":"c2ln"}]}]' % ours.encode()
 
     assert json.loads(without_ours(raw)) == [
-        {"parts": [{"thoughtSignature": SKIPPED}, {"thoughtSignature": "c2ln"}]}
+        {"parts": [{"thoughtSignature": NONE_NEEDED}, {"thoughtSignature": "c2ln"}]}
     ]
     assert without_ours(b'["c2ln"]') == b'["c2ln"]'
 

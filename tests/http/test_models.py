@@ -83,7 +83,7 @@ async def door(*providers: tuple[ProviderSettings, Answer], **client: Any) -> As
         return f"id-{next(numbers)}"
 
     async with house(*providers) as within:
-        discovery = Discovery(within.pools, random.Random(0), lambda: 0.0)
+        discovery = Discovery(within.pools, random.Random(0), lambda: 0.0, lambda *_: None)
         inference = Inference(Finder({}), doors, within.router.dispatch, new_id)
         listing = Listing(within.router.dispatch, lambda *_: (), lambda *_: None)
         results = BatchResults(within.router.dispatch)
@@ -105,7 +105,7 @@ async def door(*providers: tuple[ProviderSettings, Answer], **client: Any) -> As
             log=lambda level, fields: None,
             on_defect=defects.append,
         )
-        front.register_blueprint(model_routes(doors, discovery, new_id))
+        front.register_blueprint(model_routes(doors, discovery))
         yield Door(front, within, defects)
     assert defects == []
 
@@ -237,6 +237,16 @@ async def test_where_all_fail_an_upstream_s_error_is_told_before_the_configurati
 
     assert told == status
     assert words in body["error"]["message"]
+    of_groq, of_openai = body["extra_fields"]["key_statuses"]
+    assert of_groq == {
+        "key_id": "",
+        "provider": "groq",
+        "status": "list_models_failed",
+        "error": of_groq["error"],
+    }
+    assert (of_openai["key_id"], of_openai["provider"]) == ("a", "openai")
+    assert of_openai["error"]["status_code"] == status
+    assert words in of_openai["error"]["error"]["message"]
 
 
 async def test_where_nobody_has_a_key_the_configuration_is_told() -> None:

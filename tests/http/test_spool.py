@@ -191,7 +191,7 @@ async def test_file_closed_under_a_reader_is_not_read() -> None:
 
 async def test_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(**_: Any) -> Any:
-        return open("/dev/full", "r+b", buffering=0)  # noqa: PTH123
+        return open("/dev/full", "r+b", buffering=0)  # noqa: PTH123  it stands in for a function of such a file
 
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
 

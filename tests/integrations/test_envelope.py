@@ -20,7 +20,13 @@ from bifrost.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
-from bifrost.integrations.envelope import error_body, error_event, error_frame, error_headers
+from bifrost.integrations.envelope import (
+    error_body,
+    error_event,
+    error_frame,
+    error_headers,
+    key_status,
+)
 from bifrost.schema.call import Call, Operation, Target
 
 CALL = Call(id="c", operation=Operation.CHAT, stream=True, target=Target("openai", "m"))
@@ -54,11 +60,9 @@ def test_an_upstreams_error_is_told_whole() -> None:
         raw_response=b'{"error":1}',
     )
     attempts = ({"provider": "groq", "attempt": 0},)
-    statuses = ({"key_id": "k", "status": "failed"},)
+    error.key_statuses = statuses = (key_status("k", "groq", None),)
 
-    whole = told(
-        error, call=CALL, target=Target("groq", "x"), attempts=attempts, key_statuses=statuses
-    )
+    whole = told(error, call=CALL, target=Target("groq", "x"), attempts=attempts)
 
     assert whole == {
         "event_id": "e-1",

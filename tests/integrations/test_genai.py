@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from bifrost.catalog import Catalog
 from bifrost.config.secret import Secret
 from bifrost.config.settings import ClientSettings, Config, KeySettings, ProviderSettings
-from bifrost.dialects.gemini_thoughts import SKIPPED, wrapped
+from bifrost.dialects.gemini_signatures import NONE_NEEDED
+from bifrost.dialects.gemini_thoughts import wrapped
 from bifrost.errors import BadRequest, UnsupportedOperation
 from bifrost.integrations import genai
 from bifrost.integrations.base import Request
@@ -183,7 +184,7 @@ def test_our_own_signatures_do_not_go_to_gemini() -> None:
 
     assert found.native is not None
     assert json.loads(found.native.members["contents"])[0]["parts"] == [
-        {"text": "a", "thoughtSignature": SKIPPED}
+        {"text": "a", "thoughtSignature": NONE_NEEDED}
     ]
     [message] = json.loads(found.members["messages"])
     assert message["reasoning_details"] == [{"index": 0, "a": "b"}]
@@ -303,9 +304,9 @@ def test_pages() -> None:
 
     assert [*first] == ["models", "nextPageToken"]
     assert [*second] == ["models"]
-    told: Any = (*first["models"], *second["models"])  # type: ignore[misc]
+    told: Any = (*first["models"], *second["models"])  # type: ignore[misc]  # a list of models, in both
     assert [each["name"] for each in told] == [f"models/openai/{name}" for name in "abc"]
-    assert len(genai_page(models, {})["models"]) == 3  # type: ignore[arg-type]
+    assert len(genai_page(models, {})["models"]) == 3  # type: ignore[arg-type]  # plain dicts will do
 
 
 @pytest.mark.parametrize(

@@ -152,17 +152,36 @@ def test_of_a_body_only_what_was_meant_for_the_gateway_changes(
     assert request.form_changes == {}
 
 
-@pytest.mark.parametrize("body", [b"", b"nonsense", b"[1]", b"{", b'{"a":"\xff"}', b"null", b"{}"])
+@pytest.mark.parametrize("body", [b"", b"nonsense", b"[1]", b"null", b"{}"])
 def test_a_body_that_is_no_object_is_left_to_the_upstream(body: bytes) -> None:
     request = relay(json=body)
 
     assert (request.json, request.target) == (body, Target("openai", ""))
 
 
-def test_a_text_that_is_none_names_nothing() -> None:
-    request = relay(json=rb'{"model":"\ud800"}')
+@pytest.mark.parametrize(
+    ("json", "fields"),
+    [
+        (b"{", ()),
+        (b'{"a":"\xff"}', ()),
+        (rb'{"model":"\ud800"}', ()),
+        (b'\xef\xbb\xbf{"model":"a"}', ()),
+        (b'{"model":"a","model":"b"}', ()),
+        (b'{"model":"a","MODEL":"b"}', ()),
+        (b"", (("model", b"a"), ("model", b"b"))),
+    ],
+)
+def test_a_model_that_the_upstream_may_read_otherwise(
+    json: bytes, fields: tuple[tuple[str, bytes], ...]
+) -> None:
+    """The key is chosen for the one that the gateway reads."""
+    with pytest.raises(BadRequest, match="model"):
+        relay(json=json, fields=fields)
 
-    assert (request.json, request.target) == (rb'{"model":"\ud800"}', Target("openai", ""))
+
+def test_a_model_said_twice_is_one() -> None:
+    assert relay(json=b'{"model":"a","model":"a"}').target.model == "a"
+    assert relay(fields=(("model", b"a"), ("model", b"a"))).target.model == "a"
 
 
 def test_a_form_says_what_must_change_in_it() -> None:

@@ -19,8 +19,8 @@ BUCKETS = (0.5, 1, 2.5, math.inf)
 def told(module: object, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr("time.time", lambda: 1.5)
     registry = CollectorRegistry(auto_describe=True)
-    counter = module.Counter("c_total", "A.", ("x",), registry=registry)  # type: ignore[attr-defined]
-    histogram = module.Histogram("h", "B.", ("x",), registry=registry, buckets=BUCKETS)  # type: ignore[attr-defined]
+    counter = module.Counter("c_total", "A.", ("x",), registry=registry)  # type: ignore[attr-defined]  # both modules have it
+    histogram = module.Histogram("h", "B.", ("x",), registry=registry, buckets=BUCKETS)  # type: ignore[attr-defined]  # both modules have it
     for label in ("one", "two"):
         counter.labels(label).inc()
         counter.labels(label).inc(3)

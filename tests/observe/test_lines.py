@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from bifrost.errors import ErrorClass
-from bifrost.observe.lines import MAX_TEXT, call_level, call_line
+from actors.fakes import key
+from bifrost.actors.discovery import KeyModels
+from bifrost.errors import ErrorClass, UpstreamError
+from bifrost.observe.lines import MAX_KEYS, MAX_TEXT, call_level, call_line, models_line
 from bifrost.record import AttemptRecord, Bill, CallRecord, HopRecord, Outcome, Usage
 from bifrost.schema.call import Identity, Routing
 
@@ -173,3 +175,23 @@ def test_long_texts_are_cut() -> None:
     assert line["model"] == f"{long}…"
     assert line["error"] == long
     assert line["hops"][0]["target"] == f"p/{long}"[:MAX_TEXT] + "…"
+
+
+def test_keys_without_a_list_are_named_up_to_a_bound() -> None:
+    error = UpstreamError("x" * 5000, status=401, error_class=ErrorClass.AUTH)
+    failed = [KeyModels(provider="groq", key=key(f"k{n}"), error=error) for n in range(60)]
+
+    line = models_line("c-1", failed)
+
+    assert line["request_id"] == "c-1"
+    assert line["failed"] == 60
+    told = line["attempts"]
+    assert isinstance(told, list)
+    assert len(told) == MAX_KEYS
+    assert told[1] == {
+        "provider": "groq",
+        "key_id": "k1",
+        "status": 401,
+        "error_class": "auth",
+        "error": "x" * MAX_TEXT + "…",
+    }

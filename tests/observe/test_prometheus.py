@@ -11,8 +11,8 @@ from bifrost.config.settings import ClientSettings
 from bifrost.errors import ErrorClass
 from bifrost.observe import prometheus
 from bifrost.observe.http import HttpMeter
-from bifrost.observe.prometheus import BASE, JobsView, Metrics, custom_labels
-from bifrost.record import AttemptRecord, CallRecord, HopRecord, Outcome, Usage
+from bifrost.observe.prometheus import BASE, JobsView, Metrics, StoreView, custom_labels
+from bifrost.record import AttemptRecord, Bill, CallRecord, HopRecord, Outcome, Usage
 from bifrost.store.base import JobCounts
 
 
@@ -57,6 +57,19 @@ def test_a_good_call(metrics: Metrics) -> None:
     assert value(metrics, "bifrost_time_to_first_event_seconds_sum") == 1.0
     assert value(metrics, "bifrost_stream_first_token_latency_seconds_count") == 0
     assert value(metrics, "bifrost_inflight_requests") == 3
+
+
+def test_what_calls_cost(metrics: Metrics) -> None:
+    hops = tuple(
+        HopRecord(provider="openai", model="m", bill=bill)
+        for bill in (Bill(1, 5, 1_500_000), None, Bill(0, 1, 500_000))
+    )
+    metrics.record(record(hops=hops))
+    text = metrics.render((), "", store=StoreView(is_up=False, waiting=7))[0].decode()
+    (line,) = [line for line in text.splitlines() if line.startswith("bifrost_cost_total{")]
+    assert line.endswith(" 0.002")
+    assert 'bifrost_store_up{store="config"} 0.0' in text
+    assert 'bifrost_store_waiting{store="config"} 7.0' in text
 
 
 def test_a_failed_call(metrics: Metrics) -> None:

@@ -247,7 +247,7 @@ def key(value: Secret | None = None, **bedrock: str) -> KeySettings:
         name: Secret(text) if name.endswith(("key", "token")) else text
         for name, text in bedrock.items()
     }
-    settings = BedrockKeySettings(**{"region": "eu-west-1", **texts}) if bedrock else None  # type: ignore[arg-type]
+    settings = BedrockKeySettings(**{"region": "eu-west-1", **texts}) if bedrock else None  # type: ignore[arg-type]  # texts of the table, by name
     return KeySettings(id="k", name="k", value=value or Secret(""), bedrock=settings)
 
 

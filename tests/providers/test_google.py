@@ -228,6 +228,24 @@ def test_a_service_account_is_impersonated() -> None:
     assert json.loads(sent.body) == {"scope": [SCOPE], "delegates": ["d1"], "lifetime": "3600s"}
 
 
+def impersonated(times: int) -> dict[str, Any]:
+    members: dict[str, Any] = USER
+    for _ in range(times):
+        members = {**IMPERSONATED, "source_credentials": members}
+    return members
+
+
+def test_accounts_may_impersonate_accounts_up_to_a_bound() -> None:
+    here = Place({"https://oauth2.googleapis.com": TOKEN, IMPERSONATION: IMPERSONATED_TOKEN})
+
+    here.log_in(account(impersonated(4)))
+    assert len(here.sent) == 5
+
+    with pytest.raises(ConfigurationMissing, match="source_credentials: more than 4 within one another"):  # fmt: skip
+        here.log_in(account(impersonated(100)))
+    assert len(here.sent) == 5
+
+
 def test_an_impersonation_that_is_refused_is_told() -> None:
     denied = answer(403, error={"code": 403, "status": "PERMISSION_DENIED", "message": "not ya29.a"})  # fmt: skip
     here = Place({"https://oauth2.googleapis.com": TOKEN, IMPERSONATION: denied})

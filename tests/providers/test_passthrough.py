@@ -24,7 +24,7 @@ ANTHROPIC = {"credentials": ((b"x-api-key", b"sk"),), "defaults": ((b"anthropic-
 
 
 def call(*headers: tuple[str, str], stream: bool = False, **more: object) -> Call:
-    relay = Relay(**{"method": "POST", "path": "/v1/x", "verbatim": True, **more})  # type: ignore[arg-type]
+    relay = Relay(**{"method": "POST", "path": "/v1/x", "verbatim": True, **more})  # type: ignore[arg-type]  # members by name
     return Call(
         id="1",
         operation=Operation.RELAY,

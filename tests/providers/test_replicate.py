@@ -17,6 +17,7 @@ from bifrost.errors import BadRequest, ErrorClass, UpstreamError
 from bifrost.providers.table import build_adapter
 from bifrost.record import Usage
 from bifrost.schema.call import Call, Caller, Operation, Target
+from bifrost.schema.payload import BytesPayload, Field, File, Form, Payload
 from providers.sent import sent_json
 
 if TYPE_CHECKING:
@@ -34,12 +35,17 @@ def asked(
     members: dict[str, Any],
     model: str = "meta/llama",
     operation: Operation = Operation.CHAT,
+    *,
+    stream: bool = False,
+    form: Form | None = None,
     **caller: Any,
 ) -> UpstreamRequest:
     call = Call(
         id="1",
         operation=operation,
-        stream=False,
+        stream=stream,
+        form=form,
+        boundary=b"b0undary",
         target=Target("replicate", model),
         members={n: json.dumps(v).encode() for n, v in {"model": "x", **members}.items()},
         caller=Caller(**caller),
@@ -62,7 +68,7 @@ def test_predictions_have_their_place(model: str, target: str, version: str | No
     assert request.target == target.encode()
     assert sent_json(request).get("version") == version
     headers = dict(request.headers)
-    assert headers[b"prefer"] == b"wait=60"
+    assert headers[b"prefer"] == b"wait=1"
     assert headers[b"authorization"] == b"Bearer r8-secret"
 
 
@@ -173,8 +179,9 @@ def test_usage(more: dict[str, Any], usage: tuple[int, int]) -> None:
     ("prediction", "text", "status", "error_class"),
     [
         ({"status": "failed", "error": "r8-secret broke"}, " broke", 502, ErrorClass.SERVER),
-        ({"status": "processing"}, "not finished within a minute", 504, ErrorClass.TIMEOUT),
-        ({"status": "starting"}, "not finished within a minute", 504, ErrorClass.TIMEOUT),
+        ({"status": "processing"}, "was not finished", 504, ErrorClass.TIMEOUT),
+        ({"status": "starting"}, "was not finished", 504, ErrorClass.TIMEOUT),
+        ({"status": {}}, "provider", 502, ErrorClass.SERVER),
         ({"status": 422, "detail": "bad input"}, "bad input", 422, ErrorClass.CLIENT),
     ],
 )
@@ -194,11 +201,20 @@ def test_one_that_was_canceled_has_stopped() -> None:
     assert told(Operation.CHAT, status="canceled", output=["a"]).error is None
 
 
-def test_pictures() -> None:
-    for output, urls in (("https://x/", ["https://x/"]), (["https://x/", 5], ["https://x/"])):
-        value = json.loads(told(Operation.IMAGE, output=output).body)
+@pytest.mark.parametrize(
+    ("output", "data"),
+    [
+        ("https://x/", [{"url": "https://x/"}]),
+        (["https://x/", 5], [{"url": "https://x/"}]),
+        ("data:image/png;base64,aGk=", [{"b64_json": "aGk="}]),
+        (None, []),
+    ],
+)
+def test_pictures(output: Any, data: list[Any]) -> None:
+    for operation in (Operation.IMAGE, Operation.IMAGE_EDIT):
+        value = json.loads(told(operation, output=output).body)
         openai.types.ImagesResponse.model_validate(value)
-        assert value == {"created": 7, "data": [{"url": url} for url in urls]}
+        assert value == {"created": 7, "data": data}
 
 
 def test_what_is_no_prediction() -> None:
@@ -226,3 +242,136 @@ def test_refusals_and_models() -> None:
     )
     assert (listed.method, listed.target) == (b"GET", b"/v1/models")
     assert b"prefer" not in dict(listed.headers)
+
+
+def test_another_wait_is_obeyed() -> None:
+    request = asked({"messages": SAID}, extra_headers=(("prefer", "wait=30"),))
+
+    assert [value for name, value in request.headers if name == b"prefer"] == [b"wait=30"]
+
+
+def test_a_stream_is_asked_for_in_json_and_without_waiting() -> None:
+    request = asked({"messages": SAID, "stream": True}, stream=True)
+
+    headers = dict(request.headers)
+    assert sent_json(request)["stream"] is True
+    assert headers[b"accept"] == b"application/json"
+    assert b"prefer" not in headers
+
+
+def picture(name: str, content: bytes, kind: bytes | None = b"image/jpeg") -> File:
+    return File(name, b"a.jpg", kind, BytesPayload(content))
+
+
+def edit(*parts: Field | File, model: str = "o/m", **more: Any) -> UpstreamRequest:
+    return asked({}, model, Operation.IMAGE_EDIT, form=parts, **more)
+
+
+async def body_of(request: UpstreamRequest) -> Any:
+    body: Payload | bytes = request.body
+    assert not isinstance(body, bytes)
+    whole = b"".join([block async for block in body.blocks()])
+    assert len(whole) == body.size
+    return json.loads(whole)
+
+
+async def test_pictures_of_a_form_go_as_addresses() -> None:
+    request = edit(
+        Field("model", b"x"),
+        Field("prompt", b"5"),
+        Field("n", b"2"),
+        Field("seed", b"7"),
+        Field("stream", b"false"),
+        picture("mask", b"m", None),
+        picture("image", b"hi"),
+        model="o/qwen-image-edit",
+    )
+
+    assert await body_of(request) == {
+        "input": {
+            "prompt": "5",
+            "num_outputs": 2,
+            "seed": 7,
+            "image": "data:image/jpeg;base64,aGk=",
+            "mask": "data:image/png;base64,bQ==",
+        }
+    }
+    assert request.target == b"/v1/models/o/qwen-image-edit/predictions"
+    assert dict(request.headers)[b"content-type"] == b"application/json"
+    assert request.dropped_params == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "several"),
+    [
+        ("black-forest-labs/flux-kontext-pro", "input_image", False),
+        ("black-forest-labs/flux-2-pro", "input_images", True),
+        ("google/nano-banana", "image_input", True),
+        ("o/m", "image", False),
+    ],
+)
+async def test_each_model_has_its_name_for_a_picture(model: str, name: str, several: bool) -> None:
+    one, two = picture("image[]", b"hi"), picture("image[]", b"ho")
+    inline, other = "data:image/jpeg;base64,aGk=", "data:image/jpeg;base64,aG8="
+    prompt = Field("prompt", b"p")
+
+    body = await body_of(edit(prompt, one, model=model))
+    assert body["input"][name] == ([inline] if several else inline)
+    if several:
+        assert (await body_of(edit(prompt, one, two, model=model)))["input"][name] == [
+            inline,
+            other,
+        ]
+    else:
+        with pytest.raises(BadRequest, match="takes one image"):
+            edit(prompt, one, two, model=model)
+
+
+def test_pictures_to_be_changed_may_come_in_json() -> None:
+    given = {
+        "prompt": "p",
+        "images": [{"image_url": "https://x/"}],
+        "mask": {"image_url": "https://m/"},
+    }
+
+    request = asked(given, operation=Operation.IMAGE_EDIT)
+
+    told = {"prompt": "p", "image": "https://x/", "mask": "https://m/"}
+    assert sent_json(request) == {"input": told}
+
+
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        ({"prompt": "p"}, "image"),
+        ({"prompt": "p", "images": [{"file_id": "f"}]}, "images[0]"),
+        ({"prompt": "p", "images": [5]}, "images[0]"),
+        ({"prompt": "p", "images": 5}, "images"),
+    ],
+)
+def test_pictures_that_are_none(given: dict[str, Any], param: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        asked(given, operation=Operation.IMAGE_EDIT)
+    assert caught.value.param == param
+
+
+@pytest.mark.parametrize("part", [picture("other", b"x"), Field("size", b"\xff")])
+def test_parts_that_cannot_be_said(part: Field | File) -> None:
+    with pytest.raises(BadRequest) as caught:
+        edit(Field("prompt", b"p"), picture("image", b"hi"), part)
+    assert caught.value.param == part.name
+
+
+def test_base64_is_not_to_be_had() -> None:
+    for operation in (Operation.IMAGE, Operation.IMAGE_EDIT):
+        given = {"prompt": "p", "response_format": "b64_json", "images": "https://x/"}
+        given = (
+            given
+            if operation is Operation.IMAGE_EDIT
+            else {"prompt": "p", "response_format": "b64_json"}
+        )
+        assert asked(given, operation=operation).dropped_params == ("response_format",)
+    assert (
+        asked({"prompt": "p", "response_format": "url"}, operation=Operation.IMAGE).dropped_params
+        == ()
+    )

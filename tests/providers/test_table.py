@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import attrs
 import pytest
 
 from bifrost.config.secret import Secret
@@ -13,9 +14,10 @@ from bifrost.config.settings import (
     ProviderSettings,
 )
 from bifrost.dialects.base import AnswerFacts
+from bifrost.dialects.huggingface_names import hugging_face_model
 from bifrost.errors import ConfigurationMissing
-from bifrost.providers.base import Origin
-from bifrost.providers.table import BUILT, KNOWN_PROVIDERS, build_adapter, hugging_face_model
+from bifrost.providers.base import Ask, Origin
+from bifrost.providers.table import BUILT, KNOWN_PROVIDERS, build_adapter
 from bifrost.schema.call import Call, Caller, Operation, Target
 from providers.sent import sent_json
 
@@ -254,3 +256,31 @@ def test_perplexity_finds_its_own_parameters_wherever_they_stand() -> None:
         chat({"extra_params": {"safe_search": True}}), Target("perplexity", "m"), KEY
     )
     assert sent_json(whole) == {"model": "m", "safe_search": True}
+
+
+@pytest.mark.parametrize("base_url", ["http://vllm:8000", "http://vllm:8000/v1"])
+def test_vllm_may_have_rerank_without_a_version(base_url: str) -> None:
+    settings = ProviderSettings(name="vllm", network=NetworkSettings(base_url=base_url))
+    call = Call(
+        id="1",
+        operation=Operation.RERANK,
+        stream=False,
+        target=Target("vllm", "m"),
+        members={"query": b'"q"', "documents": b'["a"]'},
+    )
+
+    request = build_adapter(settings).encode(call, call.target, KEY)
+
+    assert request.target == b"/v1/rerank"
+    assert request.follow_up is not None
+    assert not request.follow_up.begins
+    for status in (404, 405, 501):
+        found = request.follow_up.next(status, b"")
+        assert isinstance(found, Ask)
+        assert found.request.target == b"/rerank"
+        assert found.request.body == request.body
+        assert found.request.follow_up is None
+    for status in (200, 400, 500):
+        assert request.follow_up.next(status, b"{}") is None
+    embedding = attrs.evolve(call, operation=Operation.EMBEDDING, members={"input": b'"a"'})
+    assert build_adapter(settings).encode(embedding, call.target, KEY).follow_up is None

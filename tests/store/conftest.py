@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def config_file(tmp_path: Path) -> AsyncIterator[SqliteFile]:
-    file = SqliteFile(tmp_path / "config.db", steps=CONFIG_STEPS)
+    file = SqliteFile(tmp_path / "config.db", steps=CONFIG_STEPS, overwrites=True)
     yield file
     await file.aclose()
 
@@ -47,7 +47,7 @@ async def database(empty_cluster: Cluster) -> AsyncIterator[PostgresDatabase]:
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlConfigStore]:
     """An empty store, of each engine."""
     if request.param == "sqlite":
-        file = SqliteFile(tmp_path / "config.db", steps=CONFIG_STEPS)
+        file = SqliteFile(tmp_path / "config.db", steps=CONFIG_STEPS, overwrites=True)
         yield sqlite_config_store(file)
         await file.aclose()
     else:

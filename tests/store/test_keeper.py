@@ -312,6 +312,27 @@ async def test_all_sessions_end_even_while_it_is_away(keeper: StoreKeeper, datab
     assert [await keeper.find_session(each, NOW_S) for each in "abc"] == while_away
 
 
+async def test_sessions_that_end_while_others_are_written_stay_ended(
+    keeper: StoreKeeper, database: Flaky
+) -> None:
+    database.is_away = True
+    await keeper.add_session("a", NOW_S + 9, NOW_S)
+
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def _() -> None:
+            with pytest.raises(StoreAway):
+                await keeper.flush()
+
+        await trio.lowlevel.checkpoint()
+        await keeper.end_all_sessions()
+    database.is_away = False
+    await keeper.flush()
+
+    assert await keeper.find_session("a", NOW_S) is None
+
+
 async def test_what_comes_after_what_waits_does_not_overtake_it(
     keeper: StoreKeeper, database: Flaky
 ) -> None:

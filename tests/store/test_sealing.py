@@ -181,6 +181,16 @@ async def test_rows_in_clear_are_sealed_when_a_key_has_come(
         await sealed.write([taken], NOW_S)
 
 
+async def test_another_key_seals_nothing(store: ConfigStore) -> None:
+    await SealedConfigStore(store).write([put("plain", kind="key", body={"value": "x"})], NOW_S)
+    await SealedConfigStore(store, SEALER).write(puts(), NOW_S)
+
+    with pytest.raises(StoreSealed, match="another encryption_key"):
+        await SealedConfigStore(store, OTHER).seal_rows(NOW_S)
+
+    assert bodies(await store.load())["plain"] == {"value": "x"}
+
+
 async def test_a_scrub_waits_for_those_who_read(tmp_path: Path) -> None:
     file = SqliteFile(tmp_path / "config.db", steps=CONFIG_STEPS, busy_s=0.01)
     store = sqlite_config_store(file)

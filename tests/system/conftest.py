@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from system.process import Gateway, openai_provider, running
+from system.process import Gateway, for_all_of, openai_provider, running
 from system.sdk import OPENED
 from system.upstream import Upstream
 
@@ -38,6 +38,7 @@ async def gateway(upstream: Upstream, tmp_path: Path) -> AsyncIterator[Gateway]:
     """A gateway with two keys on provider openai and one on groq, both pointed at the scripted upstream."""
     config = {
         "client": {"max_request_body_size_mb": 2},
+        "governance": for_all_of("mock", "openai", "groq"),
         "providers": {
             "mock": {},
             "openai": openai_provider(

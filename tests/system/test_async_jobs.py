@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from system.answers import response
-from system.process import Gateway, openai_provider, running
+from system.process import Gateway, for_all_of, openai_provider, running
 from system.sdk import in_thread, sdk
 from system.upstream import Behaviour, Received, Upstream, chat_answer, plain, raw, status
 
@@ -239,6 +239,7 @@ async def test_a_job_is_its_virtual_key_s_and_no_key_is_on_disk(
     upstream.scripts["gpt-4o"] = [held(release, plain())]
     mine = {"x-bf-vk": VIRTUAL, "authorization": f"Bearer {DIRECT}"}
     settings = config(upstream, allow_direct_keys=True, required_headers=["x-tenant"])
+    settings["governance"] = for_all_of("openai", value=VIRTUAL)
     async with running(settings, tmp_path) as gateway:
         refused = await gateway.post(NATIVE, ROUTE, headers=mine)
         job_id = await handed_in(gateway, headers={**mine, "x-tenant": "t"})
@@ -261,7 +262,7 @@ async def test_a_job_is_its_virtual_key_s_and_no_key_is_on_disk(
     for data in stored.values():
         assert DIRECT.encode() not in data
         assert VIRTUAL.encode() not in data
-    assert len(line["virtual_key_id"]) == 64
+    assert line["virtual_key_id"] == "virtual"
     assert line["metadata"]["isAsyncRequest"] == "true"
     assert DIRECT not in gateway.text
     assert VIRTUAL not in gateway.text

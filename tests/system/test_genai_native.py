@@ -134,7 +134,7 @@ async def test_a_conversation_goes_on_with_gemini_that_another_began(
         result = types.Part.from_function_response(name="weather", response={"result": "sun"})
         said: Any = [
             types.UserContent("Weather?"),
-            first.candidates[0].content,  # type: ignore[index]
+            first.candidates[0].content,  # type: ignore[index]  # None would fail it as well
             types.UserContent([result]),
         ]
         return ask(model="gemini-3-pro", contents=said, config=config).text

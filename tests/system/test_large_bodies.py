@@ -193,7 +193,7 @@ async def large(counting: Counting, tmp_path: Path) -> AsyncIterator[Gateway]:
         "client": {"max_request_body_size_mb": 300},
         "providers": {"openai": openai_provider(f"http://127.0.0.1:{counting.port}")},
     }
-    async with running(config, tmp_path) as it:
+    async with running(config, tmp_path, fresh=True) as it:
         await in_thread(upload, it, SMALL)
         await in_thread(download, it, SMALL)
         yield it

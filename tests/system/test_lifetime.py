@@ -33,7 +33,7 @@ async def test_a_drain_finishes_what_runs_and_exits_clean(
     upstream.scripts["gpt-4o"] = [stream(pause_s=0.2)]
     answers: list[httpx.Response] = []
 
-    async with running(config(upstream), tmp_path) as gateway:
+    async with running(config(upstream), tmp_path, fresh=True) as gateway:
 
         async def ask() -> None:
             answers.append(await gateway.post({**GOOD, "stream": True}))
@@ -54,7 +54,7 @@ async def test_what_outlasts_the_grace_is_told_so(upstream: Upstream, tmp_path: 
     upstream.scripts["never"] = [raw(60.0)]
     answers: dict[str, httpx.Response] = {}
 
-    async with running(config(upstream, drain_timeout_s=1), tmp_path) as gateway:
+    async with running(config(upstream, drain_timeout_s=1), tmp_path, fresh=True) as gateway:
 
         async def ask(model: str, streamed: bool) -> None:
             answers[model] = await gateway.post({**GOOD, "model": model, "stream": streamed})
@@ -79,7 +79,7 @@ async def test_a_second_signal_hurries(upstream: Upstream, tmp_path: Path) -> No
     upstream.scripts["gpt-4o"] = [raw(60.0)]
     answers: list[httpx.Response] = []
 
-    async with running(config(upstream, drain_timeout_s=60), tmp_path) as gateway:
+    async with running(config(upstream, drain_timeout_s=60), tmp_path, fresh=True) as gateway:
 
         async def ask() -> None:
             answers.append(await gateway.post(GOOD))
@@ -110,7 +110,7 @@ async def test_a_reload_changes_keys_without_losing_a_call(
     upstream.scripts["slow"] = [late]
     answers: list[httpx.Response] = []
 
-    async with running(config(upstream, "sk-old-key-00000"), tmp_path) as gateway:
+    async with running(config(upstream, "sk-old-key-00000"), tmp_path, fresh=True) as gateway:
 
         async def ask(model: str) -> None:
             answers.append(await gateway.post({**GOOD, "model": model}))
@@ -131,7 +131,7 @@ async def test_a_reload_changes_keys_without_losing_a_call(
 async def test_a_broken_reload_keeps_the_last_good_configuration(
     upstream: Upstream, tmp_path: Path
 ) -> None:
-    async with running(config(upstream), tmp_path) as gateway:
+    async with running(config(upstream), tmp_path, fresh=True) as gateway:
         gateway.reconfigure({"providers": {"openai": {"keyz": []}}})
         [line] = await gateway.wait_for("configuration not reloaded")
         answer = await gateway.post(GOOD)
@@ -143,7 +143,7 @@ async def test_a_broken_reload_keeps_the_last_good_configuration(
 async def test_a_provider_is_added_and_removed_by_reload(
     upstream: Upstream, tmp_path: Path
 ) -> None:
-    async with running(config(upstream), tmp_path) as gateway:
+    async with running(config(upstream), tmp_path, fresh=True) as gateway:
         before = await gateway.post({**GOOD, "model": "groq/x"})
         gateway.reconfigure(
             {
@@ -172,7 +172,7 @@ async def test_unset_references_disable_their_key_with_one_warning(tmp_path: Pat
             "openai": {"keys": [{"name": "main", "value": "env.BIFROST_TEST_UNSET"}]},
         }
     }
-    async with running(settings, tmp_path) as gateway:
+    async with running(settings, tmp_path, fresh=True) as gateway:
         answer = await gateway.post(
             {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "x"}]}
         )
@@ -207,12 +207,12 @@ def test_a_broken_file_refuses_to_start_and_names_every_error(tmp_path: Path) ->
 
 def test_a_protection_that_is_not_built_refuses_to_start(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
-    path.write_text("client:\n  enforce_auth_on_inference: true\nproviders:\n  mock: {}\n")
+    path.write_text("saml_config:\n  enabled: true\nproviders:\n  mock: {}\n")
 
     ended = bifrost("serve", "--config", str(path), "--port", "0", folder=tmp_path)
 
     assert ended.returncode == 2
-    assert "enforce_auth_on_inference" in ended.stderr
+    assert "saml_config.enabled" in ended.stderr
 
 
 def test_explain_tells_who_would_serve_and_why_not(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from system.process import Gateway, running
 from system.sdk import in_thread, sdk
-from system.upstream import Behaviour, Upstream, plain, raw, status
+from system.upstream import Behaviour, Upstream, plain, raw
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ async def gateway(upstream: Upstream, tmp_path: Path) -> AsyncIterator[Gateway]:
     config = {
         "providers": {
             name: {"keys": [{"name": name, "value": KEY}], "network_config": network}
-            for name in ("elevenlabs", "replicate", "mistral")
+            for name in ("elevenlabs", "mistral")
         }
     }
     async with running(config, tmp_path) as it:
@@ -93,28 +93,6 @@ async def test_a_transcript_by_form(gateway: Gateway, upstream: Upstream) -> Non
     body = upstream.requests[0].body
     assert b'name="model_id"\r\n\r\nscribe_v1\r\n' in body
     assert b'name="language_code"\r\n\r\nen\r\n' in body
-
-
-async def test_predictions_are_waited_for(gateway: Gateway, upstream: Upstream) -> None:
-    path = "POST /v1/models/meta/llama/predictions"
-    done = {"id": "p", "status": "succeeded", "output": ["Hel", "lo"]}
-    upstream.scripts[path] = [
-        status(201, done),
-        status(201, {"id": "p", "status": "processing"}),
-        status(201, {"id": "p", "status": "failed", "error": "out of memory"}),
-    ]
-    create = sdk(gateway).chat.completions.create
-
-    answer = await in_thread(create, model="replicate/meta/llama", messages=MESSAGES)
-    asked = {"model": "replicate/meta/llama", "messages": MESSAGES}
-    late = await gateway.post(asked)
-    refused = await gateway.post({**asked, "stream": True})
-
-    assert answer.choices[0].message.content == "Hello"
-    assert upstream.requests[0].header("prefer") == "wait=60"
-    assert late.status_code == 504
-    assert refused.json()["error"]["code"] == "unsupported_operation"
-    assert len(upstream.requests) == 2
 
 
 async def test_mistrals_transcripts_are_streamed(gateway: Gateway, upstream: Upstream) -> None:

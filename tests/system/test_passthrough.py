@@ -486,6 +486,26 @@ async def test_a_form_goes_on_under_its_own_boundary(gateway: Gateway, upstream:
     await gateway.wait_for("request completed", model="whisper-1", status=200)
 
 
+async def test_a_body_that_names_two_models_goes_nowhere(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    """Which of them counts is the upstream's choice, and the key was chosen for one."""
+    part = b'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\n'
+    sent = [
+        ("audio/transcriptions", "multipart/form-data; boundary=b", b"%ba\r\n%bb\r\n--b--\r\n" % (part, part)),
+        ("chat/completions", "application/json", b'{"model":"a","model":"b"}'),
+        ("chat/completions", "application/json", '{"model":"a"}'.encode("utf-16")),
+        ("chat/completions", "text/plain", b'\xef\xbb\xbf{"model":"a"}'),
+    ]  # fmt: skip
+
+    for path, kind, body in sent:
+        headers = {"content-type": kind}
+        answer = await asked(gateway, "POST", f"/openai_passthrough/v1/{path}", content=body, headers=headers)  # fmt: skip
+
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model"), body[:40]
+    assert upstream.requests == []
+
+
 async def test_the_official_sdk_works_through_it(gateway: Gateway, upstream: Upstream) -> None:
     upstream.scripts["gpt-4o"] = [plain(), stream()]
     upstream.scripts["nope"] = [

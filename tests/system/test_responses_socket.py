@@ -17,7 +17,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import Event, Request, TextMessage
 
 from system.answers import named, response, response_events
-from system.process import openai_provider, running
+from system.process import for_all_of, openai_provider, running
 from system.sdk import in_thread, sdk
 from system.upstream import Upstream, cut, status, stream
 
@@ -205,6 +205,7 @@ async def test_headers_of_the_upgrade_count_for_each_response(
             "allowed_origins": ["https://app.example.com"],
         },
         "providers": {"openai": openai_provider(upstream.url)},
+        "governance": for_all_of("openai"),
     }
     upstream.scripts["m"] = [named(response_events())]
     async with running(config, tmp_path) as gateway:
@@ -213,7 +214,7 @@ async def test_headers_of_the_upgrade_count_for_each_response(
             "authorization": "Bearer sk-of-the-caller",
             "x_bf_eh_foo": "bar",
             "x_request_id": "talk",
-            "x_bf_vk": "sk-bf-1",
+            "x_bf_vk": "sk-bf-virtual",
             "origin": "https://app.example.com",
         }
         async with connected(gateway, **sent) as client:

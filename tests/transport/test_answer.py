@@ -79,6 +79,14 @@ async def test_only_waiting_counts_as_waiting(autojump_clock: MockClock) -> None
     assert got.waited_s == pytest.approx(1.5 + 3 + 4)
 
 
+async def test_a_wait_that_nobody_waits_out_counts_too(autojump_clock: MockClock) -> None:
+    got = answer(9.0, b"a")
+    with trio.move_on_after(2.0):
+        await got.receive()
+
+    assert got.waited_s == pytest.approx(1.5 + 2)
+
+
 async def test_silence_is_an_idle_timeout(autojump_clock: MockClock) -> None:
     got = answer(b"a", 59.0, b"b", 61.0, b"c", limits=Limits(idle_s=60))
     assert await got.receive() == b"a"

@@ -234,4 +234,4 @@ def _write() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    print(*_write(), sep="\n")  # noqa: T201
+    print(*_write(), sep="\n")  # noqa: T201  what it is for

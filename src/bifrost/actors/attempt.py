@@ -11,9 +11,11 @@ import attrs
 import trio
 
 from bifrost.actors.exchange import LiveExchange, LiveHop
+from bifrost.actors.follow_up import followed
 from bifrost.actors.key_pool import Lease
 from bifrost.actors.messages import AttemptOutcome, Granted
 from bifrost.actors.objects import Sighting
+from bifrost.actors.reading import read_some
 from bifrost.actors.retold import Retold
 from bifrost.dialects.base import AnswerFacts, Progress
 from bifrost.dialects.scrub import scrubber
@@ -22,6 +24,7 @@ from bifrost.providers.answer_headers import caller_headers, dropped_header
 from bifrost.providers.base import Headers, RateHint, UpstreamRequest
 from bifrost.record import AttemptRecord, Usage
 from bifrost.schema.call import DIRECT, Call, Operation, Surface
+from bifrost.schema.payload import LARGE_BYTES
 from bifrost.service import Began, Chunk
 from bifrost.transport.base import Limits, UpstreamAnswer
 
@@ -30,14 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Attempt"]
 
-ERROR_BODY_BYTES = 256 * 1024
-"""Of a refusal no more is read: it is told to the caller, not relayed."""
-
 VERBATIM_BYTES = 1024 * 1024
 """Of a refusal that is relayed as it came: it is held back, for another key may still do better. A longer one is told."""
-
-IN_THREAD_BYTES = 256 * 1024
-"""Of a batch; a smaller one is encoded where it is, in about 30 ms at most."""
 
 BYTES_PER_TOKEN = 4
 
@@ -125,24 +122,31 @@ class Attempt:
         limits = _limits(generation.settings.network, call, self.sent_s, self._note_sent)
         try:
             request = await self._request()
-            if request.sign is not None:
-                request = request.signed(self.wall())
-            async with generation.upstream.open(request, limits) as answer:
+            if request.follow_up is None:
+                if request.sign is not None:
+                    request = request.signed(self.wall())
+                opening = generation.upstream.open(request, limits)
+            else:
+                opening = followed(generation.upstream, request, limits, self.wall)
+            async with opening as answer:
                 try:
                     await self._read(answer, request)
                 finally:
                     self.upstream_s = answer.waited_s
         except GatewayError as error:
-            if not self.status:
-                self.upstream_s = trio.current_time() - self.sent_s
             self.error = error
             raise
+        finally:
+            # Nothing came, whatever ended the wait: the upstream's failure, or a caller who left.
+            if not self.status:
+                self.upstream_s = trio.current_time() - self.sent_s
 
     async def _request(self) -> UpstreamRequest:
-        """What to send. A large batch is encoded request by request, in one of trio's threads: others should not wait for it."""
+        """What to send. A large body is said in a thread; one that goes on as it came is not said at all."""
         call, adapter = self.hop.call, self.granted.generation.adapter
         encode = partial(adapter.encode, call, self.hop.target, self._key)
-        if call.operation is not Operation.BATCH_CREATE or call.body_bytes < IN_THREAD_BYTES:
+        is_said = call.relay is None or call.operation is Operation.BATCH_CREATE
+        if not is_said or call.form is not None or call.body_bytes < LARGE_BYTES:
             return encode()
         return await trio.to_thread.run_sync(encode, abandon_on_cancel=True)
 
@@ -169,7 +173,7 @@ class Attempt:
             await self._relay_plain(answer, request)
 
     async def _refusal(self, answer: UpstreamAnswer, request: UpstreamRequest) -> GatewayError:
-        body, _ = await _read_some(answer)
+        body, _ = await read_some(answer)
         reading = request.reading
         is_absent = reading is not None and answer.status in reading.absent
         error = self._told(answer, body, 404 if is_absent else None)
@@ -178,7 +182,7 @@ class Attempt:
 
     async def _verbatim_refusal(self, answer: UpstreamAnswer) -> GatewayError:
         """The refusal, classified for pool and record, with what the caller is to see of it."""
-        body, is_whole = await _read_some(answer, VERBATIM_BYTES)
+        body, is_whole = await read_some(answer, VERBATIM_BYTES)
         error = self._told(answer, body)
         error.headers = self._headers
         # Nobody can be told of a status that is none.
@@ -277,7 +281,7 @@ class Attempt:
             await _linger(answer)
 
     async def _no_stream(self, answer: UpstreamAnswer) -> GatewayError:
-        body, _ = await _read_some(answer)
+        body, _ = await read_some(answer)
         told = self._told(answer, body)
         if told.type is not None or told.code is not None:
             return told
@@ -409,19 +413,6 @@ def _length(headers: Headers) -> int | None:
     value = told.get(b"content-length", b"")
     is_coded = told.get(b"content-encoding", b"identity").lower() != b"identity"
     return int(value) if value.isdigit() and not is_coded else None
-
-
-async def _read_some(answer: UpstreamAnswer, room: int = ERROR_BODY_BYTES) -> tuple[bytes, bool]:
-    """The beginning of a body, and whether that is all of it; what breaks off is taken as far as it came."""
-    parts: list[bytes] = []
-    try:
-        while room > 0 and (data := await answer.receive()):
-            parts.append(data[:room])
-            room -= len(data)
-    except GatewayError:
-        # The status is the answer that matters; a body that breaks off does not change it.
-        return b"".join(parts), False
-    return b"".join(parts), room > 0
 
 
 async def _linger(answer: UpstreamAnswer) -> None:

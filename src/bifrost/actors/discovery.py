@@ -56,6 +56,8 @@ class Discovery:
     pools: Mapping[str, KeyPool]
     rng: Random
     wall: Callable[[], float]
+    on_failed: Callable[[Call, tuple[KeyModels, ...]], None]
+    """Told of the keys that brought no list, once for each ``list_all``: without those that nothing was expected of."""
 
     async def list_all(self, providers: tuple[str, ...], call: Call) -> tuple[KeyModels, ...]:
         """Every key of ``providers``; a provider that cannot be asked gives one row with its error."""
@@ -63,7 +65,10 @@ class Discovery:
         async with trio.open_nursery() as nursery:
             for provider in providers:
                 nursery.start_soon(self._list_provider, provider, call, rows)
-        return tuple(sorted(rows, key=lambda row: (row.provider, row.key.id)))
+        rows.sort(key=lambda row: (row.provider, row.key.id))
+        if failed := tuple(row for row in rows if _is_news(row)):
+            self.on_failed(call, failed)
+        return tuple(rows)
 
     async def _list_provider(self, provider: str, call: Call, rows: list[KeyModels]) -> None:
         pool = self.pools.get(provider)
@@ -104,7 +109,8 @@ class Discovery:
             if isinstance(held, Refused):
                 text = f"provider {pool.name} lends no key to list its models: {held.reason}"
                 resting = ProviderUnavailable(text, retry_after_s=held.retry_after_s)
-                rows.append(_failed(pool.name, resting))
+                key = attrs.evolve(NOBODY, id=key_id)
+                rows.append(KeyModels(provider=pool.name, key=key, error=resting))
                 return
             key = held.granted.key or _stored(held.granted, key_id)
             try:
@@ -168,6 +174,11 @@ def _tellable(models: tuple[dict[str, object], ...]) -> tuple[dict[str, object],
         text = "failed to unmarshal response from provider API"
         raise UpstreamError(text, cause=str(error)) from None
     return models
+
+
+def _is_news(row: KeyModels) -> bool:
+    """Whether the row tells of a failure: to have no key, or no list at all, is how things are configured."""
+    return row.error is not None and row.error.error_class is not ErrorClass.CONFIG
 
 
 def _failed(provider: str, error: GatewayError) -> KeyModels:

@@ -281,8 +281,9 @@ class _Race:
         if self._winner is not trial:
             await trio.sleep_forever()
 
-    def has_lost(self, trial: _Trial) -> bool:
-        return self._winner is not None and self._winner is not trial
+    def counts(self, trial: _Trial) -> bool:
+        """Whether the time of ``trial`` is the exchange's: of two at once one does, the first where none has won."""
+        return self._winner is trial or (self._winner is None and not trial.is_hedge)
 
     def report(self, trial: _Trial, tried: Tried) -> None:
         self._reports.append((trial, tried))
@@ -309,7 +310,7 @@ def _note(trial: _Trial, attempt: Attempt, error_class: ErrorClass | None) -> No
     """Enter a finished attempt into the exchange's account, however it ended."""
     live = trial.hop.live
     trial.hop.attempts.append(attempt.account(error_class))
-    if trial.race is None or not trial.race.has_lost(trial):
+    if trial.race is None or trial.race.counts(trial):
         live.tally.upstream_s += attempt.upstream_s
     if attempt.usage is not None:
         live.usage = attempt.usage

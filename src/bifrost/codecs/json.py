@@ -28,6 +28,7 @@ __all__ = [
     "splice",
     "split_array",
     "split_object",
+    "split_pairs",
     "verbatim",
 ]
 
@@ -119,6 +120,37 @@ def split_object(body: bytes) -> dict[str, bytes]:
     if not is_utf8(body):
         raise InvalidJSON("not valid UTF-8")
     return {name: bytes(value) for name, value in members.items()}
+
+
+def split_pairs(body: bytes, most: int) -> list[tuple[str, bytes]]:
+    """As ``split_object``, but every member that came, also one whose name came before. Raises InvalidJSON.
+
+    More than ``most`` members are refused too: each costs about a microsecond.
+    """
+    names: list[_Name] = []
+
+    def name_of(_: object, text: str) -> _Name:
+        if len(names) == most:
+            raise ValueError(f"more than {most} members")
+        names.append(_Name(text))
+        return names[-1]
+
+    try:
+        members = msgspec.json.Decoder(dict[_Name, msgspec.Raw], dec_hook=name_of).decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidJSON(_reason(error)) from None
+    if not is_utf8(body):
+        raise InvalidJSON("not valid UTF-8")
+    return [(name.text, bytes(value)) for name, value in members.items()]
+
+
+class _Name:
+    """The name of a member. Equal to no other, whatever its text, so that a mapping keeps all of them."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
 def split_array(body: bytes) -> list[bytes]:

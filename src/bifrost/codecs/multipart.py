@@ -27,6 +27,7 @@ __all__ = [
     "encode_form",
     "encode_related",
     "form_content_type",
+    "joined",
     "related_content_type",
 ]
 
@@ -258,7 +259,7 @@ def encode_form(form: Form, boundary: bytes) -> Payload:
             text.clear()
         text += b"\r\n"
     text += b"--" + boundary + b"--\r\n"
-    return _Joined((*pieces, BytesPayload(bytes(text))))
+    return joined((*pieces, BytesPayload(bytes(text))))
 
 
 def encode_related(parts: Iterable[tuple[bytes, Payload]], boundary: bytes) -> Payload:
@@ -274,7 +275,7 @@ def encode_related(parts: Iterable[tuple[bytes, Payload]], boundary: bytes) -> P
             raise InvalidForm("a part's content type holds a line break")
         head = b"--%b\r\nContent-Type: %b\r\n\r\n" % (boundary, kind)
         pieces += (BytesPayload(head), content, BytesPayload(b"\r\n"))
-    return _Joined((*pieces, BytesPayload(b"--" + boundary + b"--\r\n")))
+    return joined((*pieces, BytesPayload(b"--" + boundary + b"--\r\n")))
 
 
 def _part_head(part: Field | File, boundary: bytes) -> bytes:
@@ -300,6 +301,11 @@ def _is_text(content_type: bytes | None) -> bool:
         return True
     kind = content_type.partition(b";")[0].strip().lower()
     return kind.startswith(b"text/") or kind == b"application/json" or kind.endswith(b"+json")
+
+
+def joined(pieces: Iterable[Payload]) -> Payload:
+    """Payloads one behind another."""
+    return _Joined(tuple(pieces))
 
 
 @attrs.frozen

@@ -162,5 +162,5 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Body:
     for name, value in over.items():
         before = merged.get(name)
         is_both = isinstance(before, dict) and isinstance(value, dict)
-        merged[name] = {**before, **value} if is_both else value  # type: ignore[dict-item]
+        merged[name] = {**before, **value} if is_both else value  # type: ignore[dict-item]  # both are objects, which is_both says
     return merged

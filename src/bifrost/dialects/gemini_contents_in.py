@@ -20,7 +20,8 @@ from bifrost.dialects.gemini_reading import (
     one_or_many,
     required,
 )
-from bifrost.dialects.gemini_thoughts import OF_CALL, OF_TEXT, SKIPPED, unwrapped
+from bifrost.dialects.gemini_signatures import NONE_NEEDED, OF_CALL, OF_TEXT
+from bifrost.dialects.gemini_thoughts import unwrapped
 from bifrost.dialects.value_shape import choice, obj, text, written
 from bifrost.errors import BadRequest
 
@@ -143,7 +144,7 @@ class _Turn:
 
     def sign(self, signature: str, call_id: str = "") -> None:
         """Gemini's own signature of a text, or of the call ``call_id``."""
-        if signature == SKIPPED:
+        if signature == NONE_NEEDED:
             return
         name = f"{OF_CALL}{call_id}" if call_id else OF_TEXT
         self.details.append({"type": "reasoning.encrypted", "id": name, "data": signature})

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NONE_NEEDED",
+    "OF_CALL",
     "OF_TEXT",
     "bare_id",
     "detail_of",
     "is_signature",
     "signature_of",
     "signed_id",
+    "split_id",
 ]
 
 MARK = "_ts_"
@@ -47,7 +49,8 @@ def signed_id(call_id: str, signature: str | None) -> str:
     return f"{call_id}{MARK}{base64.urlsafe_b64encode(raw).decode().rstrip('=')}"
 
 
-def _split(call_id: str) -> tuple[str, str | None]:
+def split_id(call_id: str) -> tuple[str, str | None]:
+    """The id as Gemini gave it, and the signature that hung on it."""
     bare, mark, suffix = call_id.rpartition(MARK)
     if not mark or not bare:
         return call_id, None
@@ -60,13 +63,13 @@ def _split(call_id: str) -> tuple[str, str | None]:
 
 
 def bare_id(call_id: str) -> str:
-    """The id as Gemini gave it."""
-    return _split(call_id)[0]
+    """The id without its signature."""
+    return split_id(call_id)[0]
 
 
 def signature_of(message: Message, call_id: str = "") -> str | None:
     """The signature that ``message`` has for the call of ``call_id``, or for its text."""
-    bare, signature = _split(call_id)
+    bare, signature = split_id(call_id)
     wanted = f"{OF_CALL}{bare}" if call_id else OF_TEXT
     for detail in message.reasoning_details:
         if detail.id == wanted and detail.kind == "reasoning.encrypted" and detail.data:

@@ -1,6 +1,6 @@
 """Thought signatures of Gemini's callers: what they hand back unread, and so the place for what others want handed back too.
 
-Gemini's own signatures stand beside the part that they are of. Blocks of thinking of another provider have no place in
+Gemini's own signatures stand beside the part that they are of (``gemini_signatures``). Blocks of thinking of another provider have no place in
 Gemini's dialect, but must come back byte for byte; they travel inside a signature of ours.
 """
 
@@ -12,15 +12,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from bifrost.codecs import json
+from bifrost.dialects.gemini_signatures import NONE_NEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
-    "OF_CALL",
-    "OF_TEXT",
-    "SKIPPED",
-    "split_id",
     "standard",
     "unwrapped",
     "without_ours",
@@ -33,18 +30,6 @@ OURS = b"bifrost-thoughts:"
 
 SIGN = base64.b64encode(OURS)[:20].decode()
 """How a signature of ours begins: as much of it as does not depend on what follows."""
-
-SKIPPED = "skip_thought_signature_validator"
-"""What Gemini takes for the signature of a call that it did not make. Source: Google, "Thought signatures", 2026-11."""
-
-OF_CALL = "tool_call_"
-"""How the id of a block of thinking begins that is Gemini's own signature of a call; the call's id follows."""
-
-OF_TEXT = "thought_signature"
-"""The id of one that is Gemini's own signature of a text."""
-
-SUFFIX = "_ts_"
-"""What stands between a call's id and the signature that hangs on it."""
 
 _OF_OURS = re.compile(rb'"' + SIGN.encode() + rb'[A-Za-z0-9+/_=-]*"')
 
@@ -71,16 +56,10 @@ def without_ours(raw: bytes) -> bytes:
     """A member of a request with signatures of ours as what Gemini takes in their place. ``raw`` is JSON."""
     if SIGN.encode() not in raw:
         return raw
-    return _OF_OURS.sub(b'"%b"' % SKIPPED.encode(), raw)
+    return _OF_OURS.sub(b'"%b"' % NONE_NEEDED.encode(), raw)
 
 
 def standard(signature: str) -> str:
     """``signature`` in the ordinary alphabet of base64, padded: SDKs write it in the other one."""
     plain = signature.replace("-", "+").replace("_", "/").rstrip("=")
     return plain + "=" * (-len(plain) % 4)
-
-
-def split_id(call_id: str) -> tuple[str, str]:
-    """The id of a tool call, and the signature that hung on it (or ``""``)."""
-    bare, mark, signature = call_id.rpartition(SUFFIX)
-    return (bare, standard(signature)) if mark and bare and signature else (call_id, "")

@@ -19,7 +19,8 @@ from bifrost.dialects.bridge_reading import (
     sayings_of,
     thoughts_of,
 )
-from bifrost.dialects.gemini_thoughts import OF_CALL, OF_TEXT, split_id, wrapped
+from bifrost.dialects.gemini_signatures import OF_CALL, OF_TEXT, split_id
+from bifrost.dialects.gemini_thoughts import wrapped
 from bifrost.dialects.openai_usage import read_usage
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from bifrost.codecs import json
 from bifrost.dialects.chat_request import read_chat
 from bifrost.dialects.fields import OURS, Losses, dropped, mapped, sealed
 from bifrost.dialects.openai_edit import merge_extra
+from bifrost.dialects.picture_edit import read_edit
 from bifrost.dialects.plain_request import read_plain
 from bifrost.dialects.value_shape import text
 from bifrost.errors import BadRequest
@@ -26,7 +27,16 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call
     from bifrost.schema.chat import ChatRequest, Message
 
-__all__ = ["FIELDS", "VERSION", "encode_chat", "encode_image", "encode_text"]
+__all__ = [
+    "EDIT_FIELDS",
+    "FIELDS",
+    "IMAGE_FIELDS",
+    "VERSION",
+    "encode_chat",
+    "encode_edit",
+    "encode_image",
+    "encode_text",
+]
 
 FIELDS: Mapping[str, Field] = MappingProxyType(
     {
@@ -67,9 +77,37 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
 """Of chat and completions. What is in no table goes into ``input`` as it came."""
 
 IMAGE_FIELDS: Mapping[str, Field] = MappingProxyType(
-    {"n": mapped("input.num_outputs"), "prompt": mapped("input.prompt"), "user": dropped()}
+    {
+        "n": mapped("input.num_outputs"),
+        "partial_images": dropped(),
+        "prompt": mapped("input.prompt"),
+        "response_format": mapped("", "`url`; what comes as a data URI is `b64_json` all the same"),
+        "user": dropped(),
+    }
 )
 """Of pictures; likewise."""
+
+EDIT_FIELDS: Mapping[str, Field] = MappingProxyType(
+    {
+        "image": mapped("input.image", "or whatever the model calls it"),
+        "images": mapped("input.image", "in JSON"),
+        "mask": mapped("input.mask"),
+        **IMAGE_FIELDS,
+    }
+)
+"""Of pictures that are to be changed."""
+
+PICTURES: tuple[tuple[str, str, bool], ...] = (
+    ("flux-kontext", "input_image", False),
+    ("flux-2", "input_images", True),
+    ("gpt-image", "input_images", True),
+    ("nano-banana", "image_input", True),
+    ("seedream", "image_input", True),
+    ("qwen-image-edit-plus", "image", True),
+)
+"""What models whose names have this in them call the pictures that they are given, and whether they take several."""
+
+OTHERS_PICTURE = ("image", False)
 
 VERSION = re.compile(r"(?:.*:)?([0-9a-f]{64})")
 """A model that is named by its version, by itself or behind a colon."""
@@ -111,10 +149,39 @@ def encode_text(call: Call, model: str, provider: str) -> Encoded:
 def encode_image(call: Call, model: str, provider: str) -> Encoded:
     """The prediction of a picture. Raises BadRequest."""
     request = read_plain(call.members)
-    told = {"prompt": _prompt(request)}
-    if request.members.get("n") is not None:
-        told["num_outputs"] = request.members["n"]
-    return _sealed(told, request, Losses(), call, model, provider, IMAGE_FIELDS)
+    losses = Losses()
+    told = {"prompt": _prompt(request), **_counted(request, losses)}
+    return _sealed(told, request, losses, call, model, provider, IMAGE_FIELDS)
+
+
+def encode_edit(call: Call, model: str, provider: str) -> Encoded:
+    """The prediction of a picture made of others. Raises BadRequest."""
+    edit = read_edit(call)
+    request, losses = edit.request, Losses()
+    told: dict[str, Any] = _given(request, ("prompt",)) | _counted(request, losses)
+    name, takes_several = _called(model)
+    if not edit.images:
+        raise BadRequest("at least one image is required", param="image")
+    if len(edit.images) > 1 and not takes_several:
+        raise BadRequest(f"{model} takes one image", param="image")
+    told[name] = list(edit.images) if takes_several else edit.images[0]
+    if edit.mask is not None:
+        told["mask"] = edit.mask
+    return edit.sealed(_sealed(told, request, losses, call, model, provider, EDIT_FIELDS))
+
+
+def _called(model: str) -> tuple[str, bool]:
+    """What ``model`` calls a picture that it is given, and whether it takes several."""
+    found = ((name, several) for part, name, several in PICTURES if part in model)
+    return next(found, OTHERS_PICTURE)
+
+
+def _counted(request: ChatRequest, losses: Losses) -> dict[str, Any]:
+    """How many pictures are wanted. They come by their addresses: base64 is lost."""
+    if request.members.get("response_format") == "b64_json":
+        losses.lose("response_format")
+    wanted = request.members.get("n")
+    return {} if wanted is None else {"num_outputs": wanted}
 
 
 def _prompt(request: ChatRequest) -> Any:  # noqa: ANN401  a JSON value
@@ -179,5 +246,7 @@ def _sealed(
     version = VERSION.fullmatch(model)
     if version is not None:
         body["version"] = version[1]
+    if call.stream:
+        body["stream"] = True
     used = {*own, *request.extras}
     return sealed(body, request, losses, call, provider, fields=fields, used=used)

@@ -31,6 +31,7 @@ from bifrost.dialects.gemini_teller import GeminiTeller
 from bifrost.dialects.gemini_telling import tell_count as tell_gemini_count
 from bifrost.dialects.gemini_telling import tell_embedding, tell_generated
 from bifrost.dialects.hub import Answer, Teller
+from bifrost.dialects.text_teller import TextTeller
 from bifrost.errors import UnsupportedOperation
 from bifrost.schema.call import Dialect, Operation
 
@@ -62,6 +63,7 @@ AS_OPENAI = Telling(tell_whole)
 TELLINGS: Mapping[tuple[Dialect, Operation], Telling] = MappingProxyType(
     {
         (Dialect.OPENAI, Operation.CHAT): Telling(tell_whole, ChatTeller),
+        (Dialect.OPENAI, Operation.TEXT): Telling(tell_whole, TextTeller),
         (Dialect.OPENAI, Operation.RESPONSES): Telling(
             tell_response, lambda facts: ResponsesTeller(facts, facts.members)
         ),

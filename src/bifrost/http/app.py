@@ -16,7 +16,7 @@ from bifrost.errors import BadRequest, GatewayError, InternalError, MethodNotAll
 from bifrost.http.async_jobs import PREFIX as ASYNC_PREFIX
 from bifrost.http.cors import SECURITY_HEADERS
 from bifrost.http.openapi import about_of
-from bifrost.http.reply import CutShort, HeaderLines, Reply
+from bifrost.http.reply import REQUEST_ID, CutShort, HeaderLines, Reply
 from bifrost.integrations.async_wish import asks_async
 from bifrost.integrations.azure import PREFIXES as DEPLOYMENTS
 from bifrost.integrations.headers import request_id as request_id_of
@@ -59,7 +59,6 @@ UNLOGGED = frozenset({"/health", "/ready", "/metrics", "_preflight"})
 TEMPLATE = "bifrost.template"
 """Where a route's template is left in the ASGI scope."""
 
-REQUEST_ID = "bifrost.request_id"
 """Where the request's id is."""
 
 

@@ -18,6 +18,7 @@ from bifrost.http.relay import Relay
 from bifrost.integrations.base import Request, unpack
 from bifrost.integrations.finder import Finder, Found
 from bifrost.integrations.manners import manner_of
+from bifrost.schema.payload import LARGE_BYTES
 from bifrost.service import Exchange, Failed, Service
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call, Surface
     from bifrost.schema.payload import Form
 
-__all__ = ["JSON_TYPE", "MIB", "Inference", "while_there"]
+__all__ = ["JSON_TYPE", "MIB", "Inference", "parsed", "while_there"]
 
 MIB = 1024 * 1024
 
@@ -60,7 +61,8 @@ class Inference:
                 await self._serve_form(found, headers, scope, receive, reply, views)
                 return
             body = await self._body(headers, scope, receive, reply, views)
-            call = self._parsed(self._request(found, headers, scope, reply, body=body), views)
+            request = self._request(found, headers, scope, reply, body=body)
+            call = await parsed(request, views)
         except CallerGone:
             return
         except GatewayError as error:
@@ -91,7 +93,7 @@ class Inference:
             tell_size=tell_size,
         ) as form:
             request = self._request(found, headers, scope, reply, form=form)
-            call = self._parsed(request, views)
+            call = await parsed(request, views)
             await self.answer(call, scope, receive, reply, views)
 
     async def _body(
@@ -139,9 +141,6 @@ class Inference:
             remote_addr=peer[0] if peer else "",
             received_s=trio.current_time(),
         )
-
-    def _parsed(self, request: Request, views: Views) -> Call:
-        return request.route.parse(request, views.catalog, views.headers)
 
     async def answer(
         self, call: Call, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply, views: Views
@@ -192,6 +191,14 @@ class Inference:
         lines: HeaderLines = [JSON_TYPE, *manner.headers(failure.error)]
         lines = manner.with_id(lines, reply.request_id)
         await reply.whole(failure.error.status, lines, body)
+
+
+async def parsed(request: Request, views: Views) -> Call:
+    """The call that ``request`` asks for; a large body is read in a thread. Raises BadRequest."""
+    parse = partial(request.route.parse, request, views.catalog, views.headers)
+    if len(request.body) < LARGE_BYTES:
+        return parse()
+    return await trio.to_thread.run_sync(parse, abandon_on_cancel=True)
 
 
 async def _tell(reply: Reply, answer: Verbatim) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
 from quart import Blueprint, Response, request
@@ -11,12 +11,14 @@ from quart import Blueprint, Response, request
 from bifrost.codecs.json import dumps
 from bifrost.errors import BadRequest, ErrorClass, GatewayError, NoUsableKey
 from bifrost.http.openapi import described
+from bifrost.http.reply import REQUEST_ID
 from bifrost.integrations import genai
 from bifrost.integrations import models as lists
 from bifrost.integrations.anthropic import PREFIX as ANTHROPIC_PREFIX
 from bifrost.integrations.anthropic_models import anthropic_find, anthropic_page
 from bifrost.integrations.azure import PREFIXES
 from bifrost.integrations.composite import MODEL_PREFIXES
+from bifrost.integrations.envelope import key_status
 from bifrost.integrations.genai_models import genai_find, genai_page
 from bifrost.integrations.openapi import (
     ANTHROPIC,
@@ -83,12 +85,12 @@ def _about(summary: str, tag: str, schema: str, *query: Parameter, errors: str =
     )
 
 
-def model_routes(doors: Doors, discovery: Discovery, new_id: Callable[[], str]) -> Blueprint:
+def model_routes(doors: Doors, discovery: Discovery) -> Blueprint:
     """The blueprint."""
     routes = Blueprint("models", __name__)
 
     async def gather(surface: Surface, of: str = "all") -> list[lists.Model]:
-        call = _call(doors, new_id, surface)
+        call = _call(doors, surface)
         return _merged(await discovery.list_all(_chosen(doors, of), call))
 
     @described(_about("Models of all providers", "openai", "models"))
@@ -192,7 +194,7 @@ def _chosen(doors: Doors, of: str) -> tuple[str, ...]:
     return (name,)
 
 
-def _call(doors: Doors, new_id: Callable[[], str], surface: Surface) -> Call:
+def _call(doors: Doors, surface: Surface) -> Call:
     headers = tuple(
         (name.lower().encode("latin-1"), value.encode("latin-1", "replace"))
         for name, value in request.headers.items()
@@ -201,7 +203,7 @@ def _call(doors: Doors, new_id: Callable[[], str], surface: Surface) -> Call:
         headers = genai.with_key(headers, request.query_string.decode("latin-1"))
     views = doors.views
     return Call(
-        id=new_id(),
+        id=str(cast("dict[str, Any]", request.scope)[REQUEST_ID]),
         operation=Operation.LIST_MODELS,
         stream=False,
         target=Target("", ""),
@@ -219,7 +221,9 @@ def _merged(rows: tuple[KeyModels, ...]) -> list[lists.Model]:
     )
     errors = [row.error for row in rows if row.error is not None]
     if not merged and errors and not any(row.error is None for row in rows):
-        raise _worst(errors)
+        error = _worst(errors)
+        error.key_statuses = tuple(key_status(r.key.id, r.provider, r.error) for r in rows)
+        raise error
     return merged
 
 

@@ -13,9 +13,11 @@ from bifrost.http.inference import MIB, Inference
 from bifrost.http.relayed import JSON_BYTES
 from bifrost.http.spool import spooled
 from bifrost.integrations.async_wish import NOT_HERE, refuse_async
+from bifrost.integrations.body_model import may_be_object
 from bifrost.integrations.passthrough import (
     NOTHING_SAID,
     PREFIXES,
+    TOO_LONG,
     FormReading,
     PassthroughRoute,
     Said,
@@ -36,11 +38,10 @@ if TYPE_CHECKING:
     from bifrost.integrations.headers import HeaderLines
     from bifrost.schema.payload import Payload
 
-__all__ = ["PassthroughDoor"]
+__all__ = ["PassthroughDoor", "looked_at"]
 
 BEGINNINGS = tuple(PREFIXES)
 ALLOW = ", ".join((*METHODS, "OPTIONS")).encode("ascii")
-JSON_STARTS = b"{ \t\r\n"
 
 
 @attrs.define(eq=False)
@@ -90,22 +91,24 @@ class PassthroughDoor:
         async with spooled(
             receive, headers, max_bytes=max_bytes, timeout_s=timeout_s, tell_size=tell_size
         ) as payload:
-            body, said = await _looked_at(payload, content_type)
+            body, said = await looked_at(payload, content_type)
             call = _call(route, scope, headers, body, said, reply, views)
             await self.inference.answer(call, scope, receive, reply, views)
 
 
-async def _looked_at(payload: Payload, content_type: bytes) -> tuple[bytes | Payload, Said]:
+async def looked_at(payload: Payload, content_type: bytes) -> tuple[bytes | Payload, Said]:
     """The body as it is to be sent, which is as it came, and what it says."""
     if not payload.size:
         return b"", NOTHING_SAID
     if body_kind(content_type) is BodyKind.FORM:
         return payload, await _look_through(payload, FormReading(content_type))
     # Whatever its type is said to be: some upstreams do not look at that either.
-    if payload.size <= JSON_BYTES and await _may_be_object(payload):
-        body = b"".join([block async for block in payload.blocks()])
-        return body, said_in_json(body)
-    return payload, NOTHING_SAID
+    if not may_be_object(await anext(payload.blocks(), b"")):
+        return payload, NOTHING_SAID
+    if payload.size > JSON_BYTES:
+        return payload, TOO_LONG
+    body = b"".join([block async for block in payload.blocks()])
+    return body, said_in_json(body)
 
 
 async def _look_through(payload: Payload, reading: FormReading) -> Said:
@@ -114,12 +117,6 @@ async def _look_through(payload: Payload, reading: FormReading) -> Said:
         if reading.is_over:
             break
     return reading.said()
-
-
-async def _may_be_object(payload: Payload) -> bool:
-    async for block in payload.blocks():
-        return block[:1] in JSON_STARTS and block.lstrip()[:1] in {b"{", b""}
-    return False
 
 
 def _call(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import attrs
 from hypercorn.typing import ASGISendCallable, ASGISendEvent
 
-__all__ = ["CutShort", "HeaderLines", "Reply"]
+__all__ = ["REQUEST_ID", "CutShort", "HeaderLines", "Reply"]
 
 EVENT_STREAM = b"text/event-stream"
+
+REQUEST_ID = "bifrost.request_id"
+"""The request's id, in the scope of what Quart serves."""
 
 HeaderLines = list[tuple[bytes, bytes]]
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bifrost.codecs.json import InvalidJSON, split_object
 from bifrost.dialects.anthropic_incoming import read_messages
 from bifrost.errors import BadRequest, UnsupportedOperation
-from bifrost.integrations.base import NO_PARAMS, InferenceRoute, Integration, caller_of, query_of
+from bifrost.integrations.base import (
+    NO_PARAMS,
+    InferenceRoute,
+    Integration,
+    caller_of,
+    members_of,
+    query_of,
+)
 from bifrost.integrations.forwarding import is_plain_text
 from bifrost.integrations.json_body import object_ids
-from bifrost.integrations.requirements import small, streams
+from bifrost.integrations.requirements import small, streams, token_limit
 from bifrost.integrations.targets import check_model, fallbacks_of, target_of
 from bifrost.schema.call import Call, Dialect, Native, Operation, Surface
 
@@ -56,7 +62,7 @@ def parse_messages(request: Request, catalog: Catalog, rules: HeaderRules) -> Ca
     """The call that ``request`` asks for: in the words of chat, and as it came. Raises BadRequest."""
     caller = caller_of(request, rules)
     route = request.route
-    members = _members(request)
+    members = members_of(request)
     target = target_of(check_model(small(members, "model")), request, catalog, caller)
     fallbacks = fallbacks_of(small(members, "fallbacks"), target, request, catalog)
     members.pop("fallbacks", None)
@@ -81,7 +87,7 @@ def parse_messages(request: Request, catalog: Catalog, rules: HeaderRules) -> Ca
         surface=route.integration.surface,
         route=route.path,
         received_s=request.received_s,
-        max_output_tokens=_limit(small(members, "max_tokens")),
+        max_output_tokens=token_limit(small(members, "max_tokens")),
         asks_usage=True,
         ids=object_ids(request.body),
     )
@@ -90,14 +96,6 @@ def parse_messages(request: Request, catalog: Catalog, rules: HeaderRules) -> Ca
 def refuse_complete(request: Request, catalog: Catalog, rules: HeaderRules) -> Call:  # noqa: ARG001  a route's parse
     """Text completions of the old kind, which Anthropic itself has given up. Raises UnsupportedOperation."""
     raise UnsupportedOperation("text completions are not supported here; use /v1/messages")
-
-
-def _members(request: Request) -> dict[str, bytes]:
-    try:
-        return split_object(request.body)
-    except InvalidJSON as error:
-        text = request.route.integration.bad_json.format(reason=error)
-        raise BadRequest(text, cause=str(error)) from error
 
 
 def _own_headers(request: Request, rules: HeaderRules) -> tuple[tuple[str, str], ...]:
@@ -112,13 +110,6 @@ def _own_headers(request: Request, rules: HeaderRules) -> tuple[tuple[str, str],
             raise BadRequest(f"header {name} has control characters in its value")
         found.append((name, value))
     return tuple(found)
-
-
-def _limit(value: object) -> int | None:
-    """The caller's own bound of the output; what is no number of tokens is left for the upstream to refuse."""
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
-    return None
 
 
 ROUTES = routes(ANTHROPIC, PREFIX)

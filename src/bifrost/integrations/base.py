@@ -10,6 +10,7 @@ import attrs
 
 from bifrost.catalog import Catalog
 from bifrost.codecs.coding import CodingError, DecodedTooLarge, decode_whole
+from bifrost.codecs.json import InvalidJSON, split_object
 from bifrost.errors import BadRequest, BodyTooLarge
 from bifrost.integrations.headers import HeaderLines, HeaderRules
 from bifrost.schema.call import Call, Caller, Operation, Surface
@@ -22,6 +23,7 @@ __all__ = [
     "Params",
     "Request",
     "caller_of",
+    "members_of",
     "query_of",
     "unpack",
     "versioned",
@@ -122,6 +124,15 @@ def query_of(request: Request) -> str:
     if not text.isascii() or not text.isprintable() or " " in text or "#" in text:
         raise BadRequest("the query must be percent-encoded ASCII")
     return text
+
+
+def members_of(request: Request) -> dict[str, bytes]:
+    """The members of the body. Raises BadRequest, in the surface's words, if it is no JSON object."""
+    try:
+        return split_object(request.body)
+    except InvalidJSON as error:
+        text = request.route.integration.bad_json.format(reason=error)
+        raise BadRequest(text, cause=str(error)) from error
 
 
 def unpack(body: bytes, coding: str, max_bytes: int) -> bytes:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bifrost.codecs.json import InvalidJSON, split_object
 from bifrost.dialects.cohere_incoming import read_chat, read_embed, read_rerank, read_tokenize
-from bifrost.errors import BadRequest
-from bifrost.integrations.base import InferenceRoute, Integration, caller_of, query_of
-from bifrost.integrations.requirements import REQUIREMENTS, small
+from bifrost.integrations.base import InferenceRoute, Integration, caller_of, members_of, query_of
+from bifrost.integrations.requirements import REQUIREMENTS, small, token_limit
 from bifrost.integrations.targets import check_model, fallbacks_of, target_of
 from bifrost.schema.call import Call, Dialect, Native, Operation, Surface
 
@@ -67,7 +65,7 @@ def parse_cohere(request: Request, catalog: Catalog, rules: HeaderRules) -> Call
     """The call that ``request`` asks for: in OpenAI's words, and as it came. Raises BadRequest."""
     caller = caller_of(request, rules)
     route = request.route
-    members = _members(request)
+    members = members_of(request)
     target = target_of(check_model(small(members, "model")), request, catalog, caller)
     fallbacks = fallbacks_of(small(members, "fallbacks"), target, request, catalog)
     members.pop("fallbacks", None)
@@ -88,22 +86,9 @@ def parse_cohere(request: Request, catalog: Catalog, rules: HeaderRules) -> Call
         surface=route.integration.surface,
         route=route.path,
         received_s=request.received_s,
-        max_output_tokens=_limit(small(members, "max_tokens")),
+        max_output_tokens=token_limit(small(members, "max_tokens")),
         asks_usage=True,
     )
-
-
-def _members(request: Request) -> dict[str, bytes]:
-    try:
-        return split_object(request.body)
-    except InvalidJSON as error:
-        text = request.route.integration.bad_json.format(reason=error)
-        raise BadRequest(text, cause=str(error)) from error
-
-
-def _limit(value: object) -> int | None:
-    """The caller's own bound of the output; what is no number of tokens is left for the upstream to refuse."""
-    return value if type(value) is int and value > 0 else None
 
 
 ROUTES = routes(COHERE, PREFIX)

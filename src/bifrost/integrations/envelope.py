@@ -22,6 +22,7 @@ __all__ = [
     "error_event",
     "error_frame",
     "error_headers",
+    "key_status",
     "whole_seconds",
 ]
 
@@ -39,7 +40,6 @@ def error_body(
     call: Call | None = None,
     target: Target | None = None,
     attempts: tuple[dict[str, object], ...] = (),
-    key_statuses: tuple[dict[str, object], ...] = (),
 ) -> bytes:
     """The native error object, as the whole body of an answer.
 
@@ -58,7 +58,7 @@ def error_body(
             **_names(call, target),
             "raw_request": _raw(error.raw_request),
             "raw_response": _raw(error.raw_response),
-            "key_statuses": list(key_statuses) or None,
+            "key_statuses": list(error.key_statuses) or None,
             "attempts": list(attempts) or None,
         }
     )
@@ -99,6 +99,19 @@ def error_frame(
         told["headers"] = {n.decode("latin-1"): v.decode("latin-1") for n, v in lines}
     extra = _without_absent({**_names(call, target), "attempts": list(attempts) or None})
     return dumps({"type": "error", "status": error.status, "error": told, "extra_fields": extra})
+
+
+def key_status(key_id: str, provider: str, error: GatewayError | None) -> dict[str, object]:
+    """How one key fared when its provider's models were asked for; ``key_id`` is empty where there was no key."""
+    told: dict[str, object] = {"key_id": key_id, "provider": provider, "status": "success"}
+    if error is not None:
+        told["status"] = "list_models_failed"
+        told["error"] = {
+            "is_bifrost_error": error.is_bifrost_error,
+            "status_code": error.status,
+            "error": _error(error),
+        }
+    return told
 
 
 def error_headers(error: GatewayError) -> list[tuple[bytes, bytes]]:

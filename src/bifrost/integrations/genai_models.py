@@ -41,7 +41,7 @@ def genai_page(models: Sequence[Model], asked: Mapping[str, str]) -> Model:
         name = "pageSize" if error.param == "page_size" else "pageToken"
         raise BadRequest(f"{name} is not valid", param=name) from error
     entries = page["data"]
-    told: Model = {"models": [genai_model(model) for model in entries]}  # type: ignore[attr-defined]
+    told: Model = {"models": [genai_model(model) for model in entries]}  # type: ignore[attr-defined]  # a dict of what is JSON
     if token := page.get("next_page_token"):
         told["nextPageToken"] = token
     return told

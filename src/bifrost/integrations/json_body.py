@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bifrost.codecs.json import InvalidJSON, split_object
-from bifrost.errors import BadRequest
-from bifrost.integrations.base import caller_of
+from bifrost.integrations.base import caller_of, members_of
 from bifrost.integrations.object_ids import request_ids
-from bifrost.integrations.requirements import ABSENT, REQUIREMENTS, Members, small
+from bifrost.integrations.requirements import ABSENT, REQUIREMENTS, Members, small, token_limit
 from bifrost.integrations.targets import check_model, fallbacks_of, target_of
 from bifrost.schema.call import Call, Operation, Surface
 
@@ -72,14 +70,8 @@ def object_ids(body: bytes) -> tuple[str, ...]:
 
 
 def _members(request: Request) -> Members:
-    integration = request.route.integration
-    if not request.body and integration.takes_empty:
-        return {}
-    try:
-        return split_object(request.body)
-    except InvalidJSON as error:
-        text = integration.bad_json.format(reason=error)
-        raise BadRequest(text, cause=str(error)) from error
+    is_empty = not request.body and request.route.integration.takes_empty
+    return {} if is_empty else members_of(request)
 
 
 def _fallbacks(
@@ -102,11 +94,10 @@ def _with_native_limit(members: Members) -> Members:
 
 
 def _limit(members: Members, names: tuple[str, ...]) -> int | None:
-    """The caller's own bound of the output; what is no number of tokens is left for the upstream to refuse."""
     for name in names:
-        value = small(members, name)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
+        limit = token_limit(small(members, name))
+        if limit is not None:
+            return limit
     return None
 
 

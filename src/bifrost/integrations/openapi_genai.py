@@ -47,7 +47,7 @@ CONTENTS: Schema = {
         **WORDS,
         "properties": {
             "role": {"type": "string", "enum": ["user", "model"]},
-            **WORDS["properties"],  # type: ignore[dict-item]
+            **WORDS["properties"],  # type: ignore[dict-item]  # a dict of what is JSON
         },
         "description": "Other parts have other members: `inlineData`, `fileData`, `functionCall`, `functionResponse`.",
     },

@@ -2,11 +2,15 @@
 
 Nothing is translated. Method, path, query and body go on as they came; what is looked for in them is only who is to serve
 it, with which model, and whether the answer is a stream.
+
+A key may be for some models only, so what names a model in two ways, or cannot be read for certain, is refused: the
+upstream might read it otherwise.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, unquote_plus
@@ -14,13 +18,15 @@ from urllib.parse import unquote, unquote_plus
 import attrs
 
 from bifrost.catalog import MAX_MODEL
-from bifrost.codecs.json import InvalidJSON, loads, split_object
 from bifrost.codecs.multipart import FormDecoder, InvalidForm, PartHead, boundary_of
 from bifrost.errors import BadRequest, MethodNotAllowed, RouteNotFound, UnsupportedOperation
+from bifrost.integrations.body_model import UNREADABLE, model_of, read_object
 from bifrost.integrations.object_ids import named_ids, request_ids
 from bifrost.integrations.paths import safe_path
 from bifrost.integrations.relay import (
     PROVIDER_HEADER,
+    BodyKind,
+    body_kind,
     checked_query,
     first_line,
     relayed_lines,
@@ -40,6 +46,7 @@ __all__ = [
     "NOTHING_SAID",
     "PREFIXES",
     "PROVIDERS",
+    "TOO_LONG",
     "FormReading",
     "PassthroughRequest",
     "PassthroughRoute",
@@ -74,8 +81,10 @@ GOOGLES_CREDENTIALS = frozenset({"key", "access_token", "oauth_token"})
 
 MAX_TOLD_PATH = 256
 MAX_FORM_VALUE = 4096
-MAX_FORM_BYTES: Final = 32 * 1024 * 1024
-"""Of a form no more is looked through; sound to be written down, behind which some clients name the model, is shorter."""
+
+BROKEN_FORM = "the form's model cannot be read for certain"
+
+_OTHER_UNICODE = re.compile(rb";\s*charset\s*=\s*\"?utf-?(?:7|16|32)", re.IGNORECASE)
 
 _IN_PROJECT = re.compile(r"(?:^|/)projects/[^/]+/locations/")
 _MODEL = re.compile(r"(?:^|/)(?:models|tunedModels)/([^/]+)")
@@ -127,68 +136,68 @@ class Said:
     model: str = ""
     stream: bool = False
     json: bytes = attrs.field(default=b"", repr=False)
+    doubt: str = ""
+    """Why the upstream may read another model than ``model``; empty if it cannot."""
 
 
 NOTHING_SAID = Said()
+TOO_LONG = Said(doubt="the body is too long for its model to be looked for")
 
 
 def said_in_json(body: bytes) -> Said:
-    """What ``body`` says; nothing if it is no JSON object, which is for the upstream to refuse."""
-    try:
-        members = split_object(body)
-    except InvalidJSON:
-        return NOTHING_SAID
-    model = members.get("model", b"")
+    """What ``body`` says; nothing if nobody takes it for an object, which is for the upstream to refuse."""
+    read = read_object(body)
     return Said(
-        model=str(loads(model)) if model.startswith(b'"') else "",
-        stream=members.get("stream") == b"true",
-        json=body,
+        model=read.model,
+        stream=read.members.get("stream") == b"true",
+        json=body if read.members else b"",
+        doubt=read.doubt,
     )
 
 
 class FormReading:
-    """Looks through a form for the fields ``model`` and ``stream``, push style. What is no form says nothing."""
+    """Looks through a form for the fields ``model`` and ``stream``, push style."""
 
     def __init__(self, content_type: bytes) -> None:
-        self._values: dict[str, bytes] = {}
-        self._name: str | None = None
-        self._left = MAX_FORM_BYTES
+        self._models: list[bytes] = []
+        self._streams: list[bytes] = []
+        self._found: list[bytes] | None = None
         self._decoder: FormDecoder | None = None
-        try:
+        with suppress(InvalidForm):
             self._decoder = FormDecoder(boundary_of(content_type))
-        except InvalidForm:
-            self._left = 0
 
     @property
     def is_over(self) -> bool:
-        """Whether further blocks need not be fed."""
-        return self._left <= 0
+        """Whether further blocks need not be fed: it is no form, or one that others may read otherwise."""
+        return self._decoder is None
 
     def feed(self, block: bytes) -> None:
         """More of the body."""
-        if self._decoder is None or self.is_over:
+        if self._decoder is None:
             return
-        self._left -= len(block)
         try:
             for event in self._decoder.feed(block):
                 if isinstance(event, PartHead):
                     self._begin(event)
-                elif isinstance(event, bytes) and self._name is not None:
-                    self._values[self._name] = (self._values[self._name] + event)[:MAX_FORM_VALUE]
+                elif isinstance(event, bytes) and self._found is not None:
+                    self._found[-1] = (self._found[-1] + event)[:MAX_FORM_VALUE]
         except InvalidForm:
-            self._left = 0
+            self._decoder = None
 
     def _begin(self, head: PartHead) -> None:
-        is_wanted = head.name in {"model", "stream"} and head.name not in self._values
-        self._name = head.name if is_wanted and not head.is_file else None
-        if self._name is not None:
-            self._values[self._name] = b""
+        # Without a file's name it is a field to most readers, of whatever type it is said to be.
+        fields = {} if head.filename else {"model": self._models, "stream": self._streams}
+        self._found = fields.get(head.name)
+        if self._found is not None:
+            self._found.append(b"")
 
     def said(self) -> Said:
         """What it says so far."""
+        model, doubt = model_of(value.decode("utf-8", "replace") for value in self._models)
         return Said(
-            model=self._values.get("model", b"").decode("utf-8", "replace"),
-            stream=self._values.get("stream", b"").lower() in {b"true", b"1"},
+            model=model,
+            stream=any(value.lower() in {b"true", b"1"} for value in self._streams[:1]),
+            doubt=BROKEN_FORM if self.is_over else doubt,
         )
 
 
@@ -233,15 +242,27 @@ def passthrough_request(
         raise UnsupportedOperation(f"passthrough is not supported by {provider} provider")
     if base in WITH_ADMINS and not relay_admin and is_administrative(route.path):
         raise ADMIN_REFUSED.error()
+    content_type = first_line(headers, b"content-type")
+    is_generation = method == "POST" and _GENERATES.fullmatch(route.path) is not None
+    if is_generation or body_kind(content_type) is not BodyKind.OPAQUE:
+        _refuse_doubt(route.path, said, content_type or b"")
     return PassthroughRequest(
         target=Target(provider, _model(route.path, said, is_googles=base in OF_GOOGLE)),
         query=_without_credentials(text) if base in OF_GOOGLE else text,
         headers=relayed_lines(headers, caller, forwarding, provider),
-        content_type=first_line(headers, b"content-type"),
+        content_type=content_type,
         ids=request_ids(named_ids(route.path.split("/")), query=text, json=said.json),
         stream=said.stream or "stream" in route.path.lower(),
-        is_generation=method == "POST" and _GENERATES.fullmatch(route.path) is not None,
+        is_generation=is_generation,
     )
+
+
+def _refuse_doubt(path: str, said: Said, content_type: bytes) -> None:
+    """Refuse a body of which the upstream may read another model than the gateway. Where the path names it, none counts."""
+    is_foreign = body_kind(content_type) is BodyKind.JSON and _OTHER_UNICODE.search(content_type)
+    doubt = UNREADABLE if is_foreign else said.doubt
+    if doubt and _MODEL.search(path) is None:
+        raise BadRequest(doubt, param="model")
 
 
 def _provider(route: PassthroughRoute, headers: HeaderLines, said: Said, catalog: Catalog) -> str:

@@ -25,6 +25,7 @@ from bifrost.codecs.json import (
     split_object,
 )
 from bifrost.errors import BadRequest
+from bifrost.integrations.body_model import model_of, read_object
 from bifrost.integrations.forwarding import (
     NEVER_FORWARDED,
     NEVER_FORWARDED_PREFIXES,
@@ -151,12 +152,19 @@ def relay_request(
     ``query`` is as it came, without question mark; ``headers`` have their names in lower case; ``json`` is the body if it
     is JSON, unpacked; ``fields`` are the fields of a form without its files. With ``names_provider`` there is no default:
     the request has to say which provider it is for.
-    Raises BadRequest if the query, a header, the provider or the model is not what it should be. A JSON body that is
-    none is left for the upstream to refuse.
+    Raises BadRequest if the query, a header, the provider or the model is not what it should be, or the upstream might
+    read another model (``body_model``). A body that nobody takes for an object is left for the upstream to refuse.
     """
     text = checked_query(query)
-    members = _members(json)
-    said = _Said(text, headers, members, fields, catalog)
+    body = read_object(json)
+    members = body.members
+    in_form = model_of(
+        value.decode("utf-8", "replace") for name, value in fields if name == "model"
+    )
+    model, doubt = (body.model, body.doubt) if json else in_form
+    if doubt:
+        raise BadRequest(doubt, param="model")
+    said = _Said(text, headers, members, fields, catalog, model)
     target, changes = _target(said, "" if names_provider else _default(caller))
     return RelayRequest(
         route=route,
@@ -213,13 +221,6 @@ def _without_provider(query: str) -> str:
     return query if len(kept) == len(pairs) else "&".join(kept)
 
 
-def _members(json: bytes) -> RawMembers:
-    try:
-        return split_object(json)
-    except InvalidJSON:
-        return {}
-
-
 @attrs.frozen
 class _Said:
     """A request's words, wherever they stand."""
@@ -229,6 +230,7 @@ class _Said:
     members: RawMembers = attrs.field(repr=False)
     fields: tuple[tuple[str, bytes], ...] = attrs.field(repr=False)
     catalog: Catalog
+    model: str
 
     def asked_provider(self) -> str | None:
         """The provider that query or header name. Raises BadRequest if there is no such."""
@@ -282,7 +284,7 @@ def _target(said: _Said, default: str) -> tuple[Target, Changes]:
     by_body = said.body_provider()
     if by_body is not None:
         changes["provider"] = None
-    model = said.word("model")
+    model = said.model
     if len(model) > MAX_MODEL:
         raise BadRequest(f"model must have at most {MAX_MODEL} characters", param="model")
     meant = said.catalog.parse(model, "")

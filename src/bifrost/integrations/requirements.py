@@ -16,7 +16,7 @@ from bifrost.codecs.json import InvalidJSON, loads
 from bifrost.errors import BadRequest
 from bifrost.schema.call import Operation
 
-__all__ = ["ABSENT", "REQUIREMENTS", "Members", "Requirement", "small", "streams"]
+__all__ = ["ABSENT", "REQUIREMENTS", "Members", "Requirement", "small", "streams", "token_limit"]
 
 Members = dict[str, bytes]
 
@@ -51,6 +51,11 @@ def small(members: Members, name: str) -> Any:  # noqa: ANN401  a JSON value
         return loads(raw)
     except InvalidJSON as error:
         raise BadRequest(f"invalid value for {name}", param=name, cause=str(error)) from error
+
+
+def token_limit(value: object) -> int | None:
+    """The caller's own bound of the output; what is no number of tokens is left for the upstream to refuse."""
+    return value if type(value) is int and value > 0 else None
 
 
 def streams(members: Members) -> bool:

@@ -50,7 +50,7 @@ NOT_FOUND = "job not found or expired"
 SHUT_DOWN = "gateway shut down before the job had finished"
 STOPPED = "gateway stopped before the job had finished"
 SECRET_LOST = (
-    "gateway was restarted before the job was run, and the key sent with it is never stored"  # noqa: S105
+    "gateway was restarted before the job was run, and the key sent with it is never stored"  # noqa: S105  a sentence
 )
 TOO_LONG = "the job did not finish within 24 hours"
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bifrost.actors.discovery import KeyModels
     from bifrost.record import AttemptRecord, CallRecord, HopRecord
 
-__all__ = ["call_level", "call_line"]
+__all__ = ["call_level", "call_line", "models_line"]
 
 MAX_TEXT = 2048
+
+MAX_KEYS = 50
+"""That one line names."""
 
 NANO = 1_000_000_000
 
@@ -46,6 +52,22 @@ def call_line(record: CallRecord) -> dict[str, object]:
         line["fallback_index"] = record.fallback_index
         line["hops"] = [_hop(hop) for hop in record.hops]
     return line
+
+
+def models_line(call_id: str, failed: Sequence[KeyModels]) -> dict[str, object]:
+    """The fields of the line about keys that brought no list of models."""
+    told = [
+        {
+            "provider": row.provider,
+            "key_id": row.key.id,
+            "status": row.error.status,
+            "error_class": row.error.error_class.value,
+            "error": _short(row.error.message),
+        }
+        for row in failed[:MAX_KEYS]
+        if row.error is not None
+    ]
+    return {"request_id": call_id, "failed": len(failed), "attempts": told}
 
 
 def _said(record: CallRecord) -> dict[str, object]:

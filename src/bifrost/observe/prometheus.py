@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bifrost.config.settings import ClientSettings
     from bifrost.record import AttemptRecord, CallRecord
 
-__all__ = ["BASE", "MAX_SERIES", "JobsView", "Metrics", "custom_labels"]
+__all__ = ["BASE", "MAX_SERIES", "JobsView", "Metrics", "StoreView", "custom_labels"]
 
 BASE = (
     "provider",
@@ -79,6 +79,11 @@ MAX_LABEL = 128
 LOGS = "logs"
 """The store of asynchronous jobs, as labels name it."""
 
+CONFIG = "config"
+"""The configuration's."""
+
+NANO = 1_000_000_000
+
 KEY_STATES = (
     "healthy",
     "degraded",
@@ -113,6 +118,14 @@ def custom_labels(wanted: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ..
 
 
 @attrs.frozen(kw_only=True)
+class StoreView:
+    """The configuration store at a scrape. ``waiting`` counts what is to be written there yet."""
+
+    is_up: bool
+    waiting: int
+
+
+@attrs.frozen(kw_only=True)
 class JobsView:
     """Asynchronous jobs at a scrape. ``counts`` is absent when the store was not there to tell."""
 
@@ -131,6 +144,7 @@ class Series:
     latency_bad: Histogram
     tokens_in: Counter
     tokens_out: Counter
+    cost: Counter
     first_event: Histogram
     inter_event: Histogram
 
@@ -221,6 +235,7 @@ class Metrics:
         self._gauge("bifrost_inflight_requests", "Calls being served.", ()).set_function(inflight)
         store = ("store",)
         self._gauge("bifrost_store_up", "0 for a store that failed when it was used last.", store)
+        self._gauge("bifrost_store_waiting", "Counters and sessions to be written yet.", store)
         self._counter(
             "bifrost_store_failures_total", "What a store did not do.", (*store, "operation")
         )
@@ -280,6 +295,8 @@ class Metrics:
         if record.usage is not None:
             series.tokens_in.inc(max(0, record.usage.prompt_tokens))
             series.tokens_out.inc(max(0, record.usage.completion_tokens))
+        if nano_usd := sum(hop.bill.nano_usd for hop in record.hops if hop.bill is not None):
+            series.cost.inc(nano_usd / NANO)
 
     def _timing(self, record: CallRecord, series: Series) -> None:
         provider = record.provider
@@ -354,6 +371,7 @@ class Metrics:
             latency_bad=family["bifrost_upstream_latency_seconds"].labels(*labels, "false"),
             tokens_in=family["bifrost_input_tokens_total"].labels(*labels),
             tokens_out=family["bifrost_output_tokens_total"].labels(*labels),
+            cost=family["bifrost_cost_total"].labels(*labels),
             first_event=family["bifrost_stream_first_token_latency_seconds"].labels(*labels),
             inter_event=family["bifrost_stream_inter_token_latency_seconds"].labels(*labels),
         )
@@ -382,11 +400,18 @@ class Metrics:
             self._families[name].labels(LOGS).set(value)
 
     def render(
-        self, pools: Iterable[PoolView], accept: str, jobs: JobsView | None = None
+        self,
+        pools: Iterable[PoolView],
+        accept: str,
+        jobs: JobsView | None = None,
+        store: StoreView | None = None,
     ) -> tuple[bytes, str]:
-        """The exposition and its content type, with the pools and jobs as they are now."""
+        """The exposition and its content type, with the pools, the jobs and the configuration store as they are now."""
         if jobs is not None:
             self._show_jobs(jobs)
+        if store is not None:
+            self._families["bifrost_store_up"].labels(CONFIG).set(int(store.is_up))
+            self._families["bifrost_store_waiting"].labels(CONFIG).set(store.waiting)
         # Pools and keys that are gone must not be shown as they last were.
         for name in ("bifrost_key_state", "bifrost_pool_running", "bifrost_pool_waiting"):
             self._families[name].clear()

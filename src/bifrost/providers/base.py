@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from bifrost.errors import GatewayError
     from bifrost.schema.call import Call, Operation, Target
 
-__all__ = ["Adapter", "Headers", "Origin", "PlainAnswer", "RateHint", "Sign", "UpstreamRequest"]
+__all__ = [
+    "Adapter",
+    "Ask",
+    "FollowUp",
+    "Headers",
+    "Origin",
+    "PlainAnswer",
+    "RateHint",
+    "Sign",
+    "Told",
+    "UpstreamRequest",
+]
 
 Headers = tuple[tuple[bytes, bytes], ...]
 """Header lines in order; names in lower case."""
@@ -60,6 +71,8 @@ class UpstreamRequest:
     """How its answer is to be read, where the adapter's operations do not say it."""
     sign: Sign | None = attrs.field(repr=False, default=None)
     """Puts on what depends on the time of sending, for upstreams that want a signature."""
+    follow_up: FollowUp | None = attrs.field(repr=False, default=None)
+    """What is asked after its answer. Without it the answer is read as it comes."""
 
     def signed(self, now_unix_s: float) -> UpstreamRequest:
         """This request as it is sent now. Raises what ``sign`` does."""
@@ -68,6 +81,40 @@ class UpstreamRequest:
 
 Sign: TypeAlias = Callable[[UpstreamRequest, float], UpstreamRequest]
 """Signs a finished request; the time is Unix's, in seconds."""
+
+
+class FollowUp(Protocol):
+    """Judges the answer to a request that may be one of several which the call takes."""
+
+    @property
+    def begins(self) -> bool:
+        """Whether the request begins what goes on by itself, and can be called off once its answer is known."""
+        ...
+
+    def next(self, status: int, body: bytes) -> Ask | Told | None:
+        """What comes after an answer: a further request, an answer made of this one, or ``None`` to take it as it came.
+
+        ``body`` is the whole of a 2xx answer, and empty for others. Raises UpstreamError.
+        """
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class Ask:
+    """A further request, to be sent after ``after_s`` seconds. With a ``follow_up`` of its own it is not the last."""
+
+    request: UpstreamRequest
+    after_s: float = 0.0
+    call_off: UpstreamRequest | None = None
+    """To be sent if the attempt is given up from now on, before it has come to its end."""
+
+
+@attrs.frozen(kw_only=True)
+class Told:
+    """A whole answer in place of the one that came."""
+
+    body: bytes = attrs.field(repr=False)
+    content_type: bytes
 
 
 @attrs.frozen(kw_only=True)

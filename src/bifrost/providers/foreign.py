@@ -17,7 +17,7 @@ from bifrost.dialects.objects import ObjectCoder, Wanted
 from bifrost.dialects.openai_edit import Encoded, refuse_loss
 from bifrost.dialects.tellings import refuse_untold, retold_stream, told
 from bifrost.errors import ConfigurationMissing, UnsupportedOperation
-from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
+from bifrost.providers.base import FollowUp, Headers, PlainAnswer, RateHint, UpstreamRequest
 from bifrost.providers.errors import decode_error
 from bifrost.providers.passthrough import RelayPlace, relayed_place, relayed_request, verbatim_only
 from bifrost.providers.place import Address, Place, address_of, place_of
@@ -101,6 +101,8 @@ class ForeignSpec:
     """The lines that a key is sent in; raises ConfigurationMissing where it cannot be."""
     authorize: Callable[[UpstreamRequest, KeySettings], UpstreamRequest] | None = None
     """A finished request with the credential of whoever signs; raises as ``credential``."""
+    follow_up: Callable[[Call, UpstreamRequest, Place], FollowUp | None] | None = None
+    """What is asked after a finished request, and where below the base."""
     headers: Callable[[Call, bytes], Headers] = lambda call, body: ()  # noqa: ARG005  others go by them
     """Further lines for a call with this body: the version."""
     join: Callable[[Headers, Headers, NetworkSettings], Headers] = own_last
@@ -179,6 +181,9 @@ class Foreign:
             is_native=is_native,
             model_deployment=deployment,
         )
+        if self.spec.follow_up is not None:
+            follow_up = self.spec.follow_up(call, request, self._base)
+            request = attrs.evolve(request, follow_up=follow_up)
         return request if self.spec.authorize is None else self.spec.authorize(request, key)
 
     def _encoded(self, coder: ForeignCoder, call: Call, model: str) -> tuple[Encoded, bool]:

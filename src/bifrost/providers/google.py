@@ -62,6 +62,9 @@ JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105  a name
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105  a name
 
+MAX_SOURCES = 4
+"""Accounts that impersonate accounts; each costs a request. Google's own library knows one (google-auth 2, 2026-11)."""
+
 
 @attrs.frozen
 class File:
@@ -69,6 +72,8 @@ class File:
 
     members: Mapping[str, Any] = attrs.field(repr=False)
     where: str
+    depth: int = 0
+    """How many others it is within."""
 
     @property
     def kind(self) -> str:
@@ -86,7 +91,9 @@ class File:
     def part(self, name: str) -> File:
         """What is nested there; empty if there is nothing."""
         value = self.members.get(name)
-        return File(value if isinstance(value, dict) else {}, f"{self.where}: {name}")
+        return File(
+            value if isinstance(value, dict) else {}, f"{self.where}: {name}", self.depth + 1
+        )
 
     def secrets(self) -> tuple[Secret, ...]:
         """What no error may repeat."""
@@ -237,6 +244,9 @@ def _external_user(file: File, scopes: tuple[str, ...], here: Here) -> Login:  #
 
 def _impersonated(file: File, scopes: tuple[str, ...], here: Here) -> Login:
     source = file.part("source_credentials")
+    if source.depth > MAX_SOURCES:
+        text = f"more than {MAX_SOURCES} within one another; an account has delegates for that"
+        raise ConfigurationMissing(f"{file.where}: {text}")
     own = yield from _of_file(source, scopes, here)
     delegates = file.members.get("delegates")
     return (yield from _impersonate(file, own, scopes, delegates or [], ASSERTION_S, here))

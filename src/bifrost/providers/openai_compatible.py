@@ -19,6 +19,7 @@ from bifrost.errors import ConfigurationMissing, GatewayError, UnsupportedOperat
 from bifrost.providers.addresses import Addresses, fixed_addresses
 from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
 from bifrost.providers.errors import decode_error
+from bifrost.providers.further import Unversioned
 from bifrost.providers.passthrough import relayed_request
 from bifrost.providers.rate_headers import read_rate_hint
 from bifrost.providers.request_headers import Accept, HeaderPlan, header_line, plan_headers
@@ -99,6 +100,8 @@ class OpenAICompatible:
         )
         asked = request_type(coder.via or call.operation, stream=call.stream)
         request = self._request(b"POST", asked, call, key, deployment or target.model, sent)
+        if call.operation in self.spec.perhaps_unversioned and b"/v1/" in request.target:
+            request = attrs.evolve(request, follow_up=Unversioned(request))
         if deployment is None and not sent.dropped:
             return request
         return attrs.evolve(request, dropped_params=sent.dropped, model_deployment=deployment)

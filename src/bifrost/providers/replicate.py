@@ -1,8 +1,8 @@
-"""Replicate: chat, completions and pictures as predictions that are waited for.
+"""Replicate: chat, completions, pictures and files. What is asked for is a prediction, which is waited for or streamed.
 
-A prediction is made by one request and, where it takes longer than that request may, asked for by others. An attempt is one
-request; so each asks with ``Prefer: wait`` to be answered when the prediction is done, which Replicate does for up to a
-minute. Its streams are at an address of their own, and are not there. Source: Replicate HTTP API reference, 2026-11.
+A prediction is begun by one request and asked for by others (``providers.predictions``). ``Prefer: wait`` holds the first one
+for a short while: most of what is fast is done by then, and what is not has its name early enough to be called off.
+Source: Replicate HTTP API reference, 2026-11.
 """
 
 from __future__ import annotations
@@ -13,22 +13,35 @@ from typing import TYPE_CHECKING
 
 from bifrost.codecs import json
 from bifrost.dialects.replicate_answer import read_chat_answer, read_images, read_text_answer
-from bifrost.dialects.replicate_request import VERSION, encode_chat, encode_image, encode_text
+from bifrost.dialects.replicate_objects import REPLICATE_OBJECTS
+from bifrost.dialects.replicate_request import (
+    VERSION,
+    encode_chat,
+    encode_edit,
+    encode_image,
+    encode_text,
+)
+from bifrost.dialects.replicate_stream import PictureStream, PredictionStream
 from bifrost.errors import BadRequest, UpstreamError
-from bifrost.providers.foreign import ForeignCoder, ForeignSpec
+from bifrost.providers.foreign import ForeignCoder, ForeignSpec, own_last
+from bifrost.providers.predictions import Prediction
 from bifrost.providers.simple import MAX_MODELS, bearer, list_models
 from bifrost.schema.call import Operation
 
 if TYPE_CHECKING:
-    from bifrost.config.settings import KeySettings
-    from bifrost.providers.base import Headers
+    from bifrost.config.settings import KeySettings, NetworkSettings
+    from bifrost.providers.base import FollowUp, Headers, UpstreamRequest
     from bifrost.providers.place import Place
     from bifrost.schema.call import Call
 
 __all__ = ["REPLICATE"]
 
-WAIT = (b"prefer", b"wait=60")
-"""Seconds; Replicate's own most."""
+WAIT = (b"prefer", b"wait=1")
+"""Seconds, from 1 to 60. An operator or a caller may say otherwise."""
+
+PREDICTED = frozenset(
+    {Operation.CHAT, Operation.RESPONSES, Operation.TEXT, Operation.IMAGE, Operation.IMAGE_EDIT}
+)
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
@@ -53,7 +66,21 @@ def _locate(
 
 
 def _headers(call: Call, body: bytes) -> Headers:  # noqa: ARG001  a row's
-    return () if call.operation is Operation.LIST_MODELS else (WAIT,)
+    if call.operation not in PREDICTED:
+        return ()
+    # What begins a stream answers in JSON, and at once.
+    return ((b"accept", b"application/json"),) if call.stream else (WAIT,)
+
+
+def _join(lines: Headers, own: Headers, network: NetworkSettings) -> Headers:
+    """Whoever asks for another wait has it."""
+    if any(name == b"prefer" for name, _ in lines):
+        own = tuple(line for line in own if line[0] != b"prefer")
+    return own_last(lines, own, network)
+
+
+def _follow_up(call: Call, request: UpstreamRequest, base: Place) -> FollowUp | None:
+    return Prediction.of(call, request, base) if call.operation in PREDICTED else None
 
 
 def _models(body: bytes) -> tuple[dict[str, object], ...]:
@@ -79,12 +106,25 @@ REPLICATE = ForeignSpec(
     coders=MappingProxyType(
         {
             Operation.LIST_MODELS: list_models(),
-            Operation.CHAT: ForeignCoder(encode=encode_chat, read=read_chat_answer),
-            Operation.TEXT: ForeignCoder(encode=encode_text, read=read_text_answer),
-            Operation.IMAGE: ForeignCoder(encode=encode_image, read=read_images),
+            Operation.CHAT: ForeignCoder(
+                encode=encode_chat, read=read_chat_answer, read_stream=PredictionStream.of
+            ),
+            Operation.TEXT: ForeignCoder(
+                encode=encode_text, read=read_text_answer, read_stream=PredictionStream.of
+            ),
+            Operation.IMAGE: ForeignCoder(
+                encode=encode_image, read=read_images, make_stream=PictureStream
+            ),
+            Operation.IMAGE_EDIT: ForeignCoder(
+                encode=encode_edit, read=read_images, make_stream=PictureStream
+            ),
         }
     ),
     credential=bearer,
+    follow_up=_follow_up,
     headers=_headers,
+    join=_join,
     decode_models=_models,
+    objects=REPLICATE_OBJECTS,
+    pages_by_token=True,
 )

@@ -63,6 +63,8 @@ class ProviderSpec:
     """Its operations, each with its path. Responses are bridged through chat where they are not among them."""
     relays: bool = False
     """Whether requests that only the provider understands are passed on to it; files and batches are among them."""
+    perhaps_unversioned: frozenset[Operation] = frozenset()
+    """Operations that some of its servers have at their path without the version only."""
     plain_only: frozenset[Operation] = frozenset()
     """Operations that it does not stream."""
     streams: Mapping[Operation, Callable[[AnswerFacts], StreamDecoder]] = MappingProxyType({})

@@ -18,6 +18,7 @@ from bifrost.providers.cohere import COHERE
 from bifrost.providers.elevenlabs import ELEVENLABS
 from bifrost.providers.foreign import ForeignSpec, foreign
 from bifrost.providers.gemini import GEMINI
+from bifrost.providers.huggingface import hugging_face
 from bifrost.providers.openai_compatible import openai_compatible
 from bifrost.providers.replicate import REPLICATE
 from bifrost.providers.spec import OPENAI_PATHS, ProviderSpec, paths
@@ -41,39 +42,6 @@ UNKNOWN_TO_MOST = (
     "web_search_options",
 )
 """OpenAI's own parameters that the other vendors refuse or ignore."""
-
-INFERENCE_PROVIDERS = frozenset(
-    [
-        "cerebras",
-        "cohere",
-        "fal-ai",
-        "featherless-ai",
-        "fireworks-ai",
-        "groq",
-        "hf-inference",
-        "hyperbolic",
-        "nebius",
-        "novita",
-        "nscale",
-        "ovhcloud",
-        "publicai",
-        "replicate",
-        "sambanova",
-        "scaleway",
-        "together",
-        "wavespeed",
-        "zai-org",
-    ]
-)
-"""Whom Hugging Face's router can send a request on to."""
-
-
-def hugging_face_model(model: str) -> str:
-    """``<inference provider>/<org>/<name>`` as the router wants it: ``<org>/<name>:<inference provider>``."""
-    provider, _, rest = model.partition("/")
-    if "/" in rest and provider in INFERENCE_PROVIDERS:
-        return f"{rest}:{provider}"
-    return rest if "/" in rest and provider == "auto" else model
 
 
 def _without(*names: str) -> tuple[str, ...]:
@@ -224,16 +192,10 @@ ROWS = (
         name="vllm",
         base_url=None,
         paths=paths(Op.LIST_MODELS, Op.TEXT, Op.EMBEDDING, Op.RERANK, Op.TRANSCRIPTION),
+        perhaps_unversioned=frozenset({Op.RERANK}),
         quirks=attrs.evolve(COMPATIBLE, also_takes=TOP_K),
         may_be_blank=True,
         has_key_urls=True,
-    ),
-    ProviderSpec(
-        name="huggingface",
-        base_url="https://router.huggingface.co",
-        paths=paths(Op.LIST_MODELS),
-        quirks=attrs.evolve(COMPATIBLE, old_max_tokens=True, rename_model=hugging_face_model),
-        ends_without_done=True,
     ),
     AZURE,
 )
@@ -255,6 +217,7 @@ FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType(
 
 MIXED: Mapping[str, Callable[[ProviderSettings], Adapter]] = MappingProxyType(
     {
+        "huggingface": partial(hugging_face, quirks=COMPATIBLE),
         "vertex": partial(
             vertex,
             quirks=COMPATIBLE,
@@ -262,7 +225,7 @@ MIXED: Mapping[str, Callable[[ProviderSettings], Adapter]] = MappingProxyType(
         ),
     }
 )
-"""Those who speak several dialects, by the model asked for."""
+"""Those who speak several dialects, by the model or the operation asked for."""
 
 UNBUILT = frozenset(
     [
@@ -289,6 +252,8 @@ def build_adapter(settings: ProviderSettings) -> Adapter:
         foreign_row = FOREIGN.get(settings.custom.base_provider_type)
         if foreign_row is not None:
             return foreign(foreign_row, settings)
+        if settings.custom.base_provider_type == "huggingface":
+            return MIXED["huggingface"](settings)
         return openai_compatible(_custom_spec(settings.name, settings.custom), settings)
     if settings.name in MIXED:
         return MIXED[settings.name](settings)

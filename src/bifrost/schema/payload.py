@@ -7,10 +7,14 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-__all__ = ["BLOCK_BYTES", "BytesPayload", "Field", "File", "Form", "Payload"]
+__all__ = ["BLOCK_BYTES", "LARGE_BYTES", "BytesPayload", "Field", "File", "Form", "Payload"]
 
 BLOCK_BYTES = 256 * 1024
 """The most that one block of a payload holds."""
+
+LARGE_BYTES = 256 * 1024
+"""A body from here on is read and said anew in one of trio's threads: with 30 MiB it takes up to a second, which others
+should not wait for. A smaller one takes 10 ms at most, most of them far less than the way to a thread and back."""
 
 
 class Payload(Protocol):

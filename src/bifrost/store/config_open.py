@@ -1,4 +1,4 @@
-"""The configuration store that a configuration asks for, and how the file comes to it."""
+"""The configuration store that a configuration asks for."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
-import trio
 
 from bifrost.config.fingerprints import Fingerprints
-from bifrost.config.merge import Means, Merged, merge
+from bifrost.config.merge import Means
 from bifrost.store.base import StoreAway, StoreError
-from bifrost.store.config_base import ConfigStore, StoreConflict, StoreTaken
 from bifrost.store.config_postgres import POSTGRES_CONFIG_STEPS, postgres_config_store
 from bifrost.store.config_sqlite import CONFIG_STEPS, sqlite_config_store
 from bifrost.store.passwords import ArgonPasswords
@@ -28,10 +26,7 @@ if TYPE_CHECKING:
     from bifrost.store.migrate import Brought
     from bifrost.store.postgres import PostgresDatabase
 
-__all__ = ["Database", "Opened", "config_path", "means", "open_config_store", "take_file"]
-
-TRIES = 5
-"""Of gateways that start at the same time, each but one finds the rows of another when it writes its own."""
+__all__ = ["Database", "Opened", "config_path", "means", "open_config_store"]
 
 NO_DRIVER = "config_store is of the type postgres, and its driver is missing: install bifrost-trio[postgres]"
 
@@ -95,7 +90,7 @@ def open_config_store(
         database.on_turn, database.is_guest = on_turn, is_guest
         return Opened(SealedConfigStore(postgres_config_store(database), sealer), database)
     path = config_path(settings, app_dir)
-    file = SqliteFile(path, steps=CONFIG_STEPS, on_turn=on_turn, is_guest=is_guest)
+    file = SqliteFile(path, steps=CONFIG_STEPS, overwrites=True, on_turn=on_turn, is_guest=is_guest)
     return Opened(SealedConfigStore(sqlite_config_store(file), sealer), file)
 
 
@@ -105,22 +100,3 @@ def _postgres(section: PostgresSection) -> PostgresDatabase:
     except ImportError:
         raise StoreAway(NO_DRIVER) from None
     return PostgresDatabase(section, POSTGRES_CONFIG_STEPS)
-
-
-async def take_file(store: ConfigStore, tree: object, by: Means, now_s: float) -> Merged:
-    """Merge a document with what ``store`` has and write what is to be written.
-
-    Raises StoreError, of which StoreSealed is the wrong encryption key, and ConfigErrors.
-    """
-    for attempt in range(1, TRIES + 1):
-        loaded = await store.load()
-        # In a thread: passwords are hashed.
-        merged = await trio.to_thread.run_sync(merge, tree, loaded.nouns, loaded.removed, by)
-        try:
-            await store.write(merged.changes, now_s)
-        except (StoreConflict, StoreTaken):
-            if attempt == TRIES:
-                raise
-        else:
-            return merged
-    raise AssertionError("the last attempt raises or returns")

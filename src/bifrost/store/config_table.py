@@ -110,16 +110,18 @@ def write(connection: Connection, changes: Sequence[Change], now_s: float) -> tu
         _check_version(change, present.get((change.kind, change.id)))
     _check_claims(connection, changes)
     connection.run_many("DELETE FROM config_claims WHERE kind = ? AND id = ?", names)
-    put: list[Noun] = []
-    for change, body, version in zip(changes, bodies, versions, strict=True):
-        former = present.get((change.kind, change.id))
-        match change:
-            case Put():
-                put.append(_put(connection, change, body, former, version, now_s))
-            case Remove():
-                _remove(connection, change, former, version, now_s)
+    made = [
+        (change, _made(change, present.get((change.kind, change.id)), version, now_s), body)
+        for change, version, body in zip(changes, versions, bodies, strict=True)
+        if isinstance(change, Put)
+    ]
+    # Each statement for all rows at once: over a network it is the round trips that count.
+    connection.run_many(PUT, [_row(noun, body, born) for _, (noun, born), body in made])
+    claims = [(claim, put.kind, put.id) for put, _, _ in made for claim in put.unique]
+    connection.run_many("INSERT INTO config_claims VALUES (?, ?, ?)", claims)
+    _remove(connection, changes, present, versions, now_s)
     _check_room(connection)
-    return tuple(put)
+    return tuple(noun for _, (noun, _), _ in made)
 
 
 def write_counters(connection: Connection, counters: Mapping[str, CounterRow]) -> None:
@@ -210,46 +212,50 @@ def _check_claims(connection: Connection, changes: Sequence[Change]) -> None:
                 raise StoreTaken(claim, *holder)
 
 
-def _put(
-    connection: Connection,
-    put: Put,
-    body: str,
-    former: _Present | None,
-    version: int,
-    now_s: float,
-) -> Noun:
+def _made(put: Put, former: _Present | None, version: int, now_s: float) -> tuple[Noun, int]:
+    """The noun as it will be, and its first version."""
     is_new = former is None or former.is_removed
-    created_s = now_s if former is None or is_new else former.created_unix_s
-    born = version if former is None or is_new else former.born
-    file_hash = put.file_hash or (former.file_hash if former else None)
-    mine = (put.kind, put.id)
-    flags = (file_hash, put.changed_by_api, False, put.sealed_with)
-    connection.run(PUT, (*mine, body, version, *flags, created_s, now_s, born))
-    claims = [(claim, *mine) for claim in put.unique]
-    connection.run_many("INSERT INTO config_claims VALUES (?, ?, ?)", claims)
-    return Noun(
+    noun = Noun(
         kind=put.kind,
         id=put.id,
         body=put.body,
         version=version,
-        file_hash=file_hash,
+        file_hash=put.file_hash or (former.file_hash if former else None),
         changed_by_api=put.changed_by_api,
         sealed_with=put.sealed_with,
-        created_unix_s=created_s,
+        created_unix_s=now_s if former is None or is_new else former.created_unix_s,
         updated_unix_s=now_s,
     )
+    return noun, version if former is None or is_new else former.born
+
+
+def _row(noun: Noun, body: str, born: int) -> tuple[object, ...]:
+    flags = (noun.file_hash, noun.changed_by_api, noun.is_removed, noun.sealed_with)
+    times = (noun.created_unix_s, noun.updated_unix_s)
+    return (noun.kind, noun.id, body, noun.version, *flags, *times, born)
 
 
 def _remove(
-    connection: Connection, remove: Remove, former: _Present | None, version: int, now_s: float
+    connection: Connection,
+    changes: Sequence[Change],
+    present: Mapping[Name, _Present],
+    versions: Sequence[int],
+    now_s: float,
 ) -> None:
-    mine = (remove.kind, remove.id)
-    if former is None or (former.is_removed and not remove.for_good):
-        return
-    if former.file_hash is None or remove.for_good:
-        connection.run("DELETE FROM config_nouns WHERE kind = ? AND id = ?", mine)
-    else:
-        connection.run(MARK, (version, True, True, now_s, *mine))
+    """Take away what is to be removed; of what the file has a mark stays."""
+    gone: list[Name] = []
+    marked: list[tuple[object, ...]] = []
+    for change, version in zip(changes, versions, strict=True):
+        name = change.kind, change.id
+        former = present.get(name)
+        if not isinstance(change, Remove) or former is None:
+            continue
+        if former.file_hash is None or change.for_good:
+            gone.append(name)
+        elif not former.is_removed:
+            marked.append((version, True, True, now_s, *name))
+    connection.run_many("DELETE FROM config_nouns WHERE kind = ? AND id = ?", gone)
+    connection.run_many(MARK, marked)
 
 
 def _check_room(connection: Connection) -> None:

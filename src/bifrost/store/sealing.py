@@ -126,9 +126,13 @@ class SealedConfigStore:
         )
 
     async def seal_rows(self, now_s: float) -> int:
-        """Seal the rows that are kept in clear from before there was a key, and have no trace left of that; how many."""
+        """Seal the rows that are kept in clear from before there was a key, and have no trace left of that; how many.
+
+        Their versions change. Raises StoreSealed, and seals nothing, if another key has sealed any.
+        """
         if self.sealer is None:
             return 0
+        await self.load()
         plain = [noun for noun in (await self.inner.load()).nouns if noun.sealed_with is None]
         if plain:
             await self.write([_again(noun) for noun in plain], now_s)

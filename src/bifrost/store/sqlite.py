@@ -71,6 +71,8 @@ class SqliteFile(OneThread):
     path: Path
     steps: Sequence[Migration] = attrs.field(factory=migrations)
     busy_s: float = BUSY_S
+    overwrites: bool = False
+    """What is deleted is overwritten: it may have been a secret that is kept sealed from now on."""
     brought: Brought | None = attrs.field(default=None, init=False)
     """What opening it did to its tables."""
     _connection: apsw.Connection | None = attrs.field(default=None, init=False)
@@ -96,7 +98,7 @@ class SqliteFile(OneThread):
         return True
 
     async def scrub(self) -> None:
-        """Bring the log of changes into the file and empty it. What was deleted from the file is overwritten already.
+        """Bring the log of changes into the file and empty it. With ``overwrites`` nothing of what was deleted is left then.
 
         Raises StoreBusy if somebody else is reading, and StoreAway.
         """
@@ -163,8 +165,7 @@ class SqliteFile(OneThread):
             connection.pragma("synchronous", "full")
             connection.pragma("foreign_keys", "on")
             connection.pragma("journal_size_limit", MAX_WAL_BYTES)
-            # What is deleted is overwritten: it may have been a secret that is kept sealed from now on.
-            connection.pragma("secure_delete", "on")
+            connection.pragma("secure_delete", "on" if self.overwrites else "off")
             steps = partial(migrate, steps=self.steps)
             self.brought = _transaction(connection, steps, CHANGE, _go_on)
         except BaseException:

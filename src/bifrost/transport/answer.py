@@ -93,10 +93,14 @@ class Answer:
     async def _wait(self) -> None:
         begun_s = trio.current_time()
         limit_s = begun_s + self._limits.idle_s
+        until_s: float | None = None
         with trio.CancelScope(deadline=min(limit_s, self._limits.deadline_s)) as scope:
-            self.waited_s += await self._source.wait() - begun_s
+            try:
+                until_s = await self._source.wait()
+            finally:
+                # Also when the caller leaves meanwhile.
+                self.waited_s += (trio.current_time() if until_s is None else until_s) - begun_s
         if scope.cancelled_caught:
-            self.waited_s += trio.current_time() - begun_s
             raise (
                 idle_timeout(self._limits.idle_s)
                 if limit_s < self._limits.deadline_s

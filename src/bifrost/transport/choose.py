@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bifrost.transport.httpx import HttpxUpstream
 from bifrost.transport.mock import MockUpstream
 from bifrost.transport.pool import connections
 
@@ -27,5 +26,7 @@ def upstream_for(settings: ProviderSettings) -> Upstream:
         return MockUpstream(settings)
     is_proxied = settings.proxy is not None and settings.proxy.type != "none"
     if is_proxied or settings.network.enforce_http2:
+        from bifrost.transport.httpx import HttpxUpstream  # noqa: PLC0415  heavy, and few need it
+
         return HttpxUpstream(settings)
     return connections(settings.network)

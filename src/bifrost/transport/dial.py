@@ -85,7 +85,7 @@ def _look_out(tcp: trio.SocketStream) -> Callable[[], bool]:
 def _has_input(tls: trio.SSLStream[trio.SocketStream]) -> bool:
     """Whether records have been received that nobody has read: they would be taken for the next answer."""
     # SSLStream has no public word for the undecrypted part; `pending` knows the decrypted one only.
-    return bool(tls._incoming.pending or tls.pending())  # noqa: SLF001
+    return bool(tls._incoming.pending or tls.pending())  # noqa: SLF001  as said
 
 
 async def _connect(origin: Origin, may_connect: Callable[[str], bool]) -> trio.SocketStream:

@@ -203,8 +203,11 @@ class MockAnswer:
 
     async def _pause(self, seconds: float) -> None:
         allowed_s = min(self._limits.idle_s, self._limits.deadline_s - trio.current_time())
-        await trio.sleep(max(0.0, min(seconds, allowed_s)))
-        self.waited_s += min(seconds, allowed_s)
+        begun_s = trio.current_time()
+        try:
+            await trio.sleep(max(0.0, min(seconds, allowed_s)))
+        finally:
+            self.waited_s += trio.current_time() - begun_s
         if seconds > allowed_s:
             raise StreamIdleTimeout("Error reading stream: the mock was told to be silent")
 

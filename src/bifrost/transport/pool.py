@@ -7,12 +7,14 @@ the rest can grow old and be closed. Nothing here runs by itself: what is too ol
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import attrs
 import trio
 from outcome import Value
 
+from bifrost.config.settings import NetworkSettings
 from bifrost.errors import QueueFull, UpstreamTimeout
 from bifrost.transport.answer import Answer
 from bifrost.transport.dial import Dial, dial_with, tls_context
@@ -20,10 +22,10 @@ from bifrost.transport.faults import broken, connect_timeout, deadline_passed, f
 from bifrost.transport.wire import Body, Wire, encode_head
 
 if TYPE_CHECKING:
+    import ssl
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
-    from bifrost.config.settings import NetworkSettings
     from bifrost.providers.base import Origin, UpstreamRequest
     from bifrost.transport.base import Limits, UpstreamAnswer
     from bifrost.transport.response import ResponseReader
@@ -288,5 +290,12 @@ def connections(settings: NetworkSettings) -> Connections:
 
     Raises ConfigurationMissing if ``ca_cert_pem`` cannot be read.
     """
-    dial = dial_with(tls_context(settings))
+    is_plain = not settings.ca_cert_pem and not settings.insecure_skip_verify
+    dial = dial_with(_plain_context() if is_plain else tls_context(settings))
     return Connections(dial, max_per_host=settings.max_conns_per_host)
+
+
+@cache
+def _plain_context() -> ssl.SSLContext:
+    """What all providers go by that say nothing of certificates. To read the system's takes 25 ms and more."""
+    return tls_context(NetworkSettings())
