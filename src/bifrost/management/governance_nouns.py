@@ -18,7 +18,7 @@ from bifrost.config.redaction import restored
 from bifrost.errors import BadRequest
 from bifrost.management.amending import merged
 from bifrost.management.governance_telling import KEY_LISTS, entry_id, numbered, told_body
-from bifrost.management.limit_bodies import LIMITS, patched_limit, refuse_unknown
+from bifrost.management.limit_bodies import JSON, LIMITS, patched_limit, refuse_unknown
 
 __all__ = ["NATURES", "Nature", "Patching"]
 
@@ -129,9 +129,6 @@ NATURES: Mapping[str, Nature] = MappingProxyType(
     }
 )
 
-JSON = Mapping[str, Any]
-"""A noun's body, or what is sent for one."""
-
 OF_PROVIDER_CONFIG = ("id", "provider", "weight", "allowed_models", "key_ids", *LIMITS)
 TOLD_OF_PROVIDER_CONFIG = ("virtual_key_id", "keys", *(f"{each}_id" for each in LIMITS))
 OF_MCP_CONFIG = ("id", "mcp_client_id", "mcp_client_name", "tools_to_execute")
@@ -176,7 +173,9 @@ class Patching:
         nature = NATURES[kind]
         sent = _spelt(kind, sent)
         refuse_unknown(sent, nature.known, "")
-        shown = _shown(nature, noun_id, present) if present else {}
+        # A provider is there before it has limits, and so is its name.
+        is_there = bool(present) or kind == "provider_limit"
+        shown = _shown(nature, noun_id, present) if is_there else {}
         change = {
             name: value
             for name, value in sent.items()

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from bifrost.config.redaction import hidden
-from bifrost.management.limit_bodies import Usage, counters_of, moment
+from bifrost.management.limit_bodies import JSON, Usage, counters_of, moment
 
 if TYPE_CHECKING:
-    from bifrost.config.nouns import Body, Noun
+    from bifrost.config.nouns import Noun
 
 __all__ = ["KEY_LISTS", "Telling", "counters", "entry_id", "numbered", "told_body"]
 
@@ -85,9 +85,11 @@ TARGET: Mapping[str, object] = MappingProxyType(
 )
 
 
-def told_body(kind: str, noun_id: str, body: Body) -> dict[str, Any]:
+def told_body(kind: str, noun_id: str, body: JSON) -> dict[str, Any]:
     """``body`` with every member that it may have, but for limits."""
-    told = {name: _plain(body.get(name, default)) for name, default in PLAIN[kind].items()}
+    told: dict[str, Any] = {
+        name: _plain(body.get(name, default)) for name, default in PLAIN[kind].items()
+    }
     match kind:
         case "provider_limit":
             told["provider"] = noun_id
@@ -125,7 +127,7 @@ def _patch(patch: object) -> object:
     return json.loads(patch) if isinstance(patch, str) else patch
 
 
-def _config(owner: str, config: Body) -> dict[str, Any]:
+def _config(owner: str, config: JSON) -> dict[str, Any]:
     return {
         "id": config["id"],
         "virtual_key_id": owner,
@@ -136,7 +138,7 @@ def _config(owner: str, config: Body) -> dict[str, Any]:
     }
 
 
-def _client(config: Body) -> dict[str, Any]:
+def _client(config: JSON) -> dict[str, Any]:
     return {
         "id": config["id"],
         "mcp_client_id": config.get("mcp_client_id"),
@@ -145,9 +147,9 @@ def _client(config: Body) -> dict[str, Any]:
     }
 
 
-def _key_ids(config: Body) -> Iterable[str]:
+def _key_ids(config: JSON) -> Iterable[str]:
     for name in KEY_LISTS:
-        for each in config.get(name, ()):  # type: ignore[attr-defined]  a checked body
+        for each in config.get(name, ()):
             yield each if isinstance(each, str) else each.get("key_id") or each["name"]
 
 
@@ -163,9 +165,11 @@ def entry_id(owner: str, name: str, taken: frozenset[int]) -> int:
     return number
 
 
-def numbered(owner: str, entries: Sequence[Body], key: str) -> list[dict[str, Any]]:
+def numbered(owner: str, entries: Sequence[JSON], key: str) -> list[dict[str, Any]]:
     """``entries`` of a virtual key, each with its number: those of a file, and new ones, may have none yet."""
-    taken = frozenset(each["id"] for each in entries if isinstance(each.get("id"), int))
+    taken: frozenset[int] = frozenset(
+        each["id"] for each in entries if isinstance(each.get("id"), int)
+    )
     found = []
     for each in entries:
         number = each.get("id")
@@ -197,10 +201,10 @@ class Telling:
         if noun.kind not in ("routing_rule", "pricing_override"):
             told |= self.usage.told(noun.body)
         if noun.kind == "virtual_key":
-            bodies = noun.body.get("provider_configs", ())
+            bodies: Any = noun.body.get("provider_configs", ())
             told["provider_configs"] = [
                 self._config(config, body)
-                for config, body in zip(told["provider_configs"], bodies, strict=True)  # type: ignore[call-overload]
+                for config, body in zip(told["provider_configs"], bodies, strict=True)
             ]
         if noun.kind != "provider_limit":
             told["created_at"] = moment(noun.created_unix_s)
@@ -217,7 +221,7 @@ class Telling:
             "virtual_keys": [self.told(each) for each in virtual_keys],
         }
 
-    def _config(self, told: dict[str, Any], body: Body) -> dict[str, Any]:
+    def _config(self, told: dict[str, Any], body: JSON) -> dict[str, Any]:
         keys = [
             {"key_id": each, "name": self.keys[each]}
             for each in told["key_ids"]

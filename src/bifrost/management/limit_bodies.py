@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 import attrs
 
@@ -22,9 +22,11 @@ from bifrost.governance.periods import Period
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from bifrost.config.nouns import Body
 
-__all__ = ["LIMITS", "Usage", "counters_of", "moment", "patched_limit", "refuse_unknown"]
+__all__ = ["JSON", "LIMITS", "Usage", "counters_of", "moment", "patched_limit", "refuse_unknown"]
+
+JSON = Mapping[str, Any]
+"""A noun's body, or a part of one, or what is sent for it."""
 
 LimitKind = Literal["budget", "rate_limit"]
 
@@ -64,7 +66,7 @@ def refuse_unknown(sent: Iterable[str], known: tuple[str, ...], path: str) -> No
 
 
 def patched_limit(
-    kind: LimitKind, present: Body | None, sent: object, path: str, new_id: Callable[[], str]
+    kind: LimitKind, present: JSON | None, sent: object, path: str, new_id: Callable[[], str]
 ) -> dict[str, Any] | None:
     """The limit at ``path`` after ``sent``; ``None``: there is none then.
 
@@ -86,10 +88,12 @@ def patched_limit(
     return {"id": present["id"] if present else new_id(), **limit}
 
 
-def _merged(kind: LimitKind, present: Body, sent: Body) -> dict[str, Any]:
+def _merged(kind: LimitKind, present: JSON, sent: JSON) -> dict[str, Any]:
     limit = {name: present[name] for name in TAKEN[kind] if present.get(name) is not None}
     for name in TAKEN[kind]:
-        if name in sent:
+        # Told of every budget, said of few.
+        is_said = name != "calendar_aligned" or sent.get(name) is not False or name in limit
+        if name in sent and is_said:
             limit[name] = sent[name]
     if kind == "rate_limit":
         for half in HALVES:
@@ -101,7 +105,7 @@ def _merged(kind: LimitKind, present: Body, sent: Body) -> dict[str, Any]:
     return {name: value for name, value in limit.items() if value is not None}
 
 
-def _check(kind: LimitKind, limit: Body, path: str) -> None:
+def _check(kind: LimitKind, limit: JSON, path: str) -> None:
     if kind == "budget":
         _check_sum(limit.get("max_limit"), below(path, "max_limit"))
         is_aligned = limit.get("calendar_aligned") is True
@@ -137,7 +141,7 @@ def _check_duration(duration: object, path: str, is_aligned: bool = False) -> No
         raise BadRequest(str(error)[:200], param=path) from None
 
 
-def _is_number(value: Any) -> bool:  # noqa: ANN401  JSON
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -149,7 +153,7 @@ def moment(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds")
 
 
-def counters_of(body: Body) -> Iterable[str]:
+def counters_of(body: JSON) -> Iterable[str]:
     """The ids of the counters of the limits in a body, and in the provider configs in it."""
     configs = body.get("provider_configs")
     for holder in (body, *(configs if isinstance(configs, list) else ())):
@@ -166,14 +170,14 @@ class Usage:
     counted: Mapping[str, Counted]
     now_unix_s: float
 
-    def spent(self, body: Body) -> int:
+    def spent(self, body: JSON) -> int:
         """Nano-dollars of the budget in a body; 0 without one."""
         budget = body.get("budget")
         if not isinstance(budget, Mapping):
             return 0
         return self._state(budget["id"], _period(budget))[0]
 
-    def told(self, body: Body) -> dict[str, Any]:
+    def told(self, body: JSON) -> dict[str, Any]:
         """``budget`` and ``rate_limit`` of a body with their ids beside them, ``None`` where there is none."""
         budget, rate = body.get("budget"), body.get("rate_limit")
         return {
@@ -183,7 +187,7 @@ class Usage:
             "rate_limit": self.told_rate(rate) if rate else None,
         }
 
-    def told_budget(self, budget: Body) -> dict[str, Any]:
+    def told_budget(self, budget: JSON) -> dict[str, Any]:
         """A budget; money in US dollars."""
         used, since = self._state(budget["id"], _period(budget))
         return {
@@ -195,7 +199,7 @@ class Usage:
             "current_usage": dollars(used),
         }
 
-    def told_rate(self, rate: Body) -> dict[str, Any]:
+    def told_rate(self, rate: JSON) -> dict[str, Any]:
         """A rate limit, both halves; ``None`` for what is not limited."""
         told: dict[str, Any] = {"id": rate["id"]}
         for half in HALVES:
@@ -217,6 +221,6 @@ class Usage:
         return found.used, found.since_unix_s
 
 
-def _period(budget: Body) -> Period:
+def _period(budget: JSON) -> Period:
     aligned = budget.get("calendar_aligned") is True
     return Period.parse(str(budget["reset_duration"]), calendar_aligned=aligned)

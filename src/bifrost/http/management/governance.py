@@ -48,6 +48,9 @@ PAGING = frozenset(
 )
 """A list that is asked for none of these is told whole."""
 
+OWNERS = ("customer_id", "team_id")
+"""Asked for both, the virtual keys of either are listed."""
+
 FILTERS: Mapping[str, tuple[str, ...]] = {
     "team": ("customer_id",),
     "routing_rule": ("scope", "scope_id"),
@@ -280,7 +283,7 @@ class _Shelf:
             body = self.means.patching.made(self.kind, noun_id, sent)
         noun = await self.desk.create(self.kind, noun_id, body, what=self.nature.title)
         told = await self.teller.told(noun)
-        value = body.get("value")
+        value = body.get("value", "")
         if self.kind == "virtual_key" and not is_reference(value):
             # Shown this once, so that somebody can be given it.
             told["value"] = value
@@ -314,8 +317,8 @@ class _Shelf:
         ]
 
     def _done(self, what: str, told: object = None) -> dict[str, object]:
-        done = {"message": f"{self.nature.title} {what} successfully"}
-        return done if told is None else {**done, self.nature.one: told}
+        of_noun = {} if told is None else {self.nature.one: told}
+        return {"message": f"{self.nature.title} {what} successfully", **of_noun}
 
     # Limits of providers
 
@@ -341,9 +344,6 @@ class _Shelf:
     def _refuse_unknown_provider(self, provider: str) -> None:
         if not self.means.is_provider(provider):
             raise not_found(self.nature.title)
-
-
-OWNERS = ("customer_id", "team_id")
 
 
 def _page(total: int) -> tuple[Page, bool]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bifrost.http.management.described import FAILURES
 from bifrost.integrations.openapi import About, Parameter
-from bifrost.integrations.openapi_parts import JSON
+from bifrost.integrations.openapi_parts import JSON, Schema
 from bifrost.management.governance_listing import ORDERS, SORTS
 from bifrost.management.governance_nouns import NATURES
 
@@ -21,7 +21,7 @@ __all__ = ["ABOUTS"]
 TAG = "governance"
 MESSAGE = "management_message"
 
-FLAG = {"type": "string", "enum": ["true", "false"]}
+FLAG: Schema = {"type": "string", "enum": ["true", "false"]}
 FROM_MEMORY = Parameter(
     "from_memory", "`true`: what is used at this moment, not as it was last written.", FLAG
 )
