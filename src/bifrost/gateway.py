@@ -695,7 +695,7 @@ async def _kept(config: Config, options: ServeOptions, logs: Logs) -> tuple[Kept
     """
     assert config.config_store is not None  # noqa: S101  asked for by who has looked
     for notice in sealing_notices(config.encryption_key):
-        logs.info("configuration", notice=notice)
+        logs.warning("configuration", notice=notice)
     opened = await trio.to_thread.run_sync(
         open_config_store, config.config_store, options.app_dir, config.encryption_key
     )
@@ -712,8 +712,9 @@ async def _kept(config: Config, options: ServeOptions, logs: Logs) -> tuple[Kept
     )
     kept = Kept(steward, keeper, opened, read_again)
     try:
-        compiled = await steward.open()
+        # Before they are read: they have other versions then.
         await opened.store.seal_rows(time.time())
+        compiled = await steward.open()
     except (StoreAway, StoreBusy):
         # The keeper has said so. What the file says is served; whoever is known to the store alone has to wait.
         return kept, config

@@ -442,7 +442,7 @@ async def test_without_a_store_there_are_no_jobs(upstream: Upstream, tmp_path: P
     text = "async operations not available: logs store not configured"
     assert by_header.json()["error"]["message"] == text
     assert health.status_code == 200
-    assert "bifrost_store_up{" not in metrics.text
+    assert 'bifrost_store_up{store="logs"' not in metrics.text
     assert files(tmp_path) == {}
 
 

@@ -242,3 +242,38 @@ async def test_without_a_login_the_management_is_this_machine_s(
             await gateway.get("/metrics", headers={"origin": f"http://localhost:{port}"}),
         ]
     assert [answer.status_code for answer in answers] == [200, 403, 403, 200]
+
+
+async def test_a_store_that_is_away_from_the_start_and_comes_back(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    """What the file says is served meanwhile; who may be known to the store alone is asked to come again, never sent away."""
+    upstream.scripts["gpt-4o"] = [plain()]
+    place = tmp_path / "store"
+    place.mkdir()
+    (place / "config.db").mkdir()
+    config = governed(key(), upstream=upstream)
+    config["config_store"] = {"config": {"path": str(place / "config.db")}}
+    body = {"model": "gpt-4o", **ASK}
+    async with running(config, tmp_path) as gateway:
+        known = await gateway.post(body, headers=MINE)
+        unknown = await gateway.post(body, headers={"x-bf-vk": "sk-bf-other"})
+        ready = await gateway.get("/ready")
+        health = await gateway.get("/health")
+        metrics = await gateway.get("/metrics")
+        (place / "config.db").rmdir()
+        await gateway.wait_for("store is back")
+        await gateway.wait_for("configuration reloaded")
+        later = await gateway.post(body, headers={"x-bf-vk": "sk-bf-other"})
+        again = await gateway.post(body, headers=MINE)
+        ready_later = await gateway.get("/ready")
+    assert known.status_code == 200
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (
+        503,
+        "virtual_keys_not_loaded",
+    )
+    assert (ready.status_code, ready.json()["stores"]) == (200, {"config": "not available"})
+    assert health.status_code == 503
+    assert 'bifrost_store_up{store="config"} 0.0' in metrics.text
+    assert (later.status_code, again.status_code) == (403, 200)
+    assert "stores" not in ready_later.json()

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from bifrost.config.entities import Name
+from bifrost.config.entities import Name, entities
 from bifrost.config.faults import ConfigError, ConfigErrors
 from bifrost.config.load import parse_tree
 from bifrost.config.merge import Difference, Means, merge
-from bifrost.config.nouns import ANY, Change, Noun, Put
+from bifrost.config.nouns import ANY, Change, Noun, Put, Remove
+from bifrost.config.placed_limits import place_limits
 from bifrost.config.settings import Config
 from bifrost.errors import Denial
 from bifrost.governance.policy import Policy
@@ -93,35 +94,48 @@ class Steward:
             return await self._put_together(self.tree, loaded)
 
     async def reload(self, tree: object) -> Compiled:
-        """The same with what the file says now; applied. Raises as ``open``, and everything is as it was then."""
+        """The same with what the file says now; applied. Raises as ``open``, and everything is as it was then.
+
+        What the file had and has no more goes, unless the API has changed it: whoever takes a key out of the file means it.
+        At a start it stays (there need not be a file at all), and ``bifrost config diff`` shows it.
+        """
         async with self._lock:
             loaded = None if self.keeper is None else await self.keeper.load()
-            compiled = await self._put_together(tree, loaded)
+            gone = _names_in(self.tree) - _names_in(tree)
+            compiled = await self._put_together(tree, loaded, gone)
             self.tree = tree
             await self._apply(compiled)
             return compiled
 
-    async def _put_together(self, tree: object, loaded: Loaded | None) -> Compiled:
-        if loaded is None:
+    async def _put_together(
+        self, tree: object, loaded: Loaded | None, gone: frozenset[Name] = frozenset()
+    ) -> Compiled:
+        if self.keeper is None or loaded is None:
             return await trio.to_thread.run_sync(self._compile, tree)
         for _ in range(TRIES - 1):
             try:
-                return await self._merge(tree, loaded)
+                return await self._merge(self.keeper, tree, loaded, gone)
             except (StoreConflict, StoreTaken):
                 # Another gateway has begun with the same store at the same time.
-                assert self.keeper is not None  # noqa: S101  who else loaded it
                 loaded = await self.keeper.load()
-        return await self._merge(tree, loaded)
+        return await self._merge(self.keeper, tree, loaded, gone)
 
-    async def _merge(self, tree: object, loaded: Loaded) -> Compiled:
+    async def _merge(
+        self, keeper: StoreKeeper, tree: object, loaded: Loaded, gone: frozenset[Name]
+    ) -> Compiled:
+        left = [n for n in loaded.nouns if (n.kind, n.id) in gone and not n.changed_by_api]
+        kept = [noun for noun in loaded.nouns if noun not in left]
         merged: Merged = await trio.to_thread.run_sync(
-            merge, tree, loaded.nouns, loaded.removed, self.means
+            merge, tree, kept, loaded.removed, self.means
         )
         compiled = await trio.to_thread.run_sync(self._compile, merged.tree, merged.warnings)
-        assert self.keeper is not None  # noqa: S101  who else loaded it
-        if merged.changes:
-            await self.keeper.write(merged.changes, self.wall())
-            loaded = await self.keeper.load()
+        removals = [
+            Remove(kind=noun.kind, id=noun.id, expected=noun.version, for_good=True)
+            for noun in left
+        ]
+        if changes := (*removals, *merged.changes):
+            await keeper.write(changes, self.wall())
+            loaded = await keeper.load()
         self._nouns = {(noun.kind, noun.id): noun for noun in loaded.nouns}
         self._removed = {(noun.kind, noun.id): noun for noun in loaded.removed}
         self.differences = merged.differences
@@ -195,6 +209,16 @@ class Steward:
     async def _apply(self, compiled: Compiled) -> None:
         if self.apply is not None:
             await self.apply(compiled)
+
+
+def _names_in(tree: object) -> frozenset[Name]:
+    """The nouns that a file's document is about."""
+    placed = place_limits(tree).tree
+    return (
+        frozenset(each.name for each in entities(placed))
+        if isinstance(placed, dict)
+        else frozenset()
+    )
 
 
 def _drafted(put: Put, present: Noun | None, now_s: float) -> Noun:

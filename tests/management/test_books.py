@@ -1,0 +1,109 @@
+"""Counters to the store and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import trio
+
+from bifrost.actors.ledger import Ledger
+from bifrost.actors.ledger_messages import Counted
+from bifrost.actors.supervisor import supervise
+from bifrost.governance.levels import Amounts, Level, Scope
+from bifrost.management.books import Books
+from bifrost.store.base import StoreAway
+from bifrost.store.config_base import CounterRow
+from governance.nouns import at, budget, governance, key, limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trio.testing import MockClock
+
+T0 = 1_700_000_000.0
+LEVELS = (Level(Scope.KEY, "VK", limits("vk", usd=5.0)),)
+
+
+@attrs.define(eq=False)
+class Keeper:
+    """Takes what it is told."""
+
+    told: list[Mapping[str, CounterRow]] = attrs.field(factory=list)
+    forgotten: set[str] = attrs.field(factory=set)
+    flushes: int = 0
+    is_away: bool = False
+
+    def tell_counters(self, counters: Mapping[str, CounterRow]) -> None:
+        self.told.append(counters)
+
+    def tell_forgotten(self, ids: Iterable[str]) -> None:
+        self.forgotten |= set(ids)
+
+    async def flush(self) -> None:
+        self.flushes += 1
+        if self.is_away:
+            raise StoreAway("away")
+
+
+async def spend(ledger: Ledger) -> None:
+    async with ledger.hold(LEVELS, Amounts(nano_usd=9)) as held:
+        held.spent = Amounts(nano_usd=9)  # type: ignore[union-attr]  # there is room
+
+
+def books(keeper: Any) -> Books:
+    return Books(Ledger(wall=lambda: T0), keeper)
+
+
+async def test_changes_are_told_every_two_seconds_and_at_the_end(
+    autojump_clock: MockClock,
+) -> None:
+    keeper = Keeper()
+    it = books(keeper)
+    it.open({"vk:budget": CounterRow(1, T0)})
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(supervise, it.ledger, on_crash=lambda *_: None))
+        nursery.start_soon(it.run)
+        await spend(it.ledger)
+        await trio.sleep(3)
+        assert keeper.told == [{"vk:budget": CounterRow(10, T0)}]
+        await trio.sleep(10)
+        assert len(keeper.told) == 1, "nothing changed"
+        await spend(it.ledger)
+        await it.close()
+        nursery.cancel_scope.cancel()
+    assert keeper.told[1:] == [{"vk:budget": CounterRow(19, T0)}]
+    assert keeper.flushes == 1
+
+
+async def test_an_end_without_its_store_is_an_end(autojump_clock: MockClock) -> None:
+    it = books(Keeper(is_away=True))
+    it.ledger.close()
+    await it.close()
+    await books(None).close()
+
+
+async def test_who_has_no_store_counts_in_memory(autojump_clock: MockClock) -> None:
+    it = books(None)
+    with trio.move_on_after(5):
+        await it.run()
+
+
+async def test_limits_that_are_no_more_are_forgotten_and_those_that_turn_start_anew() -> None:
+    keeper = Keeper()
+    it = books(keeper)
+    it.open({"gone": CounterRow(1, T0), "virtual_key:one:budget": CounterRow(2, T0)})
+    it.ledger.close()
+    before = governance(
+        key(budget=budget(1.0, "1d"), provider_configs=(at("openai", budget=budget(1.0)),))
+    )
+    after = governance(key(budget=budget(1.0, "1d", aligned=True)))
+    it.change(before, after, T0)
+    assert keeper.forgotten == {"virtual_key:one:openai:budget"}
+    usage = await it.ledger.ask_usage(frozenset({"virtual_key:one:budget"}))
+    midnight = T0 - T0 % 86400
+    assert usage == {"virtual_key:one:budget": Counted(0, midnight)}
+    it.change(after, after, T0 + 5)
+    assert await it.ledger.ask_usage(frozenset({"virtual_key:one:budget"})) == usage
