@@ -27,6 +27,7 @@ from bifrost.actors.discovery import Discovery, KeyModels
 from bifrost.actors.hop import Means
 from bifrost.actors.key_pool import KeyPool
 from bifrost.actors.ledger import Ledger
+from bifrost.actors.ledger_messages import Counted
 from bifrost.actors.mailbox import ActorDied
 from bifrost.actors.messages import Generation, Need, PoolView
 from bifrost.actors.router import Router
@@ -51,6 +52,8 @@ from bifrost.http.health import StoreHealth, health_routes
 from bifrost.http.inference import Inference
 from bifrost.http.job_calls import JobCalls
 from bifrost.http.listing import Listing
+from bifrost.http.management.desk import Desk
+from bifrost.http.management.governance import Collaborators, governance_routes
 from bifrost.http.models import model_routes
 from bifrost.http.openapi import openapi_routes
 from bifrost.http.passthrough import PassthroughDoor
@@ -62,6 +65,7 @@ from bifrost.http.watch import Limits
 from bifrost.integrations.mounted import DESCRIBED, FINDER
 from bifrost.jobs.room import Jobs, JobWatch
 from bifrost.management.books import Books
+from bifrost.management.governance_nouns import Patching
 from bifrost.management.login import Login
 from bifrost.management.steward import Compiled, Steward
 from bifrost.observe.filter import Observer
@@ -534,8 +538,38 @@ class Gateway:
         front.register_blueprint(health_routes(self._doors, self._render_metrics, self._stores()))
         front.register_blueprint(model_routes(self._doors, discovery))
         front.register_blueprint(usage_routes(self._doors, self._ledger.ask_usage, time.time))
+        if self.kept is not None:
+            desk = Desk(self.kept.steward)
+            front.register_blueprint(governance_routes(desk, self._of_governance()))
         front.register_blueprint(openapi_routes(front, DESCRIBED, async_jobs))
         return front
+
+    def _of_governance(self) -> Collaborators:
+        keeper = None if self.kept is None else self.kept.keeper
+
+        async def read_usage(ids: frozenset[str], is_live: bool) -> Mapping[str, Counted]:
+            if is_live or keeper is None:
+                return await self._ledger.ask_usage(ids)
+            written = keeper.written(ids)
+            return {name: Counted(row.used, row.since_unix_s) for name, row in written.items()}
+
+        def keys_of(provider: str) -> frozenset[str]:
+            settings = self.config.providers.get(provider)
+            keys = settings.keys if settings else ()
+            return frozenset(name for key in keys for name in (key.id, key.name))
+
+        def key_names() -> Mapping[str, str]:
+            providers = self.config.providers.values()
+            return {key.id: key.name for settings in providers for key in settings.keys}
+
+        return Collaborators(
+            patching=Patching(_new_id, lambda: f"sk-bf-{_new_id()}", keys_of),
+            read_usage=read_usage,
+            key_names=key_names,
+            is_provider=lambda name: name in self.config.providers,
+            new_id=_new_id,
+            wall=time.time,
+        )
 
     def _gate(self) -> Gate:
         def is_valid_key(sent: Mapping[bytes, bytes]) -> bool:
