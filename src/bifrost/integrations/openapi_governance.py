@@ -164,6 +164,7 @@ GOVERNANCE_SCHEMAS: Mapping[str, Schema] = MappingProxyType(
                 "additionalProperties": False,
             }
             for kind, (needed, members) in MEMBERS.items()
+            if needed
         },
         **{
             f"governance_{kind}_change": {

@@ -13,11 +13,10 @@ from quart_trio import QuartTrio
 from bifrost.actors.ledger_messages import Counted
 from bifrost.actors.mailbox import ActorDied
 from bifrost.codecs.json import dumps
-from bifrost.config.settings import ConfigStoreSettings
+from bifrost.config.settings import Config, ConfigStoreSettings
 from bifrost.errors import GatewayError
 from bifrost.http.management.desk import Desk
 from bifrost.http.management.governance import Collaborators, governance_routes
-from bifrost.management.governance_nouns import Patching
 from bifrost.management.steward import Compiled, Steward
 from bifrost.store.config_open import open_config_store
 from bifrost.store.keeper import StoreKeeper
@@ -51,6 +50,7 @@ class Office:
     """The routes, with the hands of the clock and the counters in the test's."""
 
     steward: Steward
+    config: Config
     live: dict[str, Counted] = attrs.field(factory=dict)
     written: dict[str, Counted] = attrs.field(factory=dict)
     applied: list[Compiled] = attrs.field(factory=list)
@@ -62,7 +62,7 @@ class Office:
         self.now_s += 1
         return f"id-{next(self.numbers)}"
 
-    async def read_usage(self, ids: frozenset[str], is_live: bool) -> Mapping[str, Counted]:
+    async def read_usage(self, ids: frozenset[str], *, is_live: bool) -> Mapping[str, Counted]:
         if self.is_broken:
             raise ActorDied("ledger")
         counted = self.live if is_live else self.written
@@ -71,14 +71,9 @@ class Office:
     def app(self) -> QuartTrio:
         app = QuartTrio(__name__)
         means = Collaborators(
-            patching=Patching(
-                new_id=self.new_id,
-                new_value=lambda: f"sk-bf-made-{next(self.numbers)}",
-                keys_of=lambda provider: frozenset({"k1", "first"} if provider == "openai" else ()),
-            ),
+            config=lambda: self.config,
             read_usage=self.read_usage,
-            key_names=lambda: {"k1": "first"},
-            is_provider=lambda name: name == "openai",
+            new_value=lambda: f"sk-bf-made-{next(self.numbers)}",
             new_id=self.new_id,
             wall=lambda: self.now_s,
         )
@@ -114,8 +109,9 @@ class Office:
 async def office(tmp_path: Path) -> AsyncIterator[Office]:
     opened = open_config_store(ConfigStoreSettings(), tmp_path, None)
     keeper = StoreKeeper(opened.store, lambda: 0.5)
-    made = Office(Steward(FILE, keeper, opened.means, {}, lambda: made.now_s))
-    await made.steward.open()
+    steward = Steward(FILE, keeper, opened.means, {}, lambda: made.now_s)
+    made = Office(steward, Config())
+    made.config = (await steward.open()).config
 
     async def apply(compiled: Compiled) -> None:
         made.applied.append(compiled)
@@ -380,7 +376,7 @@ async def test_rules_are_made_changed_and_told_by_scope(office: Office) -> None:
     path = f"/routing-rules/{rule['id']}"
     off = await office.ask("PUT", path, {"enabled": False, "priority": 3})
     assert (off["rule"]["enabled"], off["rule"]["priority"]) == (False, 3)
-    assert office.applied[-1].policy.table.rules.in_order
+    assert list(office.applied[-1].policy.table.rules.by_scope) == [("team", "t")]
     assert (await office.ask("DELETE", path))["message"] == "Routing rule deleted successfully"
 
 

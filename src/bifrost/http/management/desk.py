@@ -30,12 +30,14 @@ __all__ = [
     "MAX_BODY_BYTES",
     "Desk",
     "Page",
+    "already_there",
     "answer",
     "etag",
     "flag",
     "invalid",
     "not_found",
     "page_of",
+    "put_of",
     "read_object",
     "refusals_told",
     "refuse_unknown",
@@ -173,6 +175,16 @@ def not_found(what: str) -> BadRequest:
     return RouteNotFound(f"{what} not found")
 
 
+def already_there(what: str) -> BadRequest:
+    """409: ``Provider already exists``."""
+    return BadRequest(f"{what} already exists", status=409, code="already_exists")
+
+
+def put_of(kind: str, noun_id: str, body: Body, expected: int | None) -> Put:
+    """A change that has all the claims of its body."""
+    return Put(kind=kind, id=noun_id, body=body, expected=expected, unique=claims(kind, body))
+
+
 def invalid(errors: Iterable[ConfigError], kind: str | None = None) -> BadRequest:
     """400: what is wrong, a line each, with paths in the noun of this kind where they lead into one."""
     told = [attrs.evolve(error, path=_within(error.path, kind)) for error in errors]
@@ -273,30 +285,49 @@ class Desk:
         """Make all the changes or none; the nouns that were put. ``kind`` is what the request is about."""
         self._refuse_unread()
         with refusals_told(kind):
+            for each in changes:
+                if isinstance(each, Put):
+                    self._refuse_taken(each)
             return await self.steward.change(changes)
 
-    async def create(self, kind: str, noun_id: str, body: Body, *more: Change) -> Noun:
-        """Make a noun, and ``more`` changes with it. Raises 409 if it is there already."""
-        put = Put(kind=kind, id=noun_id, body=body, expected=NONE, unique=claims(kind, body))
-        return (await self.change(kind, [put, *more]))[0]
+    def _refuse_taken(self, put: Put) -> None:
+        """What must be one noun's alone is looked for first: the whole configuration would call it a mistake of the file's."""
+        wanted = frozenset(put.unique)
+        for noun in self.steward.all(put.kind):
+            if noun.id == put.id:
+                continue
+            if taken := wanted.intersection(claims(noun.kind, noun.body)):
+                raise StoreTaken(min(taken), noun.kind, noun.id)
+
+    async def create(
+        self, kind: str, noun_id: str, body: Body, *more: Change, what: str = "It"
+    ) -> Noun:
+        """Make a noun, and ``more`` changes with it. Raises 409, ``<what> already exists``."""
+        if self.find(kind, noun_id) is not None:
+            raise already_there(what)
+        return (await self.change(kind, [put_of(kind, noun_id, body, NONE), *more]))[0]
 
     async def amend(self, kind: str, noun_id: str, what: str, make: Callable[[Noun], Body]) -> Noun:
         """Put the body that ``make`` gives of the present noun. Raises 404, 409 for ``If-Match``.
 
         ``make`` may raise ConfigErrors. It is called again if somebody else has changed the noun meanwhile.
         """
+
+        def of_present(noun: Noun | None) -> Body:
+            if noun is None:
+                raise not_found(what)
+            return make(noun)
+
+        return await self.put(kind, noun_id, of_present)
+
+    async def put(self, kind: str, noun_id: str, make: Callable[[Noun | None], Body]) -> Noun:
+        """The same for a noun that need not be there yet; ``make`` is given ``None`` then."""
         with refusals_told(kind):
             for tries_left in reversed(range(TRIES)):
-                noun = self.get(kind, noun_id, what)
-                is_bound = self._refuse_other_version(noun)
-                body = make(noun)
-                put = Put(
-                    kind=kind,
-                    id=noun_id,
-                    body=body,
-                    expected=noun.version,
-                    unique=claims(kind, body),
-                )
+                noun = self.find(kind, noun_id)
+                is_bound = self._refuse_other_version(kind, noun_id, noun)
+                put = put_of(kind, noun_id, make(noun), noun.version if noun else NONE)
+                self._refuse_taken(put)
                 try:
                     return (await self.steward.change([put]))[0]
                 except StoreConflict:
@@ -307,16 +338,18 @@ class Desk:
     async def remove(self, kind: str, noun_id: str, what: str, *more: Change) -> Noun:
         """Take a noun away, and make ``more`` changes with it; what it was. Raises 404, 409 for ``If-Match``."""
         noun = self.get(kind, noun_id, what)
-        expected = noun.version if self._refuse_other_version(noun) else ANY
+        is_bound = self._refuse_other_version(kind, noun_id, noun)
+        expected = noun.version if is_bound else ANY
         await self.change(kind, [*more, Remove(kind=kind, id=noun_id, expected=expected)])
         return noun
 
-    def _refuse_other_version(self, noun: Noun) -> bool:
+    def _refuse_other_version(self, kind: str, noun_id: str, noun: Noun | None) -> bool:
         """Whether the request is for a certain version only. Raises 409 if that is not the present one."""
         wanted = request.headers.get("if-match", "").strip()
-        if wanted in {"", "*"}:
+        if wanted == "" or (wanted == "*" and noun is not None):
             return False
         versions = {int(each) for each in _VERSION.findall(wanted)}
-        if noun.version not in versions:
-            raise _other_version(StoreConflict(noun.kind, noun.id, noun.version))
+        if noun is None or noun.version not in versions:
+            present = None if noun is None else noun.version
+            raise _other_version(StoreConflict(kind, noun_id, present))
         return True

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 import trio
 from quart import Blueprint, Response, request
 
-from bifrost.actors.ledger_messages import Counted
 from bifrost.actors.mailbox import ActorDied
 from bifrost.codecs.json import dumps
 from bifrost.config.bodies import canonical, is_reference
+from bifrost.config.settings import Config
 from bifrost.errors import ProviderUnavailable
 from bifrost.http.management.desk import (
     Desk,
@@ -33,6 +33,7 @@ from bifrost.management.governance_telling import Telling, counters
 from bifrost.management.limit_bodies import LIMITS, Usage
 
 if TYPE_CHECKING:
+    from bifrost.actors.ledger_messages import Counted
     from bifrost.config.nouns import Noun, Put
 
 __all__ = ["Collaborators", "governance_routes"]
@@ -67,21 +68,44 @@ MANY = 100
 """More nouns than that are told in a thread: calls are not to wait for them."""
 
 
+class ReadUsage(Protocol):
+    """Gives what counters stand at."""
+
+    async def __call__(self, ids: frozenset[str], *, is_live: bool) -> Mapping[str, Counted]:
+        """Live, or as they were written last. May raise ActorDied."""
+        ...
+
+
 @attrs.frozen(kw_only=True)
 class Collaborators:
-    """What governance's routes need besides the desk.
+    """What governance's routes need besides the desk."""
 
-    ``read_usage`` gives what counters stand at: live ones, or as they were written last; it may raise ActorDied.
-    """
-
-    patching: Patching
-    read_usage: Callable[[frozenset[str], bool], Awaitable[Mapping[str, Counted]]]
-    key_names: Callable[[], Mapping[str, str]]
-    """Of all providers' keys, by their ids."""
-    is_provider: Callable[[str], bool]
-    """Whether a provider is configured."""
+    config: Callable[[], Config]
+    """The one that is gone by now."""
+    read_usage: ReadUsage
     new_id: Callable[[], str]
+    new_value: Callable[[], str]
+    """Of a virtual key."""
     wall: Callable[[], float]
+
+    @property
+    def patching(self) -> Patching:
+        """What makes bodies of what is sent."""
+        return Patching(self.new_id, self.new_value, self._keys_of)
+
+    def is_provider(self, name: str) -> bool:
+        """Whether a provider is configured."""
+        return name in self.config().providers
+
+    def key_names(self) -> Mapping[str, str]:
+        """Of all providers' keys, by their ids."""
+        providers = self.config().providers.values()
+        return {key.id: key.name for settings in providers for key in settings.keys}
+
+    def _keys_of(self, provider: str) -> frozenset[str]:
+        settings = self.config().providers.get(provider)
+        keys = settings.keys if settings else ()
+        return frozenset(name for key in keys for name in (key.id, key.name))
 
 
 def governance_routes(desk: Desk, means: Collaborators) -> Blueprint:
@@ -174,7 +198,7 @@ class _Teller:
         """What the limits of ``nouns`` stand at, as the request wants to see it. Raises BadRequest, ProviderUnavailable."""
         is_live = flag(request.args, "from_memory")
         try:
-            counted = await self.means.read_usage(counters(nouns), is_live)
+            counted = await self.means.read_usage(counters(nouns), is_live=is_live)
         except ActorDied:
             text = "usage cannot be counted at the moment"
             raise ProviderUnavailable(text, code="ledger_broken") from None
