@@ -10,6 +10,8 @@ from bifrost.gateway import Gateway
 from bifrost.http.async_jobs import OPERATIONS
 from bifrost.http.openapi import IMPLIED
 from bifrost.integrations import azure, bedrock, composite, genai
+from bifrost.integrations.anthropic_objects import OBJECT_ROUTES
+from bifrost.integrations.genai_files import FILE_ROUTES
 from bifrost.integrations.passthrough import PREFIXES as PASSTHROUGH
 from bifrost.integrations.relay_routes import METHODS, OBJECTS, PREFIXES, UNDERSTOOD
 from bifrost.observe.logs import LEVELS, Logs, Sink
@@ -46,7 +48,9 @@ def served(front: Front) -> set[tuple[str, str]]:
     for method, shape in UNDERSTOOD:
         if shape.split("/")[0] in OBJECTS:
             found |= {(method, prefix + shape) for prefix in ("/v1/", *PREFIXES)}
+    found |= set(OBJECT_ROUTES)
     found |= {(method, f"{prefix}/{{path}}") for prefix in PASSTHROUGH for method in METHODS}
+    found |= {(method, template) for method, template, _ in FILE_ROUTES}
     for name in OPERATIONS if front._async_jobs.jobs else ():
         found |= {("POST", f"/v1/async/{name}"), ("GET", f"/v1/async/{name}/{{id}}")}
     return found

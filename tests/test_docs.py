@@ -13,10 +13,12 @@ from bifrost.dialects.anthropic_fields import ANTHROPIC_FIELDS
 from bifrost.dialects.cohere_fields import FIELDS as COHERE_FIELDS
 from bifrost.dialects.elevenlabs_speech import FIELDS as ELEVENLABS_FIELDS
 from bifrost.dialects.fields import Fate, Fields
+from bifrost.dialects.gemini_edits import EDIT_FIELDS
 from bifrost.dialects.gemini_fields import FIELDS as GEMINI_FIELDS
 from bifrost.dialects.gemini_images import FIELDS as GEMINI_IMAGE_FIELDS
 from bifrost.dialects.gemini_images import IMAGEN_FIELDS
 from bifrost.dialects.gemini_speech import FIELDS as GEMINI_SPEECH_FIELDS
+from bifrost.dialects.gemini_transcript import FIELDS as GEMINI_TRANSCRIPT_FIELDS
 from bifrost.dialects.replicate_request import EDIT_FIELDS as REPLICATE_EDIT_FIELDS
 from bifrost.dialects.replicate_request import FIELDS as REPLICATE_FIELDS
 from bifrost.dialects.replicate_request import IMAGE_FIELDS as REPLICATE_IMAGE_FIELDS
@@ -166,7 +168,9 @@ def test_every_provider_of_several_dialects_is_described() -> None:
         ("ElevenLabs", ELEVENLABS_FIELDS),
         ("Pictures by Gemini", GEMINI_IMAGE_FIELDS),
         ("Pictures by Imagen", IMAGEN_FIELDS),
+        ("Pictures to be changed by Gemini", EDIT_FIELDS),
         ("Speech by Gemini", GEMINI_SPEECH_FIELDS),
+        ("Transcripts by Gemini", GEMINI_TRANSCRIPT_FIELDS),
     ],
 )
 def test_every_field_that_a_provider_is_told_is_described(section: str, fields: Fields) -> None:

@@ -44,13 +44,16 @@ from bifrost.errors import ConfigurationMissing, GatewayError
 from bifrost.explain import explain
 from bifrost.governance.filter import Governor
 from bifrost.governance.policy import Policy
+from bifrost.http.anthropic_objects import AnthropicObjectsDoor
 from bifrost.http.app import Front
 from bifrost.http.async_jobs import AsyncJobs
 from bifrost.http.batch_results import BatchResults
 from bifrost.http.doors import Doors, Phase, compile_views
 from bifrost.http.gate import Gate
+from bifrost.http.genai_files import GenaiFilesDoor
 from bifrost.http.health import StoreHealth, health_routes
 from bifrost.http.inference import Inference
+from bifrost.http.inline_batches import InlineBatches
 from bifrost.http.job_calls import JobCalls
 from bifrost.http.listing import Listing
 from bifrost.http.management.config import Condition
@@ -545,16 +548,19 @@ class Gateway:
             finder=FINDER, doors=self._doors, service=self._service, new_id=_new_id
         )
         async_jobs = AsyncJobs(finder=FINDER, doors=self._doors, jobs=self._jobs)
+        listing = self._listing(inference.service)
+        results = BatchResults(inference.service)
+        inline = InlineBatches(inference.service)
         front = Front(
             doors=self._doors,
             gate=self._gate(),
             inference=inference,
             async_jobs=async_jobs,
             responses=ResponsesDoor(FINDER, self._doors, self._service),
-            relays=RelayDoor(
-                inference, self._listing(inference.service), BatchResults(inference.service)
-            ),
+            relays=RelayDoor(inference, listing, results, inline),
             passthrough=PassthroughDoor(inference),
+            genai_files=GenaiFilesDoor(inference, listing),
+            anthropic_objects=AnthropicObjectsDoor(inference, listing, results, inline),
             meter=HttpMeter(self._metrics),
             new_id=_new_id,
             log=lambda level, fields: self.logs.line(level, "request completed", fields),

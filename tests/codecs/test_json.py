@@ -163,3 +163,21 @@ def test_encoding_is_looked_at(data: bytes, is_sound: bool) -> None:
 def test_one_line_takes_out_line_breaks() -> None:
     assert json.one_line(b'{\r\n "a":1}') == b'{   "a":1}'
     assert json.one_line(b'{"a":1}') == b'{"a":1}'
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{\n "b": 12345678901234567890123.50,\t"a" : [ 1e400, -0.0, 1E+2 ] }', b'{"b":12345678901234567890123.50,"a":[1e400,-0.0,1E+2]}'),
+        (b'{"a  b": "\\u00e4  \\n", "a  b": { }}', b'{"a  b":"\\u00e4  \\n","a  b":{}}'),
+        ('"ä  ö"'.encode(), '"ä  ö"'.encode()),
+    ],
+)  # fmt: skip
+def test_only_white_space_goes(body: bytes, told: bytes) -> None:
+    assert json.compact(body) == told
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"a":1} x', b"[" * 100_000])
+def test_what_is_no_json_is_not_compacted(body: bytes) -> None:
+    with pytest.raises(json.InvalidJSON):
+        json.compact(body)

@@ -156,6 +156,14 @@ def test_a_signature_alone_is_a_block() -> None:
     assert [block["signature"] for block in told["content"]] == ["s", "t"]
 
 
+def test_a_signature_that_its_call_carries_is_no_thinking() -> None:
+    detail = {"type": "reasoning.encrypted", "data": "c2ln", "id": "tool_call_c1"}
+
+    assert message({"reasoning_details": [detail]}, {"content": "a"})["content"] == [
+        {"type": "text", "text": "a"}
+    ]
+
+
 def test_encrypted_thinking_is_redacted() -> None:
     redacted = {"reasoning_details": [{"type": "reasoning.encrypted", "data": "ZGF0YQ=="}]}
 

@@ -37,6 +37,21 @@ def call(arguments: Any, name: str = "f", id_: str = "t") -> dict[str, Any]:
     return {"id": id_, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
+def test_a_signature_that_its_call_carries_is_no_thinking() -> None:
+    """Gemini's: whoever gets it back as a redacted thought of Claude's would refuse it."""
+    details = [
+        {"type": "reasoning.encrypted", "data": "c2ln", "id": "tool_call_c1"},
+        {"type": "reasoning.encrypted", "data": "ZGF0YQ==", "id": "rs_1"},
+    ]
+
+    answer = told({"reasoning_details": details, "tool_calls": [call("{}", id_="c1_ts_c2ln")]})
+
+    assert answer["content"] == [
+        {"type": "redacted_thinking", "data": "ZGF0YQ=="},
+        {"type": "tool_use", "id": "c1_ts_c2ln", "name": "f", "input": {}},
+    ]
+
+
 def test_everything_in_its_order() -> None:
     details = [
         {"type": "reasoning.text", "text": "hm", "signature": "s"},

@@ -18,7 +18,7 @@ from bifrost.dialects.batch_requests import (
 from bifrost.dialects.objects import Wanted
 from bifrost.dialects.openai_edit import Encoded
 from bifrost.errors import BadRequest
-from bifrost.schema.call import Call, Operation, Relay, Target
+from bifrost.schema.call import Call, Dialect, Operation, Relay, Target
 
 CALL = Call(id="c", operation=Operation.BATCH_CREATE, stream=False, target=Target("toy", ""))
 BODY: dict[str, Any] = {"model": "m", "messages": []}
@@ -138,3 +138,19 @@ def test_what_a_batch_says_besides() -> None:
     check_endpoint({"endpoint": b'"/own"'}, ("/own",))
     with pytest.raises(BadRequest, match="endpoint must be"):
         check_endpoint({"endpoint": b'"/v1/responses"'})
+
+
+def test_messages_are_read_where_the_caller_speaks_so() -> None:
+    params = {"model": "m", "max_tokens": 5, "system": "S", "odd": 1}
+    params["messages"] = [{"role": "user", "content": "Hi"}]
+    items = raw({"custom_id": "a", "params": params}, {"custom_id": "b", "params": {"model": "m"}})
+
+    one, two = inline_requests(items, dialect=Dialect.ANTHROPIC)
+    made = batched(one, wanted(), encode, "")
+
+    assert (one.is_native, one.member) == (False, "params")
+    sent = json.loads(made.sent.body)
+    assert [turn["role"] for turn in sent["messages"]] == ["system", "user"]
+    assert (sent["max_completion_tokens"], sent["odd"]) == (5, 1)
+    with pytest.raises(BadRequest, match=r"^requests\[1\]\.params: messages"):
+        batched(two, wanted(), encode, "")

@@ -76,6 +76,36 @@ def choice_of(*content: Any, stop: str = "end_turn") -> Any:
     return choice
 
 
+@pytest.mark.parametrize(
+    ("given", "arguments"),
+    [
+        ('{"z": 12345678901234567890123,\n"a": 1.0}', '{"z":12345678901234567890123,"a":1.0}'),
+        ("{}", "{}"),
+        ("null", "{}"),
+        ("[1]", "[1]"),
+    ],
+)
+def test_arguments_are_told_as_they_were_written(given: str, arguments: str) -> None:
+    """Decoded, numbers beyond 64 bits would be rounded."""
+    use = f'{{"toolUse":{{"toolUseId":"c","name":"f","input":{given}}}}}'
+    body = f'{{"output":{{"message":{{"content":[{{"text":"a"}},{use}]}}}}}}'
+
+    [choice] = read_converse(body.encode(), FACTS).value["choices"]
+
+    [call] = choice["message"]["tool_calls"]
+    assert call["function"]["arguments"] == arguments
+
+
+def test_arguments_beside_a_block_of_an_odd_shape() -> None:
+    use = {"toolUse": {"toolUseId": "c", "name": "f", "input": {"a": 1}}}
+    body = {"output": {"message": {"content": ["odd", use, {"toolUse": 7}]}}}
+
+    [choice] = read_converse(json.dumps(body).encode(), FACTS).value["choices"]
+
+    [call] = choice["message"]["tool_calls"]
+    assert call["function"]["arguments"] == '{"a":1}'
+
+
 def message_of(*content: Any) -> Any:
     return choice_of(*content)["message"]
 
@@ -489,7 +519,7 @@ def test_what_is_streamed_is_what_comes_whole(
     for n, value in enumerate(inputs):
         blocks.append(use(value=value, call_id=f"c{n}"))
         frames.append(start(2 + n, {"toolUse": {"toolUseId": f"c{n}", "name": "look"}}))
-        written = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        written = json.dumps(value, separators=(",", ":"))
         half = len(written) // 2
         frames += [
             delta(2 + n, {"toolUse": {"input": p}}) for p in (written[:half], written[half:])

@@ -112,13 +112,40 @@ def test_calls_keep_their_signatures_in_both_places() -> None:
     [told] = choice["message"]["tool_calls"]
     assert told["id"] == signed_id("c1", SIGNATURE)
     assert told["type"] == "function"
-    assert told["function"] == {"name": "weather", "arguments": '{"b":1,"a":"é"}'}
+    assert told["function"] == {"name": "weather", "arguments": '{"b":1,"a":"\\u00e9"}'}
     assert "index" not in told
     assert choice["message"]["reasoning_details"] == [
         {"index": 0, "type": "reasoning.encrypted", "data": SIGNATURE, "id": "tool_call_c1"}
     ]
     assert choice["message"]["content"] is None
     assert choice["finish_reason"] == "tool_calls"
+
+
+ARGUMENTS = '{"z":12345678901234567890123,"a":1.0,"e":1E+2,"b":[0.10],"n":{"y":-0.0,"x":1}}'
+
+
+@pytest.mark.parametrize("wrap", ["%s", "[%s]"])
+@pytest.mark.parametrize(
+    ("args", "arguments"),
+    [(ARGUMENTS, ARGUMENTS), ('{ "b" :\n 1,\r\n"a": "x  y" }', '{"b":1,"a":"x  y"}'), ("7", "{}"), ("null", "{}")],
+)  # fmt: skip
+def test_arguments_are_told_as_they_were_written(args: str, arguments: str, wrap: str) -> None:
+    """Decoded, numbers beyond 64 bits would be rounded."""
+    call = f'{{"functionCall": {{"name": "f", "args": {args}}}}}'
+    body = f'{{"candidates": [{{"content": {{"parts": [{{"text": "a"}}, {call}]}}}}]}}'
+
+    value = read_chat(wrap.replace("%s", body).encode(), FACTS).value
+
+    told = value["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
+    assert told == arguments
+
+
+def test_arguments_of_an_odd_answer_are_told_all_the_same() -> None:
+    call = {"functionCall": {"name": "f", "args": {"a": 1}}}
+    value = read(answered("no part", call, {"functionCall": 7}))
+
+    told = value["choices"][0]["message"]["tool_calls"][0]["function"]
+    assert told == {"name": "f", "arguments": '{"a":1}'}
 
 
 def test_calls_without_ids_get_different_ones() -> None:

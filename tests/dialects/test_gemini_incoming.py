@@ -323,6 +323,17 @@ def test_whatever_is_wrapped_comes_back(details: list[Object]) -> None:
 # Settings
 
 
+@pytest.mark.parametrize(("asked", "told"), [("40.0", b"40"), ("40", b"40"), ("40.5", b"40.5")])
+def test_a_count_has_no_point(asked: str, told: bytes) -> None:
+    """Google's SDK writes it with one."""
+    contents = b'[{"parts":[{"text":"x"}]}]'
+    config = b'{"topK":%s}' % asked.encode()
+
+    assert (
+        read_generate({"contents": contents, "generationConfig": config}).members["top_k"] == told
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "value", "ours"),
     [

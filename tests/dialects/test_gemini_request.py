@@ -9,7 +9,7 @@ import pytest
 
 from bifrost.dialects.fields import Fate
 from bifrost.dialects.gemini_fields import FIELDS
-from bifrost.dialects.gemini_request import encode_count, encode_flat_count
+from bifrost.dialects.gemini_request import encode_chat, encode_count, encode_flat_count
 from bifrost.dialects.gemini_signatures import NONE_NEEDED, bare_id, signed_id
 from bifrost.errors import BadRequest
 from bifrost.schema.call import Operation
@@ -534,3 +534,17 @@ def test_counting_takes_chat_and_responses() -> None:
         "tools": [{"functionDeclarations": [{"name": "weather"}]}],
     }
     assert counted.dropped == ("tools.file_search",)
+
+
+def test_arguments_go_as_they_were_written() -> None:
+    arguments = '{"z":12345678901234567890123,"a":1.0}'
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    messages = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "y"},
+    ]
+
+    body = encode_chat(call_of({"messages": messages}), "gemini-2.5-flash", "gemini").body
+
+    assert f'"args":{arguments}'.encode() in body

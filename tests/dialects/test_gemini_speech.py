@@ -8,10 +8,14 @@ import json
 import wave
 from typing import Any
 
+import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bifrost.dialects.gemini_speech import encode_speech, read_speech
-from bifrost.errors import BadRequest, ErrorClass, UpstreamError
+from bifrost.codecs.sse import SSEDecoder
+from bifrost.dialects.gemini_speech import SpeechEvents, encode_speech, read_speech
+from bifrost.errors import BadRequest, ErrorClass, NetworkError, UpstreamError
 from bifrost.schema.call import Operation
 from dialects.gemini import FACTS, call_of, judge
 
@@ -36,6 +40,7 @@ TWO = [{"speaker": "Ann", "voice": "Kore"}, {"speaker": "Bob", "voice": {"id": "
         ({}, {"voiceConfig": voice("Kore")}),
         ({"response_format": "wav", "stream_format": "audio"}, {"voiceConfig": voice("Kore")}),
         ({"response_format": ""}, {"voiceConfig": voice("Kore")}),
+        ({"response_format": "pcm"}, {"voiceConfig": voice("Kore")}),
         ({"voice": {"id": "Puck"}}, {"voiceConfig": voice("Puck")}),
         ({"language_code": "de-DE"}, {"voiceConfig": voice("Kore"), "languageCode": "de-DE"}),
         ({"extra_params": {"language_code": "de"}}, {"voiceConfig": voice("Kore"), "languageCode": "de"}),
@@ -137,3 +142,81 @@ def test_answers_that_are_none() -> None:
     for body in (b"[]", spoken(sound(PCM, "audio/mpeg")), spoken(broken)):
         with pytest.raises(UpstreamError):
             read_speech(body, FACTS)
+
+
+BARE = attrs.evolve(FACTS, members={"response_format": b'"pcm"'})
+
+
+def test_samples_alone_where_they_are_asked_for() -> None:
+    answer = read_speech(spoken(sound(PCM)), BARE)
+
+    assert (answer.content, answer.content_type) == (PCM, b"audio/pcm")
+
+
+def streamed(bare: bool) -> SpeechEvents:
+    facts = BARE if bare else FACTS
+    return SpeechEvents(
+        attrs.evolve(
+            facts, operation=Operation.SPEECH, request_type="speech", send_extra_fields=False
+        )
+    )
+
+
+USAGE = {"promptTokenCount": 2, "candidatesTokenCount": 9}
+WHOLE = b"".join(
+    b"data: " + event + b"\r\n\r\n"
+    for event in (
+        spoken(sound(PCM[:30]), reason=None),
+        spoken({"text": ""}, sound(PCM[30:70]), sound(PCM[70:]), reason=None),
+        spoken(usageMetadata=USAGE),
+    )
+)
+
+
+def told(data: bytes) -> list[Any]:
+    decoder = SSEDecoder()
+    events = [*decoder.feed(data), *decoder.close()]
+    return [json.loads(event.data) for event in events if event.data != b"[DONE]"]
+
+
+@given(st.booleans(), st.lists(st.integers(0, len(WHOLE)), max_size=6).map(sorted))
+def test_a_stream_however_it_is_cut(bare: bool, at: list[int]) -> None:
+    stream = streamed(bare)
+    pieces = [WHOLE[a:b] for a, b in zip([0, *at], [*at, len(WHOLE)], strict=True)]
+
+    out = [stream.feed(piece, 0.0) for piece in pieces if piece]
+    end = stream.close(0.0)
+
+    assert (end.done, end.error) == (True, None)
+    *deltas, done = told(b"".join(progress.data for progress in (*out, end)))
+    assert {delta["type"] for delta in deltas} == {"speech.audio.delta"}
+    assert len(deltas) == 3
+    usage = {"input_tokens": 2, "output_tokens": 9, "total_tokens": 11}
+    assert done == {"type": "speech.audio.done", "usage": usage}
+    content = b"".join(base64.b64decode(delta["audio"]) for delta in deltas)
+    if bare:
+        assert content == PCM
+    else:
+        with wave.open(io.BytesIO(content)) as file:
+            assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+            assert file.getframerate() == 24_000
+        assert content[44:] == PCM
+
+
+@pytest.mark.parametrize(
+    ("events", "error"),
+    [
+        ((spoken(sound(PCM), reason=None),), NetworkError),
+        ((spoken(reason="SAFETY"),), UpstreamError),
+        ((b'{"promptFeedback": {"blockReason": "SAFETY"}}',), UpstreamError),
+        ((spoken(sound(PCM, "audio/mpeg")),), UpstreamError),
+        ((), UpstreamError),
+    ],
+)
+def test_a_stream_that_is_none(events: tuple[bytes, ...], error: type[Exception]) -> None:
+    stream = streamed(bare=False)
+
+    fed = stream.feed(b"".join(b"data: " + event + b"\n\n" for event in events), 0.0)
+    end = fed if fed.error else stream.close(0.0)
+
+    assert isinstance(end.error, error)

@@ -142,6 +142,49 @@ def test_several_candidates_each_with_its_end() -> None:
     assert ends == {0: "content_filter", 1: "stop"}
 
 
+def of_two(index: int, *parts: Any, reason: str | None = None) -> dict[str, Any]:
+    made = event(*parts, reason=reason)
+    made["candidates"][0]["index"] = index
+    return made
+
+
+TWO = attrs.evolve(STREAMING, members={"n": b"2"})
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: retold_stream(TWO, read_stream), lambda: GeminiRelay(TWO)]
+)
+@pytest.mark.parametrize(
+    ("events", "is_whole"),
+    [
+        ((of_two(0, {"text": "a"}, reason="STOP"),), False),
+        ((of_two(0, {"text": "a"}, reason="STOP"), of_two(1, {"text": "b"})), False),
+        ((of_two(0, {"text": "a"}, reason="STOP"), of_two(1, {"text": "b"}, reason="STOP")), True),
+        (({"promptFeedback": {"blockReason": "SAFETY"}},), True),
+    ],
+)  # fmt: skip
+def test_a_stream_is_cut_before_all_candidates_have_begun(
+    make: Callable[[], StreamDecoder], events: Any, is_whole: bool
+) -> None:
+    progress = fed(make(), [body_of(*events)])
+
+    assert progress.done is is_whole
+    assert (progress.error is None) is is_whole
+
+
+def test_arguments_are_told_as_they_were_written() -> None:
+    written = '{"z":12345678901234567890123,"a":1.0}'
+    call = f'{{"functionCall":{{"name":"f","args":{written}}}}}'
+    candidate = f'{{"content":{{"parts":[{call}]}},"finishReason":"STOP"}}'
+    told = f'data: {{"candidates":[{candidate}]}}\n\n'.encode()
+
+    progress = fed(retold_stream(STREAMING, read_stream), [told])
+
+    first = json.loads(progress.data.split(b"\n")[0].removeprefix(b"data: "))
+    [made] = first["choices"][0]["delta"]["tool_calls"]
+    assert made["function"]["arguments"] == written
+
+
 @pytest.mark.parametrize(
     ("events", "text", "error_class"),
     [

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from bifrost.codecs.json import dumps
 from bifrost.dialects.base import AnswerFacts
 from bifrost.dialects.gemini_signatures import NONE_NEEDED, split_id
+from bifrost.dialects.gemini_telling import tell_generated
 from bifrost.dialects.gemini_thoughts import unwrapped, without_ours, wrapped
 from bifrost.dialects.gemini_words import finish_of
 from bifrost.dialects.hub import Answer
@@ -198,6 +199,20 @@ def test_calls() -> None:
     assert second["functionCall"]["args"] == {}
     assert second["functionCall"]["id"].startswith("call_")
     assert third["functionCall"] == {"id": "c", "name": "h", "args": {"x": 1}}
+
+
+def test_arguments_are_told_as_they_were_written() -> None:
+    arguments = '{"z":12345678901234567890123, "a":1.0,\n "e":1E+2}'
+    function = {"name": "f", "arguments": arguments}
+    called = {"id": "c", "type": "function", "function": function}
+    value = {"choices": [{"message": {"tool_calls": [called]}}]}
+
+    body = tell_generated(
+        Answer(value=value, body=b"{}"),
+        AnswerFacts(request_type="chat_completion", provider="p", model_requested="m", sent_s=0.0),
+    )
+
+    assert b'"args":{"z":12345678901234567890123,"a":1.0,"e":1E+2}' in body
 
 
 @pytest.mark.parametrize("arguments", ["{", "[1]", '"x"'])

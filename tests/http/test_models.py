@@ -15,12 +15,15 @@ from actors.scripted import REFUSED, Answer, House, house, refusal
 from bifrost.actors.discovery import Discovery
 from bifrost.codecs.json import dumps
 from bifrost.config.settings import ClientSettings, Config, ProviderSettings
+from bifrost.http.anthropic_objects import AnthropicObjectsDoor
 from bifrost.http.app import Front
 from bifrost.http.async_jobs import AsyncJobs
 from bifrost.http.batch_results import BatchResults
 from bifrost.http.doors import Doors, compile_views
 from bifrost.http.gate import Gate
+from bifrost.http.genai_files import GenaiFilesDoor
 from bifrost.http.inference import Inference
+from bifrost.http.inline_batches import InlineBatches
 from bifrost.http.listing import Listing
 from bifrost.http.models import OPENAI_PREFIXES, model_routes
 from bifrost.http.passthrough import PassthroughDoor
@@ -87,6 +90,7 @@ async def door(*providers: tuple[ProviderSettings, Answer], **client: Any) -> As
         inference = Inference(Finder({}), doors, within.router.dispatch, new_id)
         listing = Listing(within.router.dispatch, lambda *_: (), lambda *_: None)
         results = BatchResults(within.router.dispatch)
+        inline = InlineBatches(within.router.dispatch)
         front = Front(
             doors=doors,
             gate=Gate(
@@ -98,8 +102,10 @@ async def door(*providers: tuple[ProviderSettings, Answer], **client: Any) -> As
             responses=ResponsesDoor(Finder({}), doors, within.router.dispatch),
             inference=inference,
             async_jobs=AsyncJobs(finder=Finder({}), doors=doors, jobs=None),
-            relays=RelayDoor(inference, listing, results),
+            relays=RelayDoor(inference, listing, results, inline),
             passthrough=PassthroughDoor(inference),
+            genai_files=GenaiFilesDoor(inference, listing),
+            anthropic_objects=AnthropicObjectsDoor(inference, listing, results, inline),
             meter=HttpMeter(Metrics.of(config.client, inflight=lambda: 0)),
             new_id=new_id,
             log=lambda level, fields: None,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bifrost.http.passthrough import looked_at
-from bifrost.http.relayed import JSON_BYTES
+from bifrost.http.received import JSON_BYTES
 from bifrost.integrations.passthrough import NOTHING_SAID, TOO_LONG, Said
 from bifrost.schema.payload import BytesPayload
 

@@ -16,7 +16,7 @@ from bifrost.config.settings import ClientSettings, Config, KeySettings, Provide
 from bifrost.dialects.gemini_signatures import NONE_NEEDED
 from bifrost.dialects.gemini_thoughts import wrapped
 from bifrost.errors import BadRequest, UnsupportedOperation
-from bifrost.integrations import genai
+from bifrost.integrations import composite, genai
 from bifrost.integrations.base import Request
 from bifrost.integrations.finder import Finder
 from bifrost.integrations.genai import GENAI, UNSUPPORTED, VERSIONS, model_name, routes, with_key
@@ -132,11 +132,47 @@ def test_any_model_is_found(name: str) -> None:
     assert found[1] == {"model": model_name(name)}
 
 
+@pytest.mark.parametrize("prefix", ["/genai", "/litellm", "/litellm/genai"])
+def test_the_version_may_be_left_out(prefix: str) -> None:
+    """LiteLLM's ``gemini/`` asks so, with whatever base it is given."""
+    finder = Finder.of((), genai.ROUTES.find, composite.find)
+
+    found = finder.find(f"{prefix}/models/gemini-2.5-flash:generateContent")
+
+    assert found is not None
+    assert found[0].path.endswith("/v1beta/models/{model}:generateContent")
+    assert found[1] == {"model": "gemini-2.5-flash"}
+
+
+SOUND = {"responseModalities": ["AUDIO"]}
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "operation"),
+    [
+        ("openai/tts-1", SOUND, Operation.SPEECH),
+        ("openai/gpt-5", {"responseModalities": ["TEXT"]}, Operation.CHAT),
+        ("gemini-2.5-flash-preview-tts", SOUND, Operation.CHAT),
+    ],
+)
+def test_sound_of_others_than_google_is_speech(
+    model: str, config: dict[str, Any], operation: Operation
+) -> None:
+    found = call(f"v1beta/models/{model}:generateContent", generationConfig=config)
+
+    assert found.operation is operation
+
+
+def test_sound_is_not_streamed() -> None:
+    with pytest.raises(UnsupportedOperation):
+        call("v1beta/models/openai/tts-1:streamGenerateContent", generationConfig=SOUND)
+
+
 def test_the_templates_are_what_is_found() -> None:
     for route in genai.ROUTES.templates:
         found = FINDER.find(route.path.replace("{model}", "openai/m"))
         assert found == (route, {"model": "openai/m"})
-    assert len(genai.ROUTES.templates) == 5 * len(VERSIONS)
+    assert len(genai.ROUTES.templates) == 6 * len(VERSIONS)
 
 
 def test_the_same_below_another_prefix() -> None:
@@ -269,17 +305,19 @@ def test_a_key_of_the_query_stands_behind_the_headers() -> None:
 # Models
 
 
+def has(provider: str, operation: Operation, stream: bool) -> bool:
+    """What a provider has that streams nothing."""
+    return provider in {"gemini", "openai"} and not stream and operation in {Operation.CHAT, Operation.EMBEDDING}  # fmt: skip
+
+
 def test_an_entry_in_googles_words() -> None:
-    assert genai_model({"id": "gemini/gemini-2.5-pro", "displayName": "G", "version": "1"}) == {
+    model: dict[str, object] = {"id": "gemini/gemini-2.5-pro", "displayName": "G", "version": "1"}
+
+    assert genai_model(model, has) == {
         "name": "models/gemini-2.5-pro",
         "displayName": "G",
         "version": "1",
-        "supportedGenerationMethods": [
-            "generateContent",
-            "streamGenerateContent",
-            "countTokens",
-            "embedContent",
-        ],
+        "supportedGenerationMethods": ["generateContent", "embedContent"],
     }
     assert genai_model(
         {
@@ -287,7 +325,8 @@ def test_an_entry_in_googles_words() -> None:
             "context_length": 9,
             "max_tokens": True,
             "supportedGenerationMethods": ["generateContent"],
-        }
+        },
+        has,
     ) == {
         "name": "models/openai/gpt-5",
         "displayName": "openai/gpt-5",
@@ -299,14 +338,14 @@ def test_an_entry_in_googles_words() -> None:
 def test_pages() -> None:
     models: list[dict[str, object]] = [{"id": f"openai/{name}"} for name in "abc"]
 
-    first = genai_page(models, {"pageSize": "2"})
-    second = genai_page(models, {"pageSize": "2", "pageToken": str(first["nextPageToken"])})
+    first = genai_page(models, {"pageSize": "2"}, has)
+    second = genai_page(models, {"pageSize": "2", "pageToken": str(first["nextPageToken"])}, has)
 
     assert [*first] == ["models", "nextPageToken"]
     assert [*second] == ["models"]
     told: Any = (*first["models"], *second["models"])  # type: ignore[misc]  # a list of models, in both
     assert [each["name"] for each in told] == [f"models/openai/{name}" for name in "abc"]
-    assert len(genai_page(models, {})["models"]) == 3  # type: ignore[arg-type]  # plain dicts will do
+    assert len(genai_page(models, {}, has)["models"]) == 3  # type: ignore[arg-type]  # plain dicts will do
 
 
 @pytest.mark.parametrize(
@@ -314,7 +353,7 @@ def test_pages() -> None:
 )
 def test_a_page_that_is_none(asked: dict[str, str], param: str) -> None:
     with pytest.raises(BadRequest) as caught:
-        genai_page([], asked)
+        genai_page([], asked, has)
 
     assert caught.value.param == param
 
@@ -330,9 +369,9 @@ def test_a_page_that_is_none(asked: dict[str, str], param: str) -> None:
 def test_one_model(wanted: str, name: str) -> None:
     models: list[dict[str, object]] = [{"id": "gemini/gemini-x"}, {"id": "openai/a"}]
 
-    assert genai_find(models, wanted)["name"] == name
-    assert "displayName" in genai_find(models, wanted)
+    assert genai_find(models, wanted, has)["name"] == name
+    assert "displayName" in genai_find(models, wanted, has)
 
 
 def test_a_model_that_is_not_listed_has_its_name() -> None:
-    assert genai_find([], "x") == {"name": "models/x"}
+    assert genai_find([], "x", has) == {"name": "models/x"}

@@ -15,6 +15,7 @@ from bifrost.integrations.object_ids import (
     AnswerIds,
     StreamIds,
     answer_ids,
+    google_files,
     request_ids,
 )
 
@@ -107,8 +108,37 @@ def test_what_is_no_json_says_nothing(body: bytes) -> None:
     assert answer_ids(body) == NOTHING
 
 
-def test_a_deleted_object_is_gone() -> None:
-    assert answer_ids(b'{"id":"file-1","deleted":true}') == AnswerIds(gone=("file-1",))
+@pytest.mark.parametrize(
+    ("answer", "made"),
+    [
+        ({"name": "files/abc", "displayName": "files/x"}, ("files-abc",)),
+        ({"file": {"name": "files/abc"}}, ("files-abc",)),
+        ({"files": [{"name": "files/a"}, {"name": "files/b"}]}, ("files-a", "files-b")),
+        ({"name": "batches/b", "metadata": {"name": "batches/other"}}, ("batches-b",)),
+        ({"name": "models/gemini"}, ()),
+        # Whoever has ids may let callers choose names.
+        ({"id": "asst_1", "name": "files/stolen"}, ("asst_1",)),
+    ],
+)
+def test_googles_objects_have_names(answer: object, made: tuple[str, ...]) -> None:
+    assert answer_ids(dumps(answer)).made == made
+
+
+def test_a_request_names_googles_files_by_their_addresses() -> None:
+    uri = "https://generativelanguage.googleapis.com/v1beta/files/"
+    parts = [{"fileData": {"fileUri": f"{uri}{name}"}} for name in ("a-1", "b", "a-1")]
+
+    assert google_files(dumps({"contents": [{"parts": parts}]})) == ("files-a-1", "files-b")
+    assert google_files(b'{"text": "see /files/"}') == ()
+
+
+@pytest.mark.parametrize(
+    "said", ['"deleted":true', '"type":"file_deleted"', '"type":"message_batch_deleted"']
+)
+def test_a_deleted_object_is_gone(said: str) -> None:
+    body = b'{"id":"file-1",%b}' % said.encode()
+
+    assert answer_ids(body) == AnswerIds(gone=("file-1",))
 
 
 def test_a_long_answer_is_not_read() -> None:

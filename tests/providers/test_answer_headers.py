@@ -7,6 +7,7 @@ from bifrost.providers.answer_headers import (
     MAX_VALUE_BYTES,
     caller_headers,
     dropped_header,
+    dropped_names,
 )
 
 
@@ -76,6 +77,8 @@ def test_there_is_an_end_to_them() -> None:
 
 def test_what_was_dropped_is_named_in_a_header() -> None:
     assert dropped_header(()) == ()
+    assert dropped_names((("a", "b"),)) == ()
+    assert dropped_names((("a", "b"), *dropped_header(("top_k", "x.y")))) == ("top_k", "x.y")
     assert dropped_header(("top_k", "a\r\nb: c\xff")) == (
         ("x-bf-dropped-params", "top_k, a??b??c?"),
     )

@@ -217,11 +217,16 @@ def test_what_it_has() -> None:
         Operation.COUNT_TOKENS,
         Operation.LIST_MODELS,
         Operation.RELAY,
+        Operation.BATCH_DELETE,
+        Operation.BATCH_RESULTS,
         *OBJECTS,
     }
     assert streams == {Operation.CHAT, Operation.RESPONSES, Operation.RELAY}
     with pytest.raises(UnsupportedOperation, match="embedding is not supported by anthropic"):
         sent(call(Operation.EMBEDDING))
+    # Callers of other dialects have no word for it.
+    with pytest.raises(UnsupportedOperation, match="batch_delete is not supported by anthropic"):
+        sent(call(Operation.BATCH_DELETE))
     with pytest.raises(UnsupportedOperation):
         it.decode_plain(b"{}", attrs.evolve(FACTS, operation=Operation.LIST_MODELS))
 

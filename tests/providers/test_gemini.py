@@ -171,7 +171,9 @@ def test_what_it_has() -> None:
         Operation.EMBEDDING,
         Operation.COUNT_TOKENS,
         Operation.IMAGE,
+        Operation.IMAGE_EDIT,
         Operation.SPEECH,
+        Operation.TRANSCRIPTION,
         Operation.LIST_MODELS,
     }
 
@@ -179,7 +181,7 @@ def test_what_it_has() -> None:
         operation for operation in Operation if adapter().supports(operation, stream=False)
     }
     assert {operation for operation in Operation if adapter().supports(operation, stream=True)} == {
-        Operation.CHAT, Operation.RESPONSES, Operation.RELAY,
+        Operation.CHAT, Operation.RESPONSES, Operation.RELAY, Operation.SPEECH, Operation.TRANSCRIPTION,
     }  # fmt: skip
 
 

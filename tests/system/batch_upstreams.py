@@ -18,7 +18,15 @@ from system.upstream import Behaviour, Received, Upstream, raw, status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["AnthropicBatches", "GeminiBatches"]
+__all__ = [
+    "Account",
+    "AnthropicBatches",
+    "GeminiBatches",
+    "Keeping",
+    "Refused",
+    "parts_of",
+    "query_of",
+]
 
 FILES_BETA = "files-api-2025-04-14"
 MADE = "2026-11-27T12:00:00Z"
@@ -49,11 +57,15 @@ def query_of(received: Received, *known: str) -> dict[str, str]:
 
 
 @attrs.define(eq=False)
-class _Keeping(Upstream):
+class Keeping(Upstream):
     """Serves what its routes say. ``finish`` lets all batches come to their end."""
 
     accounts: dict[str, Account] = attrs.field(factory=lambda: defaultdict(dict))
     count: int = 0
+    extra: dict[str, Behaviour] = attrs.field(factory=dict)
+    """What else is there, by its path."""
+    uploads: dict[str, tuple[str, dict[str, Any], int, bytearray]] = attrs.field(factory=dict)
+    """By their names: key, metadata, size, and what has come."""
     piece_bytes: int = 0
     """If not 0, results are written in pieces of so many bytes."""
     cuts: bool = False
@@ -67,6 +79,8 @@ class _Keeping(Upstream):
 
     def _served(self, received: Received) -> Behaviour:
         path = urlsplit(received.path).path
+        if path in self.extra:
+            return self.extra[path]
         for method, pattern, serve in self.routes():
             found = re.fullmatch(pattern, path)
             if method == received.method and found is not None:
@@ -88,6 +102,10 @@ class _Keeping(Upstream):
             raise Refused(404, f"{name} not found")
         return found
 
+    @staticmethod
+    def _shown(value: dict[str, Any]) -> dict[str, Any]:
+        return {name: item for name, item in value.items() if not name.startswith("_")}
+
     def _lines(self, lines: list[dict[str, Any]], kind: str) -> Behaviour:
         body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
         if self.cuts:
@@ -101,7 +119,7 @@ class _Keeping(Upstream):
         return raw(head, *pieces)
 
 
-class AnthropicBatches(_Keeping):
+class AnthropicBatches(Keeping):
     """Message Batches and the Files API. The custom ids ``bad``, ``late`` and ``stopped`` have no message."""
 
     def routes(self) -> list[tuple[str, str, Callable[..., Behaviour]]]:
@@ -109,6 +127,7 @@ class AnthropicBatches(_Keeping):
             ("POST", "/v1/messages/batches", self.create),
             ("GET", "/v1/messages/batches", self.batches),
             ("GET", "/v1/messages/batches/([^/]+)", self.batch),
+            ("DELETE", "/v1/messages/batches/([^/]+)", self.delete_batch),
             ("POST", "/v1/messages/batches/([^/]+)/cancel", self.cancel),
             ("GET", "/v1/messages/batches/([^/]+)/results", self.results),
             ("POST", "/v1/files", self.upload),
@@ -160,10 +179,6 @@ class AnthropicBatches(_Keeping):
         }
         return status(200, self._shown(account[name]))
 
-    @staticmethod
-    def _shown(value: dict[str, Any]) -> dict[str, Any]:
-        return {name: item for name, item in value.items() if not name.startswith("_")}
-
     def finish(self) -> None:
         for account in self.accounts.values():
             for name, batch in account.items():
@@ -182,24 +197,38 @@ class AnthropicBatches(_Keeping):
                     }
 
     def _page(self, received: Received, kind: str) -> Behaviour:
-        query = query_of(received, "after_id", "before_id", "limit")
+        query = query_of(received, "after_id", "before_id", "limit", "page", "ids", "beta")
         limit = int(query.get("limit", "20"))
         if not 1 <= limit <= (100 if kind == "message_batch" else 1000):
             raise Refused(400, "limit: out of range")
         items = [item for item in self._account(received).values() if item["type"] == kind]
         items.reverse()
         names = [item["id"] for item in items]
+        if "page" in query:
+            query["after_id"] = query["page"].removeprefix("page_")
         if "after_id" in query and query["after_id"] not in names:
             raise Refused(400, "after_id: unknown")
         begin = names.index(query["after_id"]) + 1 if "after_id" in query else 0
-        page = items[begin : begin + limit]
+        end = begin + limit
+        more = end < len(items)
+        if "before_id" in query:
+            end = names.index(query["before_id"])
+            begin = max(0, end - limit)
+            more = begin > 0
+        page = items[begin:end]
+        paged = (
+            {}
+            if kind == "message_batch"
+            else {"next_page": f"page_{page[-1]['id']}" if more else None}
+        )
         return status(
             200,
             {
                 "data": [self._shown(item) for item in page],
-                "has_more": begin + limit < len(items),
+                "has_more": more,
                 "first_id": page[0]["id"] if page else None,
                 "last_id": page[-1]["id"] if page else None,
+                **paged,
             },
         )
 
@@ -213,6 +242,12 @@ class AnthropicBatches(_Keeping):
         found = self._found(received, name)
         found |= {"processing_status": "canceling", "cancel_initiated_at": ENDED}
         return status(200, self._shown(found))
+
+    def delete_batch(self, received: Received, name: str) -> Behaviour:
+        if self._found(received, name)["processing_status"] != "ended":
+            raise Refused(400, "cancel it first")
+        del self._account(received)[name]
+        return status(200, {"id": name, "type": "message_batch_deleted"})
 
     def results(self, received: Received, name: str) -> Behaviour:
         found = self._found(received, name)
@@ -249,9 +284,13 @@ class AnthropicBatches(_Keeping):
 
     def upload(self, received: Received) -> Behaviour:
         account = self._account(received)
-        [(head, content)] = parts_of(received)
+        parts = {
+            head.partition('name="')[2].partition('"')[0]: (head, content)
+            for head, content in parts_of(received)
+        }
+        head, content = parts.pop("file", ("", b""))
         named = re.search(r'name="file"; filename="([^"]*)"', head)
-        if named is None:
+        if named is None or set(parts) - {"expires_in_seconds"}:
             raise Refused(400, "file: Field required")
         self.count += 1
         name = f"file_{self.count:02}"
@@ -282,16 +321,16 @@ class AnthropicBatches(_Keeping):
         return status(200, self._found(received, name)["_content"], {"content-type": "text/plain"})
 
 
-class GeminiBatches(_Keeping):
+class GeminiBatches(Keeping):
     """Files and batches of Gemini's API. The keys ``bad`` and ``denied`` end in errors."""
 
     def routes(self) -> list[tuple[str, str, Callable[..., Behaviour]]]:
         return [
-            ("POST", "/upload/v1beta/files", self.upload),
-            ("GET", "/v1beta/files", self.files),
-            ("GET", "/v1beta/(files/[^/]+)", self.one),
-            ("DELETE", "/v1beta/(files/[^/]+)", self.delete),
-            ("GET", "/download/v1beta/(files/[^/]+):download", self.download),
+            ("POST", "/upload/v1(?:beta)?/files", self.upload),
+            ("GET", "/v1(?:beta)?/files", self.files),
+            ("GET", "(?:/download)?/v1(?:beta)?/(files/[^/]+):download", self.download),
+            ("GET", "/v1(?:beta)?/(files/[^/]+)", self.one),
+            ("DELETE", "/v1(?:beta)?/(files/[^/]+)", self.delete),
             ("POST", "/v1beta/models/([^/:]+):batchGenerateContent", self.create),
             ("GET", "/v1beta/batches", self.batches),
             ("GET", "/v1beta/(batches/[^/:]+)", self.one),
@@ -315,8 +354,12 @@ class GeminiBatches(_Keeping):
         return found
 
     def upload(self, received: Received) -> Behaviour:
+        if "upload_id=" in received.path:
+            return self.go_on(received)
         account = self._account(received)
         kind = received.header("content-type") or ""
+        if received.header("x-goog-upload-command") == "start":
+            return self.start(received)
         if query_of(received, "uploadType") != {"uploadType": "multipart"}:
             raise Refused(400, "uploadType")
         if not kind.startswith("multipart/related; boundary="):
@@ -328,6 +371,50 @@ class GeminiBatches(_Keeping):
         if typed.partition(": ")[2] != told["mimeType"]:
             raise Refused(400, "two types for one file")
         return status(200, {"file": self._shown(self._kept(account, told, content))})
+
+    def start(self, received: Received) -> Behaviour:
+        """An upload of several requests is told where to go on."""
+        key = received.header("x-goog-api-key") or ""
+        said = json.loads(received.body or b"{}").get("file", {})
+        told = {"displayName": said.get("display_name")}
+        told["mimeType"] = received.header("x-goog-upload-header-content-type")
+        size = received.header("x-goog-upload-header-content-length") or ""
+        if received.header("x-goog-upload-protocol") != "resumable" or not size.isdigit():
+            raise Refused(400, "not a resumable upload")
+        self.count += 1
+        name = f"upstream-upload-{self.count}"
+        self.uploads[name] = (key, told, int(size), bytearray())
+        url = f"{self.url}/upload/v1beta/files?upload_id={name}&upload_protocol=resumable&key={key}"
+        return status(200, b"", self._upload_lines(name, "active", url))
+
+    @staticmethod
+    def _upload_lines(name: str, state: str, url: str) -> dict[str, str]:
+        return {
+            "content-type": "text/plain; charset=utf-8",
+            "x-goog-upload-status": state,
+            "x-goog-upload-url": url,
+            "x-goog-upload-control-url": url,
+            "x-guploader-uploadid": name,
+        }
+
+    def go_on(self, received: Received) -> Behaviour:
+        """A part of it: only with the key that it was begun with."""
+        query = query_of(received, "upload_id", "upload_protocol")
+        name = query["upload_id"]
+        key, told, size, content = self.uploads.get(name, ("", {}, 0, bytearray()))
+        if not key or received.header("x-goog-api-key") != key:
+            raise Refused(403, "this upload belongs to somebody else")
+        if int(received.header("x-goog-upload-offset") or "0") != len(content):
+            raise Refused(400, "wrong offset")
+        content += received.body
+        if "finalize" not in (received.header("x-goog-upload-command") or ""):
+            return status(200, b"", self._upload_lines(name, "active", f"{self.url}/elsewhere"))
+        if len(content) != size:
+            raise Refused(400, f"{len(content)} bytes came of {size}")
+        kept = self._kept(self.accounts[key], told, bytes(content))
+        lines = self._upload_lines(name, "final", f"{self.url}/elsewhere")
+        body = json.dumps({"file": self._shown(kept)}).encode()
+        return status(200, body, lines | {"content-type": "application/json"})
 
     def _kept(self, account: Account, told: dict[str, Any], content: bytes) -> dict[str, Any]:
         self.count += 1
@@ -346,10 +433,6 @@ class GeminiBatches(_Keeping):
             "_content": content,
         }
         return account[name]
-
-    @staticmethod
-    def _shown(value: dict[str, Any]) -> dict[str, Any]:
-        return {name: item for name, item in value.items() if not name.startswith("_")}
 
     def _page(self, received: Received, family: str, member: str) -> Behaviour:
         query = query_of(received, "pageSize", "pageToken")

@@ -60,12 +60,14 @@ PROVIDERS = {"anthropic/claude-sonnet-4-5": claude, "gemini/gemini-2.5-flash": g
 """Models, and who answers for their providers."""
 
 
-async def drive(client: str, gateway: Gateway, model: str) -> dict[str, Any]:
+async def drive(
+    client: str, gateway: Gateway, model: str, base: str = "/openai/v1"
+) -> dict[str, Any]:
     """What ``client`` heard: plain, streamed, after a tool's answer, and of an image."""
     script = str(FOLDER / f"{client}_client.py")
     with trio.fail_after(CLIENT_S):
         done = await trio.run_process(
-            [sys.executable, script, f"{gateway.url}/openai/v1", model],
+            [sys.executable, script, f"{gateway.url}{base}", model],
             capture_stdout=True,
             capture_stderr=True,
             check=False,
@@ -98,3 +100,14 @@ async def test_a_client_of_openai_speaks_to_foreign_providers(
             assert heard["plain"] == heard["stream"] == "Hello"
             assert "Sunny in Oslo for 2 days" in heard["tools"]
             assert heard["image"] == "A picture of type image/png"
+
+
+async def test_litellm_speaks_geminis_own_dialect(nursery: trio.Nursery, tmp_path: Path) -> None:
+    """It puts no version between its base and the model: both forms are served."""
+    upstream = await serving(nursery, gemini())
+    providers = {"gemini": openai_provider(upstream.url, prefix="gemini")}
+    async with running({"providers": providers}, tmp_path) as gateway:
+        for base in ("/litellm", "/litellm/v1beta", "/litellm/genai", "/genai/v1beta"):
+            heard = await drive("litellm_gemini", gateway, "gemini/gemini-2.5-flash", base)
+
+            assert heard == {"plain": "Hello", "stream": "Hello"}

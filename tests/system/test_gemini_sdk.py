@@ -218,7 +218,7 @@ async def test_speech(gateway: Gateway, upstream: Upstream) -> None:
     }
 
     told = await in_thread(speak, **asked, response_format="wav", speed=1.5)
-    with pytest.raises(openai.BadRequestError, match="response_format must be wav"):
+    with pytest.raises(openai.BadRequestError, match="response_format must be wav or pcm"):
         await in_thread(speak, **asked, response_format="mp3")
     with pytest.raises(openai.APIStatusError, match="no sound: OTHER"):
         await in_thread(speak, **asked)
@@ -227,6 +227,88 @@ async def test_speech(gateway: Gateway, upstream: Upstream) -> None:
     assert "speed" in told.response.headers["x-bf-dropped-params"]
     with wave.open(io.BytesIO(told.content)) as file:
         assert (file.getframerate(), file.getnframes()) == (24_000, 500)
+
+
+async def test_speech_streamed(gateway: Gateway, upstream: Upstream) -> None:
+    def said(data: bytes) -> dict[str, Any]:
+        kind = "audio/L16;codec=pcm;rate=24000"
+        return {"inlineData": {"mimeType": kind, "data": base64.b64encode(data).decode()}}
+
+    path = "/v1beta/models/gemini-2.5-flash-preview-tts:streamGenerateContent?alt=sse"
+    upstream.scripts[path] = [
+        strict_stream([answer(said(b"ab"), reason=None), answer(said(b"cd"))]),
+        strict_stream([answer(said(b"ab"), reason=None)]),
+    ]
+    asked: dict[str, Any] = {
+        "model": "gemini/gemini-2.5-flash-preview-tts",
+        "input": "Hi",
+        "voice": "Kore",
+        "response_format": "pcm",
+        "stream_format": "sse",
+    }
+    create = sdk(gateway).audio.speech.create
+
+    whole = (await in_thread(create, **asked)).content
+    cut = (await in_thread(create, **asked)).content
+
+    events = [json.loads(line[6:]) for line in whole.split(b"\n") if line.startswith(b"data: {")]
+    assert [event["type"] for event in events] == [*["speech.audio.delta"] * 2, "speech.audio.done"]
+    assert b"".join(base64.b64decode(event["audio"]) for event in events[:2]) == b"abcd"
+    assert b"ended before its end marker" in cut
+    assert b"speech.audio.done" not in cut
+
+
+async def test_a_transcript(gateway: Gateway, upstream: Upstream) -> None:
+    recording = bytes(range(256)) * 4096 * 3
+    plainly = "/v1beta/models/gemini-2.5-flash:generateContent"
+    upstream.scripts[plainly] = [strict(answer({"text": "Grüß dich"}))] * 2
+    streams = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
+    upstream.scripts[streams] = [
+        strict_stream([answer({"text": "Grüß"}, reason=None), answer({"text": " dich"})])
+    ]
+    write = sdk(gateway).audio.transcriptions.create
+    asked: dict[str, Any] = {
+        "model": "gemini/gemini-2.5-flash",
+        "file": ("talk.wav", recording, "audio/x-wav"),
+        "language": "de",
+    }
+
+    told = await in_thread(write, **asked)
+    text = await in_thread(write, **asked, response_format="text")
+
+    def listen() -> list[Any]:
+        return list(write(**asked, stream=True))
+
+    events = await in_thread(listen)
+    assert (told.text, text) == ("Grüß dich", "Grüß dich\n")
+    assert told.usage.type == "tokens"
+    assert [event.type for event in events] == [
+        "transcript.text.delta",
+        "transcript.text.delta",
+        "transcript.text.done",
+    ]
+    assert events[-1].text == "Grüß dich"
+    sound = upstream.requests[0].json["contents"][0]["parts"][1]["inlineData"]
+    assert sound["mimeType"] == "audio/wav"
+    assert base64.b64decode(sound["data"]) == recording
+
+
+async def test_a_picture_is_changed(gateway: Gateway, upstream: Upstream) -> None:
+    drawn = {"inlineData": {"mimeType": "image/png", "data": PNG}}
+    upstream.scripts[""] = [strict(answer(drawn))]
+
+    told = await in_thread(
+        sdk(gateway).images.edit,
+        model="gemini/gemini-2.5-flash-image",
+        image=[("a.png", b"one", "image/png"), ("b.jpg", b"two", "image/jpeg")],
+        prompt="Put one on the other",
+        size="1536x1024",
+    )
+
+    assert told.data[0].b64_json == PNG
+    parts = upstream.requests[0].json["contents"][0]["parts"]
+    assert [part.get("inlineData", {}).get("mimeType") for part in parts] == ["image/png", "image/jpeg", None]  # fmt: skip
+    assert base64.b64decode(parts[1]["inlineData"]["data"]) == b"two"
 
 
 def test_imagen_is_strict() -> None:

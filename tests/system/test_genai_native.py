@@ -9,7 +9,7 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
-from system.gemini_upstream import answer, strict, strict_stream
+from system.gemini_upstream import answer, predicting, strict, strict_stream
 from system.process import Gateway, openai_provider, running
 from system.sdk import in_thread
 from system.upstream import Upstream, plain, status
@@ -190,3 +190,36 @@ async def test_a_fallback_gets_the_request_in_other_words(
     first, second = (json.loads(received.body) for received in upstream.requests)
     assert first == {name: body[name] for name in ("contents", "generationConfig")}
     assert second["messages"] == [{"role": "user", "content": "x"}]
+
+
+async def test_pictures_of_imagen(gateway: Gateway, upstream: Upstream) -> None:
+    told = {"predictions": [{"bytesBase64Encoded": "iVBORw0KGgo=", "odd": {"a": 1.0}}]}
+    path = "/v1beta/models/imagen-4.0-generate-001:predict"
+    upstream.scripts[path] = [predicting(told)]
+    asked = {"instances": [{"prompt": "A cat"}], "parameters": {"negativePrompt": "x"}}
+
+    answered = await gateway.post(asked, f"/genai{path}")
+
+    assert answered.json() == told
+    assert upstream.requests[0].json == asked
+
+
+async def test_pictures_of_another_provider(gateway: Gateway, upstream: Upstream) -> None:
+    """Asked for as of Imagen, drawn by whoever is named; what it has no word for is named too."""
+    drawn = {"created": 1, "data": [{"b64_json": "iVBORw0KGgo="}], "output_format": "jpeg"}
+    upstream.scripts["gpt-image-1"] = [plain(drawn)]
+    parameters = {"sampleCount": 1, "aspectRatio": "1:1", "negativePrompt": "dogs"}
+    asked = {"instances": [{"prompt": "A cat"}], "parameters": parameters}
+    path = "/genai/v1beta/models/openai/gpt-image-1:predict"
+
+    answered = await gateway.post(asked, path)
+
+    picture = {"mimeType": "image/jpeg", "bytesBase64Encoded": "iVBORw0KGgo="}
+    assert answered.json() == {"predictions": [picture]}
+    assert answered.headers["x-bf-dropped-params"] == "parameters.negativePrompt"
+    sent = {"model": "gpt-image-1", "prompt": "A cat", "n": 1, "size": "1024x1024"}
+    assert upstream.requests[0].json == sent
+    asked["instances"][0] |= {"image": {"bytesBase64Encoded": "iVBORw0KGgo="}}  # type: ignore[index]
+    refused = await gateway.post(asked, path)
+    assert refused.status_code == 400
+    assert "instances.image" in refused.json()["error"]["message"]

@@ -515,3 +515,37 @@ async def test_the_async_client(gateway: Gateway, upstream: Upstream) -> None:
         return plain_answer.text, "".join([event.text or "" async for event in events])
 
     assert await on_asyncio(gateway, work) == ("Hello", "Hello")
+
+
+async def test_another_provider_speaks(client: genai.Client, upstream: Upstream) -> None:
+    pcm = bytes(range(256)) * 999
+    upstream.scripts["gpt-4o-mini-tts"] = [status(200, pcm, {"content-type": "audio/pcm"})]
+    voice = types.PrebuiltVoiceConfig(voice_name="nova")
+    asking = types.GenerateContentConfig(
+        response_modalities=["AUDIO"],
+        system_instruction="Softly",
+        speech_config=types.SpeechConfig(
+            voice_config=types.VoiceConfig(prebuilt_voice_config=voice)
+        ),
+    )
+    asked: dict[str, Any] = {
+        "model": "openai/gpt-4o-mini-tts",
+        "contents": "Say hello",
+        "config": asking,
+    }
+
+    told = await in_thread(client.models.generate_content, **asked)
+    with pytest.raises(errors.ClientError, match="not streamed"):
+        await in_thread(lambda: list(client.models.generate_content_stream(**asked)))
+
+    sound = told.candidates[0].content.parts[0].inline_data
+    assert sound.mime_type == "audio/L16;codec=pcm;rate=24000"
+    assert sound.data == pcm
+    assert upstream.requests[0].path == "/v1/audio/speech"
+    assert upstream.requests[0].json == {
+        "model": "gpt-4o-mini-tts",
+        "input": "Say hello",
+        "voice": "nova",
+        "response_format": "pcm",
+        "instructions": "Softly",
+    }

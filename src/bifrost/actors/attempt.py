@@ -145,7 +145,9 @@ class Attempt:
         """What to send. A large body is said in a thread; one that goes on as it came is not said at all."""
         call, adapter = self.hop.call, self.granted.generation.adapter
         encode = partial(adapter.encode, call, self.hop.target, self._key)
-        is_said = call.relay is None or call.operation is Operation.BATCH_CREATE
+        relay = call.relay
+        makes_file = relay is not None and relay.batch_endpoint
+        is_said = relay is None or call.operation is Operation.BATCH_CREATE or makes_file
         if not is_said or call.form is not None or call.body_bytes < LARGE_BYTES:
             return encode()
         return await trio.to_thread.run_sync(encode, abandon_on_cancel=True)
@@ -157,7 +159,7 @@ class Attempt:
         self._headers = caller_headers(answer.headers)
         call = self.hop.call
         if call.is_verbatim and answer.status >= 400:
-            raise await self._verbatim_refusal(answer)
+            raise await self._verbatim_refusal(answer, request)
         if not call.is_verbatim and not 200 <= answer.status < 300:
             raise await self._refusal(answer, request)
         if self.sighting is not None:
@@ -174,16 +176,16 @@ class Attempt:
 
     async def _refusal(self, answer: UpstreamAnswer, request: UpstreamRequest) -> GatewayError:
         body, _ = await read_some(answer)
-        reading = request.reading
-        is_absent = reading is not None and answer.status in reading.absent
-        error = self._told(answer, body, 404 if is_absent else None)
+        error = self._told(answer, body, _meant(answer.status, request))
         error.headers = self._headers
         return error
 
-    async def _verbatim_refusal(self, answer: UpstreamAnswer) -> GatewayError:
+    async def _verbatim_refusal(
+        self, answer: UpstreamAnswer, request: UpstreamRequest
+    ) -> GatewayError:
         """The refusal, classified for pool and record, with what the caller is to see of it."""
         body, is_whole = await read_some(answer, VERBATIM_BYTES)
-        error = self._told(answer, body)
+        error = self._told(answer, body, _meant(answer.status, request))
         error.headers = self._headers
         # Nobody can be told of a status that is none.
         if is_whole and answer.status < 600:
@@ -197,9 +199,9 @@ class Attempt:
             )
         return error
 
-    def _told(self, answer: UpstreamAnswer, body: bytes, status: int | None = None) -> GatewayError:
+    def _told(self, answer: UpstreamAnswer, body: bytes, status: int) -> GatewayError:
         return self.granted.generation.adapter.decode_error(
-            status or answer.status,
+            status,
             answer.headers,
             body,
             self._key,
@@ -282,7 +284,7 @@ class Attempt:
 
     async def _no_stream(self, answer: UpstreamAnswer) -> GatewayError:
         body, _ = await read_some(answer)
-        told = self._told(answer, body)
+        told = self._told(answer, body, answer.status)
         if told.type is not None or told.code is not None:
             return told
         return UpstreamError("provider returned non-SSE response for streaming request", status=502)
@@ -373,6 +375,12 @@ class Attempt:
             usage=self.usage,
             delivered_tokens=self._delivered.tokens,
         )
+
+
+def _meant(status: int, request: UpstreamRequest) -> int:
+    """The status that is meant by a refusal's: 404 where this provider says so by another one."""
+    reading = request.reading
+    return 404 if reading is not None and status in reading.absent else status
 
 
 def _limits(

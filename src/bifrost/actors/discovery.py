@@ -59,6 +59,11 @@ class Discovery:
     on_failed: Callable[[Call, tuple[KeyModels, ...]], None]
     """Told of the keys that brought no list, once for each ``list_all``: without those that nothing was expected of."""
 
+    def has(self, provider: str, operation: Operation, stream: bool) -> bool:
+        """Whether ``provider`` has ``operation``, as it is configured now."""
+        pool = self.pools.get(provider)
+        return pool is not None and pool.generation.adapter.supports(operation, stream=stream)
+
     async def list_all(self, providers: tuple[str, ...], call: Call) -> tuple[KeyModels, ...]:
         """Every key of ``providers``; a provider that cannot be asked gives one row with its error."""
         rows: list[KeyModels] = []

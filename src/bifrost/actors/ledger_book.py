@@ -15,6 +15,7 @@ import attrs
 from bifrost.actors.ledger_messages import Admitted, Counted, NotAdmitted
 from bifrost.governance.levels import Amounts, Level, Violation
 from bifrost.governance.model import Limit
+from bifrost.governance.periods import Period
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -32,6 +33,19 @@ class Counter:
     used: int
     since_unix_s: float
     held: int = 0
+    period: Period | None = None
+    """That of the limit that looked last, and when its time is over: calendars are not asked for each call."""
+    until_unix_s: float = 0.0
+
+    def is_over(self, period: Period, now_unix_s: float) -> bool:
+        """Whether it has to start anew, counted in ``period``."""
+        if period is not self.period:
+            self.period, self.until_unix_s = period, period.end(self.since_unix_s)
+        return now_unix_s >= self.until_unix_s
+
+    def start(self, since_unix_s: float) -> None:
+        """Start anew. What is held of it still is."""
+        self.used, self.since_unix_s, self.period = 0, since_unix_s, None
 
 
 @attrs.define(eq=False)
@@ -50,6 +64,7 @@ class LedgerBook:
             counter = self.counters.setdefault(name, Counter(0, each.since_unix_s))
             counter.used += each.used
             counter.since_unix_s = min(counter.since_unix_s, each.since_unix_s)
+            counter.period = None
 
     # Admission
 
@@ -99,8 +114,8 @@ class LedgerBook:
         if counter is None:
             counter = Counter(0, limit.period.start(now_unix_s))
             self.counters[limit.id] = counter
-        elif limit.period.is_over(counter.since_unix_s, now_unix_s):
-            counter.used, counter.since_unix_s = 0, limit.period.start(now_unix_s)
+        elif counter.is_over(limit.period, now_unix_s):
+            counter.start(limit.period.start(now_unix_s))
             self._changed.add(limit.id)
         return counter
 
@@ -127,7 +142,7 @@ class LedgerBook:
         """Start these counters anew. What is held of them still is."""
         for name, since in since_unix_s.items():
             counter = self.counters.setdefault(name, Counter(0, since))
-            counter.used, counter.since_unix_s = 0, since
+            counter.start(since)
             self._changed.add(name)
 
     def forget(self, ids: Iterable[str]) -> None:

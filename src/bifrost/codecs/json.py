@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "InvalidJSON",
+    "compact",
     "decoder",
     "dumps",
     "dumps_str",
@@ -191,6 +192,14 @@ def one_line(body: bytes) -> bytes:
     if b"\n" in body or b"\r" in body:
         return body.replace(b"\r", b" ").replace(b"\n", b" ")
     return body
+
+
+def compact(body: bytes) -> bytes:
+    """The JSON ``body`` without white space between its words, which stay as they are written: numbers too. Raises InvalidJSON."""
+    try:
+        return msgspec.json.format(body, indent=-1)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidJSON(_reason(error)) from None
 
 
 def _reason(error: Exception) -> str:

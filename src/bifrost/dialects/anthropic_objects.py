@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from bifrost.dialects.base import AnswerFacts, Retelling
     from bifrost.dialects.hub import Object
 
-__all__ = ["ANTHROPIC_OBJECTS"]
+__all__ = ["ANTHROPIC_OBJECTS", "FILES", "FILES_BETA"]
 
 FILES = "/v1/files"
 BATCHES = "/v1/messages/batches"

@@ -11,6 +11,7 @@ import attrs
 
 from bifrost.codecs import json
 from bifrost.dialects.bridge_reading import Saying, sayings_of
+from bifrost.dialects.gemini_signatures import OF_CALL
 from bifrost.dialects.openai_stream import sound
 from bifrost.dialects.openai_usage import read_usage
 
@@ -77,13 +78,19 @@ def thoughts_of(message: Object) -> Iterator[Thought]:
     """The thinking of a message or delta. Its text is told once, where the details have it too."""
     details = message.get("reasoning_details")
     items = details if isinstance(details, list) else []
-    told = [_thought(item) for item in items if isinstance(item, dict)]
+    told = [_thought(item) for item in items if isinstance(item, dict) and not _is_carried(item)]
     told = [thought for thought in told if thought.text or thought.signature or thought.data]
     names = ("reasoning", "reasoning_content")
     text = next((message[n] for n in names if isinstance(message.get(n), str) and message[n]), "")
     if text and not any(thought.text for thought in told):
         yield Thought(text=text, key=told[0].key if told else None)
     yield from told
+
+
+def _is_carried(detail: Object) -> bool:
+    """Whether ``detail`` is a signature of a tool call's, which the call's own id carries: no thinking at all."""
+    name = detail.get("id")
+    return isinstance(name, str) and name.startswith(OF_CALL)
 
 
 def _thought(detail: Object) -> Thought:

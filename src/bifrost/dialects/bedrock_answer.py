@@ -6,14 +6,16 @@ Source: AWS, Amazon Bedrock API reference, "Converse" (API of 2023-09-30), 2026-
 from __future__ import annotations
 
 import hashlib
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import msgspec
 
 from bifrost.codecs import json
 from bifrost.dialects.base import PlainAnswer
 from bifrost.dialects.bedrock_words import finish_reason_of, openai_usage
-from bifrost.dialects.hub import Answer, Object, retold_json
+from bifrost.dialects.hub import Answer, Object, Written, retold_json, written_object
 from bifrost.dialects.openai_answer import checked
 from bifrost.dialects.openai_usage import read_usage
 from bifrost.dialects.structured_tool import is_structured
@@ -43,8 +45,8 @@ def read_converse(body: bytes, facts: AnswerFacts) -> Answer:
     """The chat completion that ``body``, a 2xx's, is. Raises UpstreamError."""
     value = _object(body)
     reading = _Reading()
-    for block in _blocks(value):
-        reading.take(block)
+    for block, given in zip_longest(_blocks(value), _inputs(body)):
+        reading.take(block, given)
     finish = finish_reason_of(value.get("stopReason"))
     if reading.is_answer and not reading.calls and finish == "tool_calls":
         finish = "stop"
@@ -93,6 +95,40 @@ def _blocks(value: Object) -> list[Any]:
             raise _unreadable("no message")
 
 
+class _Use(msgspec.Struct, gc=False):
+    input: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Block(msgspec.Struct, gc=False, rename="camel"):
+    tool_use: _Use | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: list[_Block]
+
+
+class _Output(msgspec.Struct, gc=False):
+    message: _Message
+
+
+class _Wire(msgspec.Struct, gc=False):
+    output: _Output
+
+
+_decode = json.decoder(_Wire)
+
+
+def _inputs(body: bytes) -> list[Written | None]:
+    """The inputs of tools as they were written, by the blocks that they stand in; none of a body of another shape."""
+    if b'"toolUse"' not in body:
+        return []
+    try:
+        blocks = _decode(body).output.message.content
+    except json.InvalidJSON:
+        return []
+    return [None if b.tool_use is None else written_object(bytes(b.tool_use.input)) for b in blocks]
+
+
 def _unreadable(why: str) -> UpstreamError:
     return UpstreamError("failed to unmarshal response from provider API", cause=why)
 
@@ -108,14 +144,15 @@ class _Reading:
     is_answer: bool = False
     """Whether the tool was called that stands for a schema of the answer."""
 
-    def take(self, block: Any) -> None:  # noqa: ANN401  a JSON value
+    def take(self, block: Any, given: Written | None) -> None:  # noqa: ANN401  a JSON value
+        """Read ``block``; ``given`` is what it gives a tool, as it was written."""
         match block:
             case {"text": str(text)}:
                 self.texts.append(text)
             case {"citationsContent": {"content": list() as parts}}:
                 self.texts += [told for part in parts if (told := _text_in(part)) is not None]
             case {"toolUse": {"name": str(name)} as call}:
-                self._take_call(name, call)
+                self._take_call(name, call, given)
             case {"reasoningContent": dict() as thought}:
                 detail = thought_detail(thought, len(self.details))
                 if detail is not None:
@@ -125,8 +162,8 @@ class _Reading:
             case _:
                 pass
 
-    def _take_call(self, name: str, call: Object) -> None:
-        arguments = retold_json(call.get("input") or {})
+    def _take_call(self, name: str, call: Object, given: Written | None) -> None:
+        arguments = retold_json(given or call.get("input") or {})
         if is_structured(name):
             self.is_answer = True
             self.texts.append(arguments)

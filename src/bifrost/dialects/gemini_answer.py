@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bifrost.codecs import json
+from bifrost.dialects.gemini_arguments import keep_arguments
 from bifrost.dialects.gemini_errors import refusal_in
 from bifrost.dialects.gemini_parts import (
     CandidateReader,
@@ -64,6 +65,7 @@ def blocked(told: Object) -> bool:
 def read_chat(body: bytes, facts: AnswerFacts) -> Answer:
     """A chat completion. Raises UpstreamError if ``body`` is no JSON object."""
     told = read_object(body)
+    keep_arguments(told, body)
     error = refusal_in(told, facts)
     if error is not None:
         return Answer(value={}, body=body, error=error)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bifrost.schema.chat import Message
 
-__all__ = ["Contents"]
+__all__ = ["IMAGE_TYPES", "Contents", "inline_part", "part_at", "uploaded_part"]
 
 Object = dict[str, Any]
 
@@ -160,14 +160,15 @@ class Contents:
             part["thoughtSignature"] = signature
         return part
 
-    def _arguments(self, call: ToolCall) -> Object:
+    def _arguments(self, call: ToolCall) -> object:
+        """The arguments as they came, key for key."""
         if call.is_custom:
             return {"input": call.arguments}
         value = _object_or_none(call.arguments)
         if value is None and call.arguments.strip():
             # A model's own slip: to refuse it would end every loop that goes on after one.
             self.losses.lose("messages.tool_calls.function.arguments")
-        return value or {}
+        return json.verbatim(call.arguments.encode()) if value else {}
 
     def _put_result(self, message: Message) -> None:
         bare = bare_id(message.tool_call_id or "")
@@ -203,7 +204,7 @@ class Contents:
             case Image():
                 return self._image(part)
             case Audio(data=data, format=kind):
-                return _inline(f"audio/{kind or 'mpeg'}", data)
+                return inline_part(f"audio/{kind or 'mpeg'}", data)
             case Document():
                 return self._document(part)
             case CachePoint():
@@ -216,8 +217,8 @@ class Contents:
         if image.detail not in {None, "auto"}:
             self.losses.lose("messages.content.image_url.detail")
         if image.inline is not None:
-            return _inline(image.inline.media_type or "image/jpeg", image.inline.data)
-        return _at(image.url, IMAGE_TYPES, "image/jpeg")
+            return inline_part(image.inline.media_type or "image/jpeg", image.inline.data)
+        return part_at(image.url, IMAGE_TYPES, "image/jpeg")
 
     def _document(self, document: Document) -> Object:
         if document.citations is not None:
@@ -225,23 +226,25 @@ class Contents:
         if document.text is not None:
             return {"text": document.text}
         if document.inline is not None:
-            return _inline(document.inline.media_type or "application/pdf", document.inline.data)
+            return inline_part(
+                document.inline.media_type or "application/pdf", document.inline.data
+            )
         if document.url:
-            return _at(document.url, FILE_TYPES, "application/pdf")
-        return _uploaded(document.file_id or "")
+            return part_at(document.url, FILE_TYPES, "application/pdf")
+        return uploaded_part(document.file_id or "")
 
 
-def _inline(media_type: str, data: str) -> Object:
+def inline_part(media_type: str, data: str) -> Object:
     return {"inlineData": {"mimeType": media_type, "data": data}}
 
 
-def _at(url: str, types: Mapping[str, str], default: str) -> Object:
+def part_at(url: str, types: Mapping[str, str], default: str) -> Object:
     path = url.partition("?")[0].partition("#")[0]
     kind = types.get(path.rpartition(".")[2].lower(), default)
     return {"fileData": {"mimeType": kind, "fileUri": url}}
 
 
-def _uploaded(file_id: str) -> Object:
+def uploaded_part(file_id: str) -> Object:
     """A file that Gemini has already, by its name or its address."""
     if file_id.startswith("files/"):
         return {"fileData": {"fileUri": FILES + file_id}}

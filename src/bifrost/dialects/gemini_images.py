@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call
     from bifrost.schema.chat import ChatRequest
 
-__all__ = ["FIELDS", "IMAGEN_FIELDS", "encode_images", "is_imagen", "read_images"]
+__all__ = [
+    "FIELDS",
+    "IMAGEN_FIELDS",
+    "USED",
+    "encode_images",
+    "generation",
+    "is_imagen",
+    "read_images",
+]
 
 Object = dict[str, Any]
 
@@ -149,7 +157,7 @@ def encode_images(call: Call, model: str, provider: str) -> Encoded:
     if is_imagen(model):
         body, fields, used = _prediction(request, losses), IMAGEN_FIELDS, frozenset(IMAGEN_OPTIONS)
     else:
-        body, fields, used = _generation(request, losses), FIELDS, USED
+        body, fields, used = generation(request, losses), FIELDS, USED
     return sealed(body, request, losses, call, provider, fields=fields, used=used)
 
 
@@ -179,7 +187,8 @@ def _output(request: ChatRequest, losses: Losses) -> Object:
     )
 
 
-def _generation(request: ChatRequest, losses: Losses) -> Object:
+def generation(request: ChatRequest, losses: Losses) -> Object:
+    """The body for Gemini's own models to draw by ``prompt``. Raises BadRequest."""
     config: Object = {"responseModalities": ["IMAGE"]}
     image = _sized(request, RATIOS, SIZES, "imageSize", losses) | _options(request, IMAGE_OPTIONS)
     if image:

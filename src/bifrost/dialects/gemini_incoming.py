@@ -29,7 +29,9 @@ from bifrost.errors import BadRequest
 from bifrost.schema.call import RawMembers
 
 __all__ = [
+    "CONFIG",
     "Incoming",
+    "decoded",
     "read_count",
     "read_embed",
     "read_embed_batch",
@@ -80,11 +82,17 @@ def _words(source: Mapping[str, Any], name: str, place: str) -> list[str]:
     return [item.lower() for item in _texts(source, name, place)]
 
 
+def _count(source: Mapping[str, Any], name: str, place: str) -> float | None:
+    """A number; Google's SDK writes those that are whole with a point, and not every upstream takes that."""
+    value = number(source, name, place)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 SETTINGS: Mapping[str, tuple[str, Read]] = {
     "maxOutputTokens": ("max_completion_tokens", whole),
     "temperature": ("temperature", number),
     "topP": ("top_p", number),
-    "topK": ("top_k", number),
+    "topK": ("top_k", _count),
     "stopSequences": ("stop", _texts),
     "seed": ("seed", whole),
     "candidateCount": ("n", whole),
@@ -123,12 +131,12 @@ MAX_REQUESTS = 10_000
 
 def read_generate(members: RawMembers) -> Incoming:
     """A ``generateContent`` request as a chat. Raises BadRequest."""
-    return _chat(_decoded(members))
+    return _chat(decoded(members))
 
 
 def read_count(members: RawMembers) -> Incoming:
     """A ``countTokens`` request as the chat whose tokens are to be counted. Raises BadRequest."""
-    source = _decoded(members)
+    source = decoded(members)
     whole_request = source.get("generateContentRequest")
     if whole_request is not None:
         return _chat(message(whole_request, "generateContentRequest"))
@@ -138,12 +146,13 @@ def read_count(members: RawMembers) -> Incoming:
 def thoughts_wanted(members: RawMembers) -> bool:
     """Whether a ``generateContent`` request asks to be shown what the model thinks. It is one that was read before."""
     # Nothing else is looked at: there may be pictures.
-    config = _decoded({n: raw for n, raw in members.items() if camel(n) == CONFIG}).get(CONFIG, {})
+    config = decoded({n: raw for n, raw in members.items() if camel(n) == CONFIG}).get(CONFIG, {})
     thinking = message(config, CONFIG).get("thinkingConfig", {})
     return message(thinking, "").get("includeThoughts") is True
 
 
-def _decoded(members: RawMembers) -> Object:
+def decoded(members: RawMembers) -> Object:
+    """The members of a request in Google's first spelling, without what is null. Raises BadRequest."""
     try:
         return {camel(name): json.loads(raw) for name, raw in members.items() if raw != b"null"}
     except json.InvalidJSON as error:
@@ -295,14 +304,14 @@ def _chosen(mode: str, names: list[str]) -> object:
 def read_embed(members: RawMembers) -> Incoming:
     """An ``embedContent`` request: its input is one text. Raises BadRequest."""
     losses = Losses()
-    said, wishes = _embed(_decoded(members), "", losses)
+    said, wishes = _embed(decoded(members), "", losses)
     return Incoming(_raw({"input": said, **wishes}), tuple(losses.names))
 
 
 def read_embed_batch(members: RawMembers) -> Incoming:
     """A ``batchEmbedContents`` request: its input is a list of texts. Raises BadRequest."""
     losses = Losses()
-    source = _decoded(members)
+    source = decoded(members)
     losses.lose(*(name for name in source if name not in {"requests", "model"}))
     texts: list[str] = []
     wishes: list[Object] = []

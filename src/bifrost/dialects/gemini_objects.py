@@ -218,7 +218,7 @@ def _inline(wanted: Wanted, members: dict[str, bytes]) -> ObjectRequest:
     items: list[bytes] = []
     model = ""
     dropped: dict[str, None] = {}
-    for request in inline_requests(members["requests"]):
+    for request in inline_requests(members["requests"], dialect=wanted.call.surface.dialect):
         made = batched(request, wanted, encode_chat, default)
         if model not in ("", made.model):
             text = f"{request.place}: all requests of a batch must be for one model with Gemini"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from bifrost.dialects.gemini_signatures import detail_of, signed_id
-from bifrost.dialects.hub import retold_json
+from bifrost.dialects.hub import Written, retold_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -139,7 +139,8 @@ class CandidateReader:
     def _call(self, call: Object, signature: str, delta: Object) -> None:
         name = _text(call.get("name"))
         bare = _text(call.get("id")) or self._made_id(name)
-        arguments = retold_json(mapping(call.get("args")))
+        args = call.get("args")
+        arguments = retold_json(args if isinstance(args, Written) else mapping(args))
         told = {
             "index": self.calls,
             "id": signed_id(bare, signature),

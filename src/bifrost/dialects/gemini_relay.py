@@ -14,7 +14,7 @@ from bifrost.dialects.base import PlainAnswer, Progress
 from bifrost.dialects.gemini_answer import blocked, read_object
 from bifrost.dialects.gemini_errors import refusal_in
 from bifrost.dialects.gemini_parts import listed, mapping, usage_of
-from bifrost.dialects.gemini_stream import MAX_CANDIDATES, read_event
+from bifrost.dialects.gemini_stream import MAX_CANDIDATES, read_event, wanted_candidates
 from bifrost.dialects.openai_edit import Encoded
 from bifrost.dialects.openai_usage import read_usage
 from bifrost.dialects.sse_stream import CUT_SHORT, SSEStream
@@ -98,6 +98,7 @@ class GeminiRelay(SSEStream):
     _usage: Usage | None = attrs.field(default=None, init=False)
     _finished: dict[int, bool] = attrs.field(factory=dict, init=False)
     """By candidate."""
+    _is_blocked: bool = attrs.field(default=False, init=False)
 
     @property
     def usage(self) -> Usage | None:
@@ -137,10 +138,11 @@ class GeminiRelay(SSEStream):
             if index in self._finished or len(self._finished) < MAX_CANDIDATES:
                 self._finished[index] = self._finished.get(index, False) or is_done
         if blocked(told):
-            self._finished[0] = True
+            self._is_blocked = self._finished[0] = True
 
     def _at_end(self, progress: Progress, now_s: float) -> Progress:  # noqa: ARG002  others need the time
-        if self._finished and all(self._finished.values()):
+        is_short = len(self._finished) < wanted_candidates(self.facts) and not self._is_blocked
+        if self._finished and not is_short and all(self._finished.values()):
             return attrs.evolve(progress, done=True)
         if not self._count:
             return attrs.evolve(

@@ -1,21 +1,24 @@
 """Speech of Gemini's: a text to be spoken by one voice or by two, asked for in OpenAI's words and answered as a WAV file.
 
+A stream is OpenAI's events with pieces of the same file, whose head cannot say then how long it is, or of bare samples.
+
 Source: Gemini API reference, "Speech generation" and "SpeechConfig", 2026-11.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
-import io
 import re
-import wave
+import struct
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from bifrost.dialects.fields import Losses, dropped, mapped, sealed
 from bifrost.dialects.gemini_answer import blocked, read_object
 from bifrost.dialects.gemini_errors import refusal_in
+from bifrost.dialects.gemini_events import GeminiEvents, counts_of, first_parts
 from bifrost.dialects.gemini_parts import listed, mapping, usage_of
 from bifrost.dialects.hub import Answer
 from bifrost.dialects.plain_request import read_plain
@@ -23,13 +26,16 @@ from bifrost.dialects.value_shape import list_of, obj, text
 from bifrost.errors import BadRequest, ErrorClass, UpstreamError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bifrost.dialects.base import AnswerFacts
     from bifrost.dialects.fields import Fields
     from bifrost.dialects.openai_edit import Encoded
+    from bifrost.errors import GatewayError
     from bifrost.schema.call import Call
     from bifrost.schema.chat import ChatRequest
 
-__all__ = ["FIELDS", "encode_speech", "read_speech"]
+__all__ = ["FIELDS", "SpeechEvents", "encode_speech", "read_speech"]
 
 Object = dict[str, Any]
 
@@ -40,14 +46,23 @@ FIELDS: Fields = MappingProxyType(
             "generationConfig.speechConfig.voiceConfig, multiSpeakerVoiceConfig",
             "a name, or two of `{speaker, voice}`",
         ),
-        "response_format": mapped("", "`wav` only, which is what comes without it"),
-        "stream_format": mapped("", "`audio` only"),
+        "response_format": mapped(
+            "", "`wav`, which is what comes without it, or `pcm`: 24 kHz, 16 bits, one channel"
+        ),
+        "stream_format": mapped("", "`sse` for OpenAI's events, in each a piece of the sound"),
         "language_code": mapped("generationConfig.speechConfig.languageCode"),
         "instructions": dropped("say it in the text"),
         "speed": dropped(),
         "user": dropped(),
     }
 )
+
+PCM = b'"pcm"'
+
+FORMATS = frozenset({None, "", "wav", "pcm"})
+
+UNSAID = 0xFFFF_FFFF
+"""In place of a length in the head of a file that is still being written."""
 
 SPEAKERS = 2
 """As many as there are where there are several."""
@@ -59,13 +74,14 @@ RATE = re.compile(r"rate=([1-9][0-9]{3,5})\b")
 
 
 def encode_speech(call: Call, model: str, provider: str) -> Encoded:  # noqa: ARG001  the path has the model
-    """The body for a text to be spoken. Raises BadRequest for another format than WAV."""
+    """The body for a text to be spoken. Raises BadRequest for a format that is neither WAV nor bare samples."""
     request = read_plain(call.members)
     if not text(request.members, "input"):
         raise BadRequest("input must be a text", param="input")
-    if text(request.members, "response_format") not in {None, "", "wav"}:
+    if text(request.members, "response_format") not in FORMATS:
         raise BadRequest(
-            "response_format must be wav for Gemini, or not be given", param="response_format"
+            "response_format must be wav or pcm for Gemini, or not be given",
+            param="response_format",
         )
     config = _voices(request)
     language = text({"language_code": request.extra("language_code")}, "language_code")
@@ -105,47 +121,74 @@ def _voice(given: object, place: str) -> Object:
 
 
 def read_speech(body: bytes, facts: AnswerFacts) -> Answer:
-    """A WAV file of all that was spoken. Raises UpstreamError if ``body`` is none of Gemini's answers."""
+    """A file of all that was spoken. Raises UpstreamError if ``body`` is none of Gemini's answers."""
     told = read_object(body)
     error = refusal_in(told, facts)
     if error is not None:
         return Answer(value={}, body=body, error=error)
-    parts = [
-        mapping(part.get("inlineData"))
-        for candidate in listed(told.get("candidates"))[:1]
-        for part in listed(mapping(candidate.get("content")).get("parts"))
-    ]
-    kinds = [part["mimeType"] for part in parts if isinstance(part.get("mimeType"), str)]
-    samples = b"".join(_samples(part) for part in parts)
+    sounds = [*_sounds(told)]
+    samples = b"".join(_samples(sound) for sound in sounds)
     if not samples:
         return Answer(value={}, body=body, error=_silence(told))
     usage = usage_of(mapping(told.get("usageMetadata")))
-    content = _wav(samples, kinds[0])
     value = {"usage": usage} if usage else {}
+    if _is_bare(facts):
+        return Answer(value=value, body=body, content=samples, content_type=b"audio/pcm")
+    content = _head(sounds[0]["mimeType"], len(samples)) + samples
     return Answer(value=value, body=body, content=content, content_type=b"audio/wav")
 
 
-def _samples(part: Object) -> bytes:
-    kind, data = part.get("mimeType"), part.get("data")
-    if not isinstance(kind, str) or not isinstance(data, str):
-        return b""
+def _is_bare(facts: AnswerFacts) -> bool:
+    """Whether samples are asked for without the head of a file."""
+    return facts.members.get("response_format") == PCM
+
+
+def _sounds(told: Object) -> Iterator[Object]:
+    """What is said, a piece at a time: each has a ``mimeType``, and its ``data`` in base64."""
+    for part in first_parts(told):
+        sound = mapping(part.get("inlineData"))
+        if isinstance(sound.get("mimeType"), str) and isinstance(sound.get("data"), str):
+            yield sound
+
+
+@attrs.define(eq=False)
+class SpeechEvents(GeminiEvents):
+    """A streamed answer as OpenAI's events of speech."""
+
+    def _pieces(self, told: Object) -> Iterator[Object]:
+        for sound in _sounds(told):
+            samples = _samples(sound)
+            if samples:
+                is_first = not self._count and not _is_bare(self.facts)
+                head = _head(sound["mimeType"], None) if is_first else b""
+                audio = base64.b64encode(head + samples).decode("ascii")
+                yield {"type": "speech.audio.delta", "audio": audio}
+
+    def _last(self) -> Object:
+        return {"type": "speech.audio.done", "usage": counts_of(self._counts) or None}
+
+    def _nothing(self, told: Object) -> GatewayError:
+        return _silence(told)
+
+
+def _samples(sound: Object) -> bytes:
+    kind = sound["mimeType"]
     if not kind.lower().startswith(("audio/l16", "audio/pcm")):
         raise UpstreamError(f"the answer is no PCM, but {kind[:64]}")
     try:
-        return base64.b64decode(data, validate=True)
-    except binascii.Error:
+        return base64.b64decode(sound["data"], validate=True)
+    except ValueError:
         raise UpstreamError("failed to unmarshal response from provider API") from None
 
 
-def _wav(samples: bytes, kind: str) -> bytes:
-    rate = RATE.search(kind)
-    file = io.BytesIO()
-    with wave.open(file, "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(RATE_HZ if rate is None else int(rate[1]))
-        sound.writeframes(samples)
-    return file.getvalue()
+def _head(kind: str, size: int | None) -> bytes:
+    """What a WAV file begins with, before ``size`` bytes of samples; ``None`` if that is not known yet."""
+    found = RATE.search(kind)
+    rate = RATE_HZ if found is None else int(found[1])
+    whole = UNSAID if size is None else size + 36
+    form = struct.pack("<IHHIIHH", 16, 1, 1, rate, 2 * rate, 2, 16)
+    data = struct.pack("<I", UNSAID if size is None else size)
+    return b"RIFF" + struct.pack("<I", whole) + b"WAVEfmt " + form + b"data" + data
 
 
 def _silence(told: Object) -> UpstreamError:

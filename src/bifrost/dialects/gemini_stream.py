@@ -1,7 +1,7 @@
 """Streams of ``streamGenerateContent?alt=sse``, read into OpenAI's deltas.
 
 Each event is an answer with a piece of each candidate. There is no end marker: a stream is whole when its body ends after
-every candidate has told why it finished. Source: Gemini API reference, "Streaming", 2026-11.
+every candidate that was asked for has told why it finished. Source: Gemini API reference, "Streaming", 2026-11.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import attrs
 from bifrost.codecs import json
 from bifrost.dialects.foreign_stream import ForeignStream
 from bifrost.dialects.gemini_answer import blocked, head_of
+from bifrost.dialects.gemini_arguments import keep_arguments
 from bifrost.dialects.gemini_errors import refusal_in
 from bifrost.dialects.gemini_parts import CandidateReader, listed, logprobs_of, mapping, usage_of
 from bifrost.dialects.hub import Conversation
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from bifrost.dialects.base import AnswerFacts
     from bifrost.dialects.hub import Teller
 
-__all__ = ["GeminiStream", "read_event", "read_stream"]
+__all__ = ["GeminiStream", "read_event", "read_stream", "wanted_candidates"]
 
 Object = dict[str, Any]
 
@@ -48,12 +49,19 @@ def read_event(event: sse.SSEEvent) -> Object | None:
     return value if isinstance(value, dict) else None
 
 
+def wanted_candidates(facts: AnswerFacts) -> int:
+    """How many answers were asked for: a stream that ends before the last of them has begun is none."""
+    count = facts.members.get("n", b"1")
+    return int(count) if count.isdigit() and len(count) < 4 else 1
+
+
 @attrs.define(eq=False)
 class GeminiStream(ForeignStream):
     """One streamed answer. Why a candidate finished is told at the end: some models tell it in every event."""
 
     _head: Object = attrs.field(factory=dict, init=False)
     _readers: dict[int, CandidateReader] = attrs.field(factory=dict, init=False)
+    _is_blocked: bool = attrs.field(default=False, init=False)
 
     def _read(self, event: sse.SSEEvent, now_s: float) -> None:
         told = read_event(event)
@@ -65,10 +73,12 @@ class GeminiStream(ForeignStream):
         if error is not None:
             self.conversation.fail(error)
             return
+        keep_arguments(told, event.data)
         self._begin(told)
         for place, candidate in enumerate(listed(told.get("candidates"))):
             self._read_candidate(candidate, place, event.data, now_s)
         if blocked(told):
+            self._is_blocked = True
             self._reader(0).reason = "SAFETY"
         usage = usage_of(mapping(told.get("usageMetadata")))
         if usage:
@@ -101,7 +111,8 @@ class GeminiStream(ForeignStream):
         if not finishes:
             self.conversation.fail(UpstreamError("empty response received from provider"))
             return
-        if None in finishes.values():
+        is_short = len(finishes) < wanted_candidates(self.facts) and not self._is_blocked
+        if is_short or None in finishes.values():
             self.conversation.fail(NetworkError(CUT_SHORT))
             return
         for index, reason in finishes.items():

@@ -197,15 +197,16 @@ def _must_return(detail: Object) -> bool:
     return bool(detail.get("signature") or detail.get("data"))
 
 
-def _args(arguments: str) -> Object | None:
-    """A call's arguments; ``None`` if they are no object. No text at all is no arguments."""
+def _args(arguments: str) -> object:
+    """A call's arguments as they came, key for key; ``None`` if they are no object. No text at all is no arguments."""
     if not arguments.strip():
         return {}
+    raw = arguments.encode("utf-8", "replace")
     try:
-        args = json.loads(arguments.encode("utf-8", "replace"))
+        args = json.loads(raw)
+        return json.verbatim(json.compact(raw)) if isinstance(args, dict) else None
     except json.InvalidJSON:
         return None
-    return args if isinstance(args, dict) else None
 
 
 def citations_of(message: Object) -> Object | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bifrost.record import Usage
 
-__all__ = ["Answer", "Conversation", "Object", "Teller", "retold_json"]
+__all__ = ["Answer", "Conversation", "Object", "Teller", "Written", "retold_json", "written_object"]
 
 Object = dict[str, Any]
 
@@ -49,8 +49,22 @@ class Answer:
         return usage
 
 
+class Written(bytes):
+    """An object in JSON as it was written: arguments of a call, whose numbers and order of names must not change."""
+
+
+def written_object(raw: bytes) -> Written | None:
+    """The JSON ``raw``, if it is an object, without white space; ``None`` for all else."""
+    try:
+        return Written(json.compact(raw)) if raw.startswith(b"{") else None
+    except json.InvalidJSON:
+        return None
+
+
 def retold_json(value: object) -> str:
     """What an upstream said, in JSON again: the arguments of a call. Raises UpstreamError if it is nested beyond all measure."""
+    if isinstance(value, Written):
+        return value.decode("utf-8", "replace")
     try:
         return json.dumps(value).decode()
     except TypeError as error:

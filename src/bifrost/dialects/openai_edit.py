@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from bifrost.codecs import json
+from bifrost.dialects.base import Reading
 from bifrost.dialects.value_shape import written
 from bifrost.errors import BadRequest
 from bifrost.schema.payload import Payload
@@ -26,8 +27,8 @@ __all__ = [
     "value_of",
 ]
 
-INDISPENSABLE = frozenset({"cached_content"})
-"""Members that stand for a part of the conversation which lives with one provider."""
+INDISPENSABLE = frozenset({"cached_content", "instances.image", "instances.referenceImages"})
+"""Members that stand for a part of the conversation which lives with one provider, or of the picture to be drawn."""
 
 MERGE_DEPTH = 32
 """Objects nested deeper replace instead of merging."""
@@ -50,6 +51,8 @@ class Encoded:
     """What stands behind the operation's own path, with a slash before it, where the request says so."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """Further lines that go with this body; names in lower case."""
+    reading: Reading | None = None
+    """How the answer is to be read, where the request says so."""
 
 
 @attrs.define(eq=False)

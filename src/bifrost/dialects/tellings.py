@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from bifrost.codecs import json
+from bifrost.dialects.anthropic_object_telling import tell_batch, tell_deleted, tell_file
 from bifrost.dialects.anthropic_teller import AnthropicTeller
 from bifrost.dialects.anthropic_telling import tell_count, tell_message
-from bifrost.dialects.base import AnswerFacts, PlainAnswer
+from bifrost.dialects.base import AnswerFacts, PlainAnswer, Reading
 from bifrost.dialects.bedrock_telling import (
     ConverseTeller,
     InvokeTeller,
@@ -27,6 +28,8 @@ from bifrost.dialects.chat_teller import ChatTeller, tell_whole
 from bifrost.dialects.cohere_teller import CohereTeller
 from bifrost.dialects.cohere_telling import tell_embed, tell_rerank
 from bifrost.dialects.cohere_telling import tell_message as tell_cohere_message
+from bifrost.dialects.gemini_predict import tell_predictions
+from bifrost.dialects.gemini_spoken import SpokenAnswer, tell_spoken
 from bifrost.dialects.gemini_teller import GeminiTeller
 from bifrost.dialects.gemini_telling import tell_count as tell_gemini_count
 from bifrost.dialects.gemini_telling import tell_embedding, tell_generated
@@ -43,6 +46,7 @@ __all__ = [
     "TELLINGS",
     "Telling",
     "refuse_untold",
+    "retelling_of",
     "retold",
     "retold_stream",
     "telling_of",
@@ -69,18 +73,35 @@ TELLINGS: Mapping[tuple[Dialect, Operation], Telling] = MappingProxyType(
         ),
         (Dialect.ANTHROPIC, Operation.CHAT): Telling(tell_message, AnthropicTeller),
         (Dialect.ANTHROPIC, Operation.COUNT_TOKENS): Telling(tell_count),
+        (Dialect.ANTHROPIC, Operation.FILE_UPLOAD): Telling(tell_file),
+        (Dialect.ANTHROPIC, Operation.FILE_RETRIEVE): Telling(tell_file),
+        (Dialect.ANTHROPIC, Operation.FILE_DELETE): Telling(tell_deleted),
+        (Dialect.ANTHROPIC, Operation.BATCH_CREATE): Telling(tell_batch),
+        (Dialect.ANTHROPIC, Operation.BATCH_RETRIEVE): Telling(tell_batch),
+        (Dialect.ANTHROPIC, Operation.BATCH_CANCEL): Telling(tell_batch),
         (Dialect.BEDROCK, Operation.CHAT): Telling(tell_converse, ConverseTeller),
         (Dialect.BEDROCK, Operation.COUNT_TOKENS): Telling(tell_token_count),
         (Dialect.INVOKE, Operation.CHAT): Telling(tell_message, InvokeTeller),
         (Dialect.GEMINI, Operation.CHAT): Telling(tell_generated, GeminiTeller),
         (Dialect.GEMINI, Operation.COUNT_TOKENS): Telling(tell_gemini_count),
         (Dialect.GEMINI, Operation.EMBEDDING): Telling(tell_embedding),
+        (Dialect.GEMINI, Operation.IMAGE): Telling(tell_predictions),
+        (Dialect.GEMINI, Operation.SPEECH): Telling(tell_spoken),
         (Dialect.COHERE, Operation.CHAT): Telling(tell_cohere_message, CohereTeller),
         (Dialect.COHERE, Operation.EMBEDDING): Telling(tell_embed),
         (Dialect.COHERE, Operation.RERANK): Telling(tell_rerank),
     }
 )
 """What is not here is told to OpenAI's callers as it is, and to others not at all."""
+
+RETELLINGS: Mapping[tuple[Dialect, Operation], Reading] = MappingProxyType(
+    {
+        (Dialect.GEMINI, Operation.SPEECH): Reading(
+            retell=SpokenAnswer, content_type=b"application/json"
+        ),
+    }
+)
+"""The same for answers that come in bytes."""
 
 
 def telling_of(facts: AnswerFacts) -> Telling:
@@ -91,6 +112,11 @@ def telling_of(facts: AnswerFacts) -> Telling:
     if facts.dialect is Dialect.OPENAI:
         return AS_OPENAI
     raise _untold(facts.request_type, facts.dialect)
+
+
+def retelling_of(call: Call) -> Reading | None:
+    """What an answer in bytes goes through on its way to the caller; ``None`` where it goes as it comes."""
+    return RETELLINGS.get((call.surface.dialect, call.operation))
 
 
 def refuse_untold(call: Call) -> None:
@@ -111,7 +137,7 @@ def told(answer: Answer, facts: AnswerFacts) -> PlainAnswer:
     """``answer`` in the caller's dialect."""
     if answer.error is not None:
         return PlainAnswer(body=answer.body, error=answer.error)
-    if answer.content is not None:
+    if answer.content is not None and (facts.dialect, facts.operation) not in RETELLINGS:
         kind = answer.content_type
         return PlainAnswer(body=answer.content, usage=answer.usage, content_type=kind)
     return PlainAnswer(body=telling_of(facts).plain(answer, facts), usage=answer.usage)

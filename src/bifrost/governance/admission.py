@@ -29,6 +29,7 @@ MODELLESS = frozenset(
         Operation.BATCH_LIST,
         Operation.BATCH_RETRIEVE,
         Operation.BATCH_CANCEL,
+        Operation.BATCH_DELETE,
         Operation.BATCH_RESULTS,
     }
 )

@@ -16,9 +16,9 @@ from bifrost.actors.ledger import Ledger
 from bifrost.actors.ledger_messages import Counted, NotAdmitted
 from bifrost.actors.mailbox import ActorDied
 from bifrost.errors import GatewayError, ProviderUnavailable
-from bifrost.governance.admission import NoAccess, access, identify, key_of
+from bifrost.governance.admission import NoAccess, access, key_of
 from bifrost.governance.charging import charge
-from bifrost.governance.levels import Amounts, Level, general_levels, key_levels, told
+from bifrost.governance.levels import Amounts, Level, general_levels, told
 from bifrost.governance.model import Limit, VirtualKey
 from bifrost.governance.policy import Policy
 from bifrost.integrations.targets import undecided
@@ -69,9 +69,9 @@ class Governor:
             policy = self.policy
             key = key_of(policy.governance, call)
             if key is not None:
-                call = attrs.evolve(call, identity=identify(policy.governance, key))
+                call = attrs.evolve(call, identity=policy.identity_of(key))
                 key = key if key.is_active else None
-            if key is None and not policy.table.rules:
+            if not policy.table.rules and (key is None or not policy.table.is_bare(call.target)):
                 return inner(call)
             counters = policy.table.counters(call, key)
             if counters:
@@ -123,7 +123,7 @@ class Governor:
         if found.include_only is not None:
             hop.include_only = found.include_only
         key = found.key
-        levels = general if key is None else general + key_levels(held, key, target.provider)
+        levels = general if key is None else general + policy.levels_of(key, target.provider)
         if key is None and not levels:
             return await inner(hop)
         terms = policy.terms(hop.call, target, self.sizes)

@@ -99,6 +99,12 @@ class Period:
             return self.calendar.start(now_unix_s) > since_unix_s
         return now_unix_s - since_unix_s >= self.length_s
 
+    def end(self, since_unix_s: float) -> float:
+        """When a limit whose last reset was at ``since_unix_s`` has to start anew."""
+        if self.calendar is not None:
+            return self.calendar.end(since_unix_s)
+        return since_unix_s + self.length_s
+
     def left_s(self, since_unix_s: float, now_unix_s: float) -> float:
         """Seconds until it starts anew; 0.0 if it has to now."""
         if self.is_over(since_unix_s, now_unix_s):

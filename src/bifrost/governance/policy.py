@@ -8,12 +8,13 @@ import attrs
 
 from bifrost.catalog import Catalog
 from bifrost.config.faults import ConfigErrors
-from bifrost.governance.levels import Amounts
-from bifrost.governance.model import Governance
+from bifrost.governance.admission import identify
+from bifrost.governance.levels import Amounts, Level, key_levels
+from bifrost.governance.model import Governance, VirtualKey
 from bifrost.governance.routing import RoutingTable
 from bifrost.governance.rules import RuleBook, faults
 from bifrost.policy.pricing import CallFacts, Estimate, Prices, call_facts, cost, estimate
-from bifrost.schema.call import Operation, Target
+from bifrost.schema.call import Identity, Operation, Target
 
 if TYPE_CHECKING:
     from datetime import date
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["Policy", "Terms"]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Policy:
     """``enforce``: calls without a virtual key that is known are refused."""
 
     table: RoutingTable
     prices: Prices
     enforce: bool = False
+    _levels: dict[tuple[str, str], tuple[Level, ...]] = attrs.field(factory=dict, init=False)
+    _identities: dict[str, Identity] = attrs.field(factory=dict, init=False)
 
     @classmethod
     def of(cls, config: Config, today: date) -> Policy:
@@ -62,6 +65,21 @@ class Policy:
     def is_idle(self) -> bool:
         """Whether nothing is to be looked at for a call that brings no virtual key."""
         return not self.enforce and not self.governance.is_limiting
+
+    def levels_of(self, key: VirtualKey, provider: str) -> tuple[Level, ...]:
+        """``levels.key_levels``, remembered: there are no more than virtual keys have provider configs."""
+        name = (key.id, provider)
+        found = self._levels.get(name)
+        if found is None:
+            found = self._levels[name] = key_levels(self.governance, key, provider)
+        return found
+
+    def identity_of(self, key: VirtualKey) -> Identity:
+        """Whose ``key`` is, remembered."""
+        found = self._identities.get(key.id)
+        if found is None:
+            found = self._identities[key.id] = identify(self.governance, key)
+        return found
 
     def terms(self, call: Call, target: Target, sizes: OutputSizes) -> Terms:
         """On what terms ``call`` goes to ``target``."""

@@ -35,9 +35,11 @@ if TYPE_CHECKING:
         WebsocketScope,
     )
 
+    from bifrost.http.anthropic_objects import AnthropicObjectsDoor
     from bifrost.http.async_jobs import AsyncJobs
     from bifrost.http.doors import Doors
     from bifrost.http.gate import Gate
+    from bifrost.http.genai_files import GenaiFilesDoor
     from bifrost.http.inference import Inference
     from bifrost.http.passthrough import PassthroughDoor
     from bifrost.http.relayed import RelayDoor
@@ -75,6 +77,8 @@ class Front(QuartTrio):
         responses: ResponsesDoor,
         relays: RelayDoor,
         passthrough: PassthroughDoor,
+        genai_files: GenaiFilesDoor,
+        anthropic_objects: AnthropicObjectsDoor,
         meter: HttpMeter,
         new_id: Callable[[], str],
         log: Callable[[str, dict[str, object]], None],
@@ -88,6 +92,8 @@ class Front(QuartTrio):
         self._responses = responses
         self._relays = relays
         self._passthrough = passthrough
+        self._genai_files = genai_files
+        self._anthropic_objects = anthropic_objects
         self._meter = meter
         self._new_id = new_id
         self._log = log
@@ -215,6 +221,8 @@ class Front(QuartTrio):
         """Whether it is one of Quart's own views, which are guarded where they are found."""
         if found is not None or self._passthrough.may_be_for(path):
             return False
+        if self._genai_files.may_be_for(path) or self._anthropic_objects.may_be_for(path):
+            return False
         if path.startswith(ASYNC_PREFIX):
             return False
         return not self._relays.may_be_for(path) or _is_our_own(method, path)
@@ -224,6 +232,9 @@ class Front(QuartTrio):
     ) -> GatewayError | None:
         """Why a call is not let in."""
         if self._is_for_quart(found, scope["method"], scope["path"]):
+            return None
+        # Parts of an upload bring no key: their address was told to somebody who was let in.
+        if self._genai_files.goes_on(scope["path"], scope["query_string"]):
             return None
         try:
             await self._gate.admit(Access.INFERENCE, scope["path"], sent, address_of(scope))
@@ -242,9 +253,10 @@ class Front(QuartTrio):
     async def _serve_other(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, reply: Reply
     ) -> None:
-        if self._passthrough.may_be_for(scope["path"]):
-            await self._passthrough.serve(scope, receive, reply)
-            return
+        for door in (self._passthrough, self._genai_files, self._anthropic_objects):
+            if door.may_be_for(scope["path"]):
+                await door.serve(scope, receive, reply)
+                return
         is_async = scope["path"].startswith(ASYNC_PREFIX)
         if is_async and await self._async_jobs.serve_path(scope, receive, reply):
             return

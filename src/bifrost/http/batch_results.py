@@ -1,4 +1,4 @@
-"""What came of a batch, natively: its output file, and that of its errors, as one JSON answer that is written as they come."""
+"""What came of a batch: its output file, and that of its errors, as one answer that is written as they come."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import attrs
 
 from bifrost.errors import BadRequest, GatewayError
 from bifrost.http.whole import whole_answer
-from bifrost.integrations.batch_results import ResultsAnswer, result_files
+from bifrost.integrations.batch_results import Results, result_files
 from bifrost.schema.call import Operation
 from bifrost.service import Began, Chunk, Failed, Finished, Service
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call, Relay
 
 __all__ = ["BatchResults"]
-
-JSON_TYPE = (b"content-type", b"application/json")
 
 NOT_AVAILABLE = "batch results not available: output_file_id is empty (batch may not be completed)"
 
@@ -30,12 +28,12 @@ class BatchResults:
 
     service: Service
 
-    async def write(self, call: Call, relay: Relay, reply: Reply, *, extra_fields: bool) -> None:
-        """Write the answer to ``reply``, at most one result being held at a time.
+    async def write(self, call: Call, relay: Relay, reply: Reply, answer: Results) -> None:
+        """Write ``answer`` to ``reply``, at most one result being held at a time.
 
+        ``call`` and ``relay`` are OpenAI's, for the results of a batch.
         Raises GatewayError while nothing has been written; what breaks off later marks the reply as cut.
         """
-        answer = ResultsAnswer(call.ids[0], call.target.provider, extra_fields)
         try:
             for name in await self._files(call, relay):
                 await self._pass(_content(call, relay, name), answer, reply)
@@ -44,7 +42,9 @@ class BatchResults:
                 raise
             reply.is_cut = True
             return
-        await _write(reply, answer.end())
+        await _write(reply, answer, answer.end())
+        if not reply.is_started:
+            await _begin(reply, answer)
         await reply.end()
 
     async def _files(self, call: Call, relay: Relay) -> tuple[str, ...]:
@@ -56,15 +56,15 @@ class BatchResults:
             raise BadRequest(NOT_AVAILABLE)
         return files
 
-    async def _pass(self, call: Call, answer: ResultsAnswer, reply: Reply) -> None:
+    async def _pass(self, call: Call, answer: Results, reply: Reply) -> None:
         """Write what is in one file. Raises GatewayError."""
         async with self.service(call) as exchange:
             while True:
                 match await exchange.receive():
                     case Chunk(data):
-                        await _write(reply, answer.feed(data))
+                        await _write(reply, answer, answer.feed(data))
                     case Finished():
-                        await _write(reply, answer.file_ends())
+                        await _write(reply, answer, answer.file_ends())
                         return
                     case Failed(error):
                         raise error
@@ -78,9 +78,13 @@ def _content(call: Call, relay: Relay, name: str) -> Call:
     return attrs.evolve(call, operation=Operation.FILE_CONTENT, ids=(name, *call.ids), relay=onward)
 
 
-async def _write(reply: Reply, data: bytes) -> None:
+async def _write(reply: Reply, answer: Results, data: bytes) -> None:
     if not data:
         return
     if not reply.is_started:
-        await reply.start_bytes(200, [JSON_TYPE], None)
+        await _begin(reply, answer)
     await reply.part(data)
+
+
+async def _begin(reply: Reply, answer: Results) -> None:
+    await reply.start_bytes(200, [(b"content-type", answer.content_type)], None)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Call, Surface
     from bifrost.schema.payload import Form
 
-__all__ = ["JSON_TYPE", "MIB", "Inference", "parsed", "while_there"]
+__all__ = ["JSON_TYPE", "MIB", "Inference", "parsed", "tell_verbatim", "while_there"]
 
 MIB = 1024 * 1024
 
@@ -163,7 +163,7 @@ class Inference:
         if failure is None:
             return
         if failure.error.verbatim is not None:
-            await _tell(reply, failure.error.verbatim)
+            await tell_verbatim(reply, failure.error.verbatim)
             return
         await self.refuse(reply, failure, call, views, call.surface)
 
@@ -201,7 +201,8 @@ async def parsed(request: Request, views: Views) -> Call:
     return await trio.to_thread.run_sync(parse, abandon_on_cancel=True)
 
 
-async def _tell(reply: Reply, answer: Verbatim) -> None:
+async def tell_verbatim(reply: Reply, answer: Verbatim) -> None:
+    """A refusal as its upstream said it."""
     lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
     if answer.content_type:
         lines.append((b"content-type", answer.content_type.encode("latin-1")))

@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from bifrost.http.whole import whole_answer
-from bifrost.integrations.list_cursor import (
-    EMPTY,
-    Cursor,
-    Page,
-    asking,
-    joined,
-    read_cursor,
-    read_page,
-)
+from bifrost.integrations.list_cursor import AS_OPENAI, Cursor, Page, Paging
 from bifrost.schema.call import Operation
 from bifrost.service import Service
 
@@ -55,9 +47,9 @@ class Listing:
         """Whether ``call`` asks for a list that is put together here."""
         if call.operation not in LISTS:
             return False
-        return len(self._keys(call)) > 1 or self.pages_by_token(call.target.provider)
+        return len(self.keys(call)) > 1 or self.pages_by_token(call.target.provider)
 
-    def _keys(self, call: Call) -> tuple[str, ...]:
+    def keys(self, call: Call) -> tuple[str, ...]:
         """Those to be asked; ``""`` stands for the one that the caller has chosen himself."""
         caller = call.caller
         own = caller.own_key(call.target.provider)
@@ -65,22 +57,25 @@ class Listing:
             return ("",)
         return self.keys_of(call.target.provider, call.operation) or ("",)
 
-    async def page(self, call: Call, relay: Relay) -> bytes:
+    async def page(self, call: Call, relay: Relay, paging: Paging = AS_OPENAI) -> bytes:
         """The body of the answer. Raises GatewayError."""
-        keys, provider = self._keys(call), call.target.provider
-        at = self._begin(relay.query, provider, keys)
+        keys, provider = self.keys(call), call.target.provider
+        at = self._begin(paging.read_cursor(relay.query), provider, keys)
         if at.key >= len(keys):
-            return joined(EMPTY, at, len(keys))
+            return paging.joined(paging.empty, at, len(keys))
         while True:
-            page = await self._ask(call, relay, keys[at.key], at.native)
+            onward = attrs.evolve(relay, query=paging.asking(relay.query, at.native))
+            page = paging.read_page(await self._ask(call, onward, keys[at.key]))
             self._note_end(provider, page)
             if not page.is_empty or at.key + 1 >= len(keys):
-                return joined(page, at, len(keys))
+                return paging.joined(page, at, len(keys))
             at = Cursor(at.key + 1)
 
-    def _begin(self, query: str, provider: str, keys: tuple[str, ...]) -> Cursor:
+    def _begin(
+        self, told: tuple[Cursor | None, str], provider: str, keys: tuple[str, ...]
+    ) -> Cursor:
         """Where to go on: a key that is gone meanwhile, or an object that nobody knows, means the first."""
-        cursor, after = read_cursor(query)
+        cursor, after = told
         if cursor is not None:
             return cursor if cursor.key < len(keys) else Cursor()
         owner = self.owner_of(after, provider) if after else None
@@ -100,9 +95,8 @@ class Listing:
         while len(self._ends) > PAGES_MAX:
             self._ends.popitem(last=False)
 
-    async def _ask(self, call: Call, relay: Relay, key_id: str, native: str) -> Page:
+    async def _ask(self, call: Call, relay: Relay, key_id: str) -> bytes:
         caller = attrs.evolve(call.caller, key_id=key_id) if key_id else call.caller
-        onward = attrs.evolve(relay, query=asking(relay.query, native))
-        return read_page(
-            await whole_answer(self.service, attrs.evolve(call, caller=caller, relay=onward))
-        )
+        native = None if call.native is None else attrs.evolve(call.native, relay=relay)
+        asked = attrs.evolve(call, caller=caller, relay=relay, native=native)
+        return await whole_answer(self.service, asked)

@@ -20,7 +20,7 @@ from bifrost.integrations.anthropic_models import anthropic_find, anthropic_page
 from bifrost.integrations.azure import PREFIXES
 from bifrost.integrations.composite import MODEL_PREFIXES
 from bifrost.integrations.envelope import key_status
-from bifrost.integrations.genai_models import genai_find, genai_page
+from bifrost.integrations.genai_models import Has, genai_find, genai_page
 from bifrost.integrations.openapi import (
     ANTHROPIC,
     ERROR_STATUSES,
@@ -161,7 +161,7 @@ def model_routes(doors: Doors, discovery: Discovery) -> Blueprint:
     routes.add_url_rule(
         f"{anthropic}/<path:model>", "anthropic-one", anthropic_one, methods=["GET"]
     )
-    _add_genai(routes, gather)
+    _add_genai(routes, gather, discovery.has)
     for n, prefix in enumerate(OPENAI_PREFIXES):
         routes.add_url_rule(f"{prefix}/models", f"list-{n}", openai_list, methods=["GET"])
         routes.add_url_rule(
@@ -175,16 +175,16 @@ def model_routes(doors: Doors, discovery: Discovery) -> Blueprint:
     return routes
 
 
-def _add_genai(routes: Blueprint, gather: Gather) -> None:
+def _add_genai(routes: Blueprint, gather: Gather, has: Has) -> None:
     @described(
         _about("Models of all providers", "genai", "genai_models", *GENAI_PAGE, errors=GENAI)
     )
     async def genai_list() -> Response:
-        return _json(genai_page(await gather(Surface.GENAI), request.args))
+        return _json(genai_page(await gather(Surface.GENAI), request.args, has))
 
     @described(_about("One model", "genai", "genai_model", errors=GENAI))
     async def genai_one(model: str) -> Response:
-        return _json(genai_find(await gather(Surface.GENAI), model))
+        return _json(genai_find(await gather(Surface.GENAI), model, has))
 
     for version in genai.VERSIONS:
         path, name = f"{genai.PREFIX}/{version}/models", f"genai-{version}"

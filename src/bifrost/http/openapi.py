@@ -16,11 +16,13 @@ from bifrost.integrations.openapi import (
     OF_CALLS,
     About,
     Endpoint,
+    anthropic_object_endpoints,
     document,
     object_endpoints,
     of_route,
     passthrough_endpoints,
 )
+from bifrost.integrations.openapi_files import genai_file_endpoints
 from bifrost.integrations.openapi_shapes import JSON
 
 if TYPE_CHECKING:
@@ -102,7 +104,12 @@ def openapi_routes(app: Quart, routes: Iterable[InferenceRoute], jobs: AsyncJobs
     @functools.cache
     def written() -> bytes:
         of_calls = (*map(of_route, routes), *object_endpoints(), *job_endpoints(jobs))
-        endpoints = (*of_calls, *passthrough_endpoints(), *quart_endpoints(app))
+        relays = (
+            *anthropic_object_endpoints(),
+            *genai_file_endpoints(),
+            *passthrough_endpoints(),
+        )
+        endpoints = (*of_calls, *relays, *quart_endpoints(app))
         return dumps(document(endpoints, __version__))
 
     @blueprint.get(PATH)

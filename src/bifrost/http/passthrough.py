@@ -10,7 +10,7 @@ import trio
 from bifrost.errors import GatewayError
 from bifrost.http.body import CallerGone
 from bifrost.http.inference import MIB, Inference
-from bifrost.http.relayed import JSON_BYTES
+from bifrost.http.received import JSON_BYTES
 from bifrost.http.spool import spooled
 from bifrost.integrations.async_wish import NOT_HERE, refuse_async
 from bifrost.integrations.body_model import may_be_object

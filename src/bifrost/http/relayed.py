@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,16 +12,17 @@ from bifrost.codecs.multipart import encode_form, form_content_type
 from bifrost.errors import GatewayError
 from bifrost.http.batch_results import BatchResults
 from bifrost.http.body import CallerGone
-from bifrost.http.form import new_boundary, reading_form
-from bifrost.http.inference import JSON_TYPE, MIB, Inference, while_there
+from bifrost.http.form import new_boundary
+from bifrost.http.inference import JSON_TYPE, Inference, while_there
+from bifrost.http.inline_batches import InlineBatches
 from bifrost.http.listing import Listing
-from bifrost.http.spool import spooled
+from bifrost.http.received import Received, received
 from bifrost.integrations.async_wish import NOT_FOR_FILES, NOT_HERE, refuse_async
 from bifrost.integrations.base import versioned
+from bifrost.integrations.batch_results import ResultsAnswer
 from bifrost.integrations.object_routes import operation_of
 from bifrost.integrations.paths import safe_path
 from bifrost.integrations.relay import (
-    BodyKind,
     RelayRequest,
     batch_model,
     body_kind,
@@ -31,12 +31,10 @@ from bifrost.integrations.relay import (
 )
 from bifrost.integrations.relay_routes import Refused, Relayed, Understood, classify
 from bifrost.schema.call import Call, Operation, Relay, Surface, Target
-from bifrost.schema.payload import Field, Form, Payload
+from bifrost.schema.payload import Field, Form
 from bifrost.service import Failed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from hypercorn.typing import ASGIReceiveCallable, HTTPScope
 
     from bifrost.http.doors import Views
@@ -47,9 +45,6 @@ __all__ = ["RelayDoor"]
 
 NATIVE = ("/v1/files", "/v1/batches")
 BELOW_NATIVE = tuple(f"{path}/" for path in NATIVE)
-
-JSON_BYTES = 64 * 1024 * 1024
-"""Of a JSON body to be relayed, which is read in full; the gateway's own bound may be lower."""
 
 WITH_FILES = frozenset({"files", "batches", "containers"})
 """Families that are refused as jobs by name."""
@@ -62,6 +57,7 @@ class RelayDoor:
     inference: Inference
     listing: Listing
     results: BatchResults
+    inline: InlineBatches
 
     @staticmethod
     def may_be_for(path: str) -> bool:
@@ -108,14 +104,16 @@ class RelayDoor:
         headers: HeaderLines = tuple(scope["headers"])
         refuse_async(headers, NOT_FOR_FILES if route.family in WITH_FILES else NOT_HERE)
         kind = body_kind(next((v for n, v in headers if n == b"content-type"), None))
-        async with _received(kind, headers, receive, reply, views) as body:
+        async with received(kind, headers, receive, reply, views) as body:
             call = _call(route, surface, scope, headers, body, reply, views)
             if call.relay is not None and call.operation is Operation.BATCH_RESULTS:
                 told = views.client.send_extra_fields
-                write = partial(self.results.write, extra_fields=told)
-                work = partial(write, call, call.relay, reply)
+                answer = ResultsAnswer(call.ids[0], call.target.provider, told)
+                work = partial(self.results.write, call, call.relay, reply, answer)
                 reply.is_accounted = True
                 await while_there(scope, receive, work)
+            elif batch := self.inline.find(call, views.catalog.base(call.target.provider)):
+                await self.inline.create(batch, reply)
             elif call.relay is not None and self.listing.spans_keys(call):
                 await while_there(scope, receive, partial(self._list, call, call.relay, reply))
             else:
@@ -126,54 +124,12 @@ class RelayDoor:
         await reply.whole(200, [JSON_TYPE], await self.listing.page(call, relay))
 
 
-@attrs.frozen(kw_only=True)
-class _Received:
-    """A body, as far as its kind lets it be read."""
-
-    json: bytes = attrs.field(default=b"", repr=False)
-    form: Form | None = None
-    payload: Payload | None = None
-
-
-@asynccontextmanager
-async def _received(
-    kind: BodyKind,
-    headers: HeaderLines,
-    receive: ASGIReceiveCallable,
-    reply: Reply,
-    views: Views,
-) -> AsyncIterator[_Received]:
-    """The body, which is there until this is left. Raises as ``spooled`` does."""
-
-    def tell_size(size: int) -> None:
-        reply.request_bytes = size
-
-    client = views.client
-    max_bytes = client.max_request_body_size_mb * MIB
-    timeout_s = client.body_timeout_s
-    if kind is BodyKind.FORM:
-        async with reading_form(
-            receive, headers, max_bytes=max_bytes, timeout_s=timeout_s, tell_size=tell_size
-        ) as form:
-            yield _Received(form=form)
-        return
-    if kind is BodyKind.JSON:
-        max_bytes = min(max_bytes, JSON_BYTES)
-    async with spooled(
-        receive, headers, max_bytes=max_bytes, timeout_s=timeout_s, tell_size=tell_size
-    ) as payload:
-        if kind is BodyKind.JSON:
-            yield _Received(json=b"".join([block async for block in payload.blocks()]))
-        else:
-            yield _Received(payload=payload)
-
-
 def _call(
     route: Relayed,
     surface: Surface,
     scope: HTTPScope,
     headers: HeaderLines,
-    body: _Received,
+    body: Received,
     reply: Reply,
     views: Views,
 ) -> Call:
@@ -225,7 +181,7 @@ def _target(request: RelayRequest, operation: Operation) -> Target:
     return attrs.evolve(target, model=batch_model(request.json, target.provider))
 
 
-def _onward(request: RelayRequest, body: _Received, form: Form | None, boundary: bytes) -> Relay:
+def _onward(request: RelayRequest, body: Received, form: Form | None, boundary: bytes) -> Relay:
     onward = Relay(
         method=request.method,
         path=request.route.path,

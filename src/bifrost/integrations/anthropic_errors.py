@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bifrost.errors import GatewayError
     from bifrost.schema.call import Call, Target
 
-__all__ = ["anthropic_body", "anthropic_event", "signed"]
+__all__ = ["anthropic_body", "anthropic_event", "signed", "type_of_status"]
 
 TYPES: Mapping[int, str] = MappingProxyType(
     {
@@ -71,10 +71,12 @@ def signed(body: bytes, request_id: str) -> bytes:
 
 
 def _type(error: GatewayError) -> str:
-    if error.type in OWN_TYPES:
-        return str(error.type)
-    spare = "invalid_request_error" if error.status < 500 else "api_error"
-    return TYPES.get(error.status, spare)
+    return str(error.type) if error.type in OWN_TYPES else type_of_status(error.status)
+
+
+def type_of_status(status: int) -> str:
+    """What an error of ``status`` is called."""
+    return TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
 
 
 def _told(error: GatewayError) -> str:

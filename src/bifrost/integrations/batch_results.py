@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final, Protocol
 
 import attrs
 
@@ -10,13 +10,31 @@ from bifrost.codecs.json import InvalidJSON, dumps, join_object, loads, split_ob
 from bifrost.dialects.batch_results import LineCutter
 from bifrost.errors import UpstreamError
 
-__all__ = ["ResultsAnswer", "result_files"]
+__all__ = ["NOT_RUN", "Results", "ResultsAnswer", "result_files"]
 
 PARSE_ERRORS_MAX: Final = 100
 """Lines that cannot be read and are told of; further ones are only counted."""
 
-TYPES = {"batch_expired": "expired", "batch_cancelled": "canceled"}
+NOT_RUN = {"batch_expired": "expired", "batch_cancelled": "canceled"}
 """OpenAI's codes of requests that were not run."""
+
+
+class Results(Protocol):
+    """An answer growing out of the bytes of a batch's files, whose lines are OpenAI's. Any split gives the same answer."""
+
+    content_type: ClassVar[bytes]
+
+    def feed(self, data: bytes) -> bytes:
+        """What ``data`` adds to the answer. Raises UpstreamError for a line that is too long."""
+        ...
+
+    def file_ends(self) -> bytes:
+        """What is left of a file: its last line need not have an end."""
+        ...
+
+    def end(self) -> bytes:
+        """The end of the answer, and its beginning too if there was no result."""
+        ...
 
 
 def result_files(batch: bytes) -> tuple[str, ...]:
@@ -32,7 +50,9 @@ def result_files(batch: bytes) -> tuple[str, ...]:
 
 @attrs.define(eq=False)
 class ResultsAnswer:
-    """The answer growing out of the bytes of the files. At most one line is held; any split gives the same answer."""
+    """The gateway's own, one JSON object. At most one line is held. Implements ``Results``."""
+
+    content_type: ClassVar[bytes] = b"application/json"
 
     batch_id: str
     provider: str
@@ -45,15 +65,12 @@ class ResultsAnswer:
     _begun: bool = attrs.field(default=False, init=False)
 
     def feed(self, data: bytes) -> bytes:
-        """What ``data`` adds to the answer. Raises UpstreamError for a line that is too long."""
         return self._told(self._lines.feed(data))
 
     def file_ends(self) -> bytes:
-        """What is left of a file: its last line need not have an end."""
         return self._told(self._lines.close())
 
     def end(self) -> bytes:
-        """The end of the answer, and its beginning too if there was no result."""
         tail = b"]"
         if self.extra_fields:
             told: dict[str, object] = {"request_type": "batch_results", "provider": self.provider}
@@ -102,4 +119,4 @@ def _type(told: dict[str, bytes]) -> str:
     if isinstance(status, int) and 200 <= status < 300:
         return "succeeded"
     error = split_object(told["error"]) if "error" in told else {}
-    return TYPES.get(str(loads(error.get("code", b"null"))), "errored")
+    return NOT_RUN.get(str(loads(error.get("code", b"null"))), "errored")

@@ -21,9 +21,12 @@ from bifrost.dialects.gemini_incoming import (
     read_embed_batch,
     read_generate,
 )
+from bifrost.dialects.gemini_predict import fit_model, read_predict
+from bifrost.dialects.gemini_spoken import read_spoken, wants_sound
 from bifrost.dialects.gemini_thoughts import without_ours
 from bifrost.errors import BadRequest, UnsupportedOperation
 from bifrost.integrations.base import InferenceRoute, Integration, caller_of, query_of
+from bifrost.integrations.object_ids import google_files
 from bifrost.integrations.requirements import small
 from bifrost.integrations.targets import check_model, fallbacks_of, target_of
 from bifrost.schema.call import Call, Dialect, Native, Operation, RawMembers, Surface
@@ -56,6 +59,9 @@ GOOGLE_KEY = b"x-goog-api-key"
 
 ASYNC = (b"x-bf-async", b"true")
 
+GOOGLES = frozenset({"gemini", "vertex"})
+"""Providers that are asked as the caller asks."""
+
 OURS_TO_SAY = frozenset({"key", "alt", "$alt", "access_token", "oauth_token"})
 """Of the query: what is secret, and in which form the answer comes. The rest goes to an upstream of this dialect."""
 
@@ -67,6 +73,8 @@ class Method:
     operation: Operation
     read: Callable[[RawMembers], Incoming]
     streams: bool = False
+    fit: Callable[[RawMembers, str], RawMembers] = lambda members, model: members  # noqa: ARG005  others go by it
+    """What was read, for the model that is meant."""
 
 
 METHODS: Mapping[str, Method] = {
@@ -75,10 +83,10 @@ METHODS: Mapping[str, Method] = {
     "countTokens": Method(Operation.COUNT_TOKENS, read_count),
     "embedContent": Method(Operation.EMBEDDING, read_embed),
     "batchEmbedContents": Method(Operation.EMBEDDING, read_embed_batch),
+    "predict": Method(Operation.IMAGE, read_predict, fit=fit_model),
 }
 
 UNSUPPORTED = (
-    "predict",
     "predictLongRunning",
     "batchGenerateContent",
     "asyncBatchEmbedContent",
@@ -86,7 +94,7 @@ UNSUPPORTED = (
     "generateAnswer",
     "bidiGenerateContent",
 )
-"""Methods of Google's that are not served: pictures, videos, batches, and what is no more."""
+"""Methods of Google's that are not served: videos, batches, and what is no more."""
 
 
 @attrs.frozen
@@ -106,7 +114,10 @@ class Routes:
         """The route of a path that names a model and a method, and the model that is meant by it."""
         if not path.startswith(self.prefix):
             return None
-        version, _, resource = path[len(self.prefix) :].partition("/")
+        rest = path[len(self.prefix) :]
+        # LiteLLM puts no version between its base and the model.
+        rest = f"{VERSIONS[0]}/{rest}" if rest.startswith(COLLECTION) else rest
+        version, _, resource = rest.partition("/")
         name, _, method = resource.rpartition(":")
         route = self.by_method.get((version, method))
         if route is None or not name.startswith(COLLECTION):
@@ -151,16 +162,17 @@ def _parse(request: Request, catalog: Catalog, rules: HeaderRules, *, method: Me
     target = target_of(model, request, catalog, caller)
     fallbacks = fallbacks_of(small(members, "fallbacks"), target, request, catalog)
     members.pop("fallbacks", None)
-    incoming = method.read(members)
+    operation, incoming = _read(method, members, catalog.base(target.provider))
     route = request.route
     return Call(
         id=request.id,
-        operation=method.operation,
+        operation=operation,
         stream=method.streams,
         target=target,
         fallbacks=fallbacks,
-        members=incoming.members,
+        members=method.fit(incoming.members, target.model),
         native=_native(request, members, method),
+        ids=google_files(request.body) if method.operation is Operation.CHAT else (),
         lost=incoming.lost,
         body_bytes=len(request.body),
         caller=caller,
@@ -170,6 +182,18 @@ def _parse(request: Request, catalog: Catalog, rules: HeaderRules, *, method: Me
         max_output_tokens=incoming.max_output_tokens,
         asks_usage=True,
     )
+
+
+def _read(method: Method, members: RawMembers, whose: str) -> tuple[Operation, Incoming]:
+    """What is asked, in the gateway's words. Raises BadRequest, or UnsupportedOperation for a stream of sound.
+
+    Google's own models speak by chat; others that speak do nothing else.
+    """
+    if method.operation is not Operation.CHAT or whose in GOOGLES or not wants_sound(members):
+        return method.operation, method.read(members)
+    if method.streams:
+        raise UnsupportedOperation("speech of other providers than Google is not streamed here")
+    return Operation.SPEECH, read_spoken(members)
 
 
 def _refuse(request: Request, catalog: Catalog, rules: HeaderRules, *, name: str) -> Call:  # noqa: ARG001  a route's parse

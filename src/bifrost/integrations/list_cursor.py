@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from urllib.parse import parse_qsl, urlencode
 
 import attrs
@@ -11,7 +12,18 @@ import attrs
 from bifrost.codecs.json import InvalidJSON, dumps, join_object, loads, split_object
 from bifrost.errors import BadRequest
 
-__all__ = ["EMPTY", "Cursor", "Page", "asking", "joined", "read_cursor", "read_page"]
+__all__ = [
+    "AS_OPENAI",
+    "EMPTY",
+    "Cursor",
+    "Page",
+    "Paging",
+    "asking",
+    "cursor_in",
+    "joined",
+    "read_cursor",
+    "read_page",
+]
 
 VERSION = 1
 MAX_CURSOR = 1024
@@ -56,18 +68,24 @@ def read_cursor(query: str) -> tuple[Cursor | None, str]:
     Raises BadRequest for a cursor of ours that has been broken, or is of another version.
     """
     after = dict(parse_qsl(query)).get("after", "")
-    if len(after) > MAX_CURSOR:
-        raise BadRequest("invalid pagination cursor", param="after")
-    value = _decoded(after)
+    cursor = cursor_in(after, "after")
+    return cursor, "" if cursor else after
+
+
+def cursor_in(text: str, param: str) -> Cursor | None:
+    """The cursor of ours that ``text`` is, the query's ``param``; ``None`` for what is none. Raises BadRequest."""
+    if len(text) > MAX_CURSOR:
+        raise BadRequest("invalid pagination cursor", param=param)
+    value = _decoded(text)
     if value is None:
-        return None, after
+        return None
     match value:
         case {"v": int(version), "i": int(key), "c": str(native)} if (
             version == VERSION and key >= 0
         ):
-            return Cursor(key, native), ""
+            return Cursor(key, native)
         case _:
-            raise BadRequest("invalid pagination cursor", param="after")
+            raise BadRequest("invalid pagination cursor", param=param)
 
 
 def _decoded(text: str) -> dict[str, object] | None:
@@ -114,3 +132,19 @@ def joined(page: Page, at: Cursor, keys: int) -> bytes:
     if extra is not None:
         members["extra_fields"] = extra
     return join_object(members)
+
+
+@attrs.frozen(kw_only=True)
+class Paging:
+    """How one dialect goes through a list. The members are as the functions of their names."""
+
+    read_cursor: Callable[[str], tuple[Cursor | None, str]]
+    asking: Callable[[str, str], str]
+    read_page: Callable[[bytes], Page]
+    joined: Callable[[Page, Cursor, int], bytes]
+    empty: Page
+
+
+AS_OPENAI = Paging(
+    read_cursor=read_cursor, asking=asking, read_page=read_page, joined=joined, empty=EMPTY
+)

@@ -16,7 +16,15 @@ from bifrost.codecs.sse import EventTooLarge, SSEDecoder
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["NOTHING", "AnswerIds", "StreamIds", "answer_ids", "named_ids", "request_ids"]
+__all__ = [
+    "NOTHING",
+    "AnswerIds",
+    "StreamIds",
+    "answer_ids",
+    "google_files",
+    "named_ids",
+    "request_ids",
+]
 
 RESULTS: Final = "batch-results-"
 """How the id of a file begins that is made of a batch's results (``dialects.objects``)."""
@@ -44,8 +52,17 @@ _ID = rf"(?:{_KINDS})[_-][A-Za-z0-9_-]{{1,200}}|[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){
 
 _NAMED = re.compile(_ID)
 
+_GOOGLES = re.compile(r"(?:files|batches)/[A-Za-z0-9_-]{1,200}")
+"""A name by which Google's API has files and batches; here its slash is a dash, for ids are one segment of a path."""
+
+_FILE_URI = re.compile(rb"/(files/[A-Za-z0-9_-]{1,200})\"")
+"""How the address of such a file ends, at the end of a string."""
+
 _IN_JSON = re.compile(rf'(?<!\\)"({_ID})"(?!\s*:)'.encode())
 """A whole string that is no member's name."""
+
+DELETED = frozenset({b'"file_deleted"', b'"message_batch_deleted"'})
+"""What Anthropic calls an object that is gone."""
 
 NESTED = ("response", "conversation", "file", "thread")
 """Members of an answer that are objects with an id of their own: made in the same breath, or made by the same key."""
@@ -81,6 +98,18 @@ def named_ids(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(filter(_NAMED.fullmatch, texts))
 
 
+def google_files(body: bytes) -> tuple[str, ...]:
+    """Files of Google's that a request in its dialect names by their addresses, as ids, each once."""
+    if b"/files/" not in body:
+        return ()
+    found = dict.fromkeys(match[1] for match in islice(_FILE_URI.finditer(body), REQUEST_IDS_MAX))
+    return tuple(_google_id(name.decode("ascii")) for name in found)
+
+
+def _google_id(name: str) -> str:
+    return name.replace("/", "-", 1)
+
+
 def _in_json(body: bytes) -> Iterable[str]:
     matches = _IN_JSON.finditer(body, 0, REQUEST_BYTES_MAX)
     names = dict.fromkeys(match[1] for match in islice(matches, 16 * REQUEST_IDS_MAX))
@@ -102,7 +131,9 @@ class _Object(msgspec.Struct):
     """The members of an object that say which it is; all values raw, for anything may stand there."""
 
     id: msgspec.Raw = msgspec.Raw(b"null")
+    name: msgspec.Raw = msgspec.Raw(b"null")
     object: msgspec.Raw = msgspec.Raw(b"null")
+    type: msgspec.Raw = msgspec.Raw(b"null")
     deleted: msgspec.Raw = msgspec.Raw(b"null")
     thread_id: msgspec.Raw = msgspec.Raw(b"null")
     output_file_id: msgspec.Raw = msgspec.Raw(b"null")
@@ -111,6 +142,7 @@ class _Object(msgspec.Struct):
 
 class _Answer(_Object):
     data: msgspec.Raw = msgspec.Raw(b"null")
+    files: msgspec.Raw = msgspec.Raw(b"null")
     response: msgspec.Raw = msgspec.Raw(b"null")
     conversation: msgspec.Raw = msgspec.Raw(b"null")
     file: msgspec.Raw = msgspec.Raw(b"null")
@@ -134,7 +166,7 @@ def answer_ids(body: bytes) -> AnswerIds:
         answer = _answer(body)
     except InvalidJSON:
         return NOTHING
-    if bytes(answer.deleted) == b"true":
+    if bytes(answer.deleted) == b"true" or bytes(answer.type) in DELETED:
         return AnswerIds(gone=tuple(_texts(answer.id)))
     nested = (raw for name in NESTED for raw in _read(bytes(getattr(answer, name))))
     found = (name for thing in (answer, *nested, *_items(answer)) for name in _ids(thing))
@@ -149,16 +181,22 @@ def _read(raw: bytes) -> list[_Object]:
 
 
 def _items(answer: _Answer) -> list[_Object]:
-    try:
-        return _objects(bytes(answer.data))
-    except InvalidJSON:
-        return []
+    for raw in (answer.data, answer.files):
+        try:
+            return _objects(bytes(raw))
+        except InvalidJSON:
+            continue
+    return []
 
 
 def _ids(thing: _Object) -> Iterable[str]:
     # A model belongs to nobody, but for a fine-tuned one, whose name says whose it is.
     if bytes(thing.object) == b'"model"':
         return ()
+    if bytes(thing.id) == b"null":
+        # Whoever has ids may let callers choose names; Google has names, and sees to it that there is one of each.
+        names = (name for name in _texts(thing.name) if _GOOGLES.fullmatch(name))
+        return map(_google_id, names)
     return _texts(thing.id, thing.thread_id, thing.output_file_id, thing.error_file_id)
 
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from bifrost.errors import GatewayError
+from bifrost.integrations.anthropic_objects import OBJECT_ROUTES
 from bifrost.integrations.object_routes import OPERATIONS
-from bifrost.integrations.openapi_anthropic import ANTHROPIC_SHAPES
+from bifrost.integrations.openapi_anthropic import ANTHROPIC_OBJECT_SHAPES, ANTHROPIC_SHAPES
 from bifrost.integrations.openapi_bedrock import BEDROCK_SHAPES, FRAMES, INVOKE_SHAPES
 from bifrost.integrations.openapi_cohere import COHERE_SHAPES
 from bifrost.integrations.openapi_genai import GENAI_SHAPES
@@ -43,6 +44,7 @@ __all__ = [
     "Access",
     "Endpoint",
     "Parameter",
+    "anthropic_object_endpoints",
     "document",
     "object_endpoints",
     "of_route",
@@ -201,6 +203,14 @@ PAGING = (
     Parameter("limit", "How many.", {"type": "integer"}),
 )
 
+ANTHROPICS_PROVIDER = Parameter("provider", "To whom it goes: `anthropic` by default.")
+BATCH_PAGING = (
+    Parameter("limit", "How many.", {"type": "integer"}),
+    Parameter("after_id", "Go on behind this one."),
+    Parameter("before_id", "Those before this one; of Anthropic, with one key."),
+)
+FILE_PAGING = (*BATCH_PAGING, Parameter("page", "Go on where the page before ended."))
+
 QUERIES: Mapping[Operation, tuple[Parameter, ...]] = {
     Operation.FILE_LIST: (*PAGING, Parameter("order", "By time."), Parameter("purpose", "Whose.")),
     Operation.BATCH_LIST: PAGING,
@@ -325,6 +335,29 @@ def _of_object(operation: Operation) -> About:
         headers=(*OF_CALLS, "x-model-provider"),
         query=(PROVIDER, *QUERIES.get(operation, ())),
         statuses=tuple(sorted({*ERROR_STATUSES, "404", "414"})),
+    )
+
+
+def anthropic_object_endpoints() -> tuple[Endpoint, ...]:
+    """Those of files and batches in Anthropic's dialect."""
+    return tuple(
+        Endpoint(method, template, _of_anthropic_object(operation))
+        for (method, template), operation in OBJECT_ROUTES.items()
+    )
+
+
+def _of_anthropic_object(operation: Operation) -> About:
+    shape = ANTHROPIC_OBJECT_SHAPES[operation]
+    paged = {Operation.FILE_LIST: FILE_PAGING, Operation.BATCH_LIST: BATCH_PAGING}
+    return About(
+        summary=shape.summary,
+        tag="anthropic",
+        bodies=shape.bodies,
+        answers=shape.answers,
+        headers=(*OF_CALLS, "x-model-provider"),
+        query=(ANTHROPICS_PROVIDER, *paged.get(operation, ())),
+        statuses=tuple(sorted({*ERROR_STATUSES, "404"})),
+        errors=ANTHROPIC,
     )
 
 

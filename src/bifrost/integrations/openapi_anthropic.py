@@ -6,9 +6,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bifrost.integrations.openapi_parts import (
+    ANY_BYTES,
     ANYTHING,
     EVENTS,
+    FILE,
     FLAG,
+    FORM,
     JSON,
     LIST,
     MODEL,
@@ -20,6 +23,7 @@ from bifrost.integrations.openapi_parts import (
     Schema,
     Shape,
     every,
+    form_body,
     json_body,
 )
 from bifrost.schema.call import Operation
@@ -27,7 +31,7 @@ from bifrost.schema.call import Operation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ANTHROPIC_SCHEMAS", "ANTHROPIC_SHAPES"]
+__all__ = ["ANTHROPIC_OBJECT_SHAPES", "ANTHROPIC_SCHEMAS", "ANTHROPIC_SHAPES"]
 
 BLOCKS: Schema = {
     "type": "array",
@@ -181,6 +185,38 @@ PAGE: Schema = {
     },
 }
 
+JSONL = "application/x-jsonl"
+
+BATCH_REQUESTS: Schema = {
+    "type": "array",
+    "minItems": 1,
+    "items": {
+        "type": "object",
+        "required": ["custom_id", "params"],
+        "properties": {
+            "custom_id": {"type": "string", "pattern": "^[a-zA-Z0-9_-]{1,64}$"},
+            "params": {"$ref": "#/components/schemas/anthropic_request"},
+        },
+    },
+}
+
+NAMED: Schema = {
+    "type": "object",
+    "required": ["id", "type"],
+    "properties": {"id": TEXT, "type": TEXT},
+    "additionalProperties": True,
+}
+
+LISTED: Schema = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "data": {"type": "array", "items": {"$ref": "#/components/schemas/anthropic_object"}},
+        "has_more": FLAG,
+        **every({"type": ["string", "null"]}, "first_id last_id next_page"),
+    },
+}
+
 ANTHROPIC_SCHEMAS: Mapping[str, Schema] = MappingProxyType(
     {
         "anthropic_request": REQUEST,
@@ -192,6 +228,12 @@ ANTHROPIC_SCHEMAS: Mapping[str, Schema] = MappingProxyType(
         "anthropic_error": ERROR,
         "anthropic_model": ENTRY,
         "anthropic_models": PAGE,
+        "anthropic_batch_request": json_body({"requests": BATCH_REQUESTS}, {"provider": TEXT}),
+        "anthropic_file_form": form_body(
+            {"file": FILE}, {"expires_in_seconds": TEXT, "purpose": TEXT, "provider": TEXT}
+        ),
+        "anthropic_object": NAMED,
+        "anthropic_objects": LISTED,
     }
 )
 
@@ -209,3 +251,33 @@ ANTHROPIC_SHAPES: Mapping[Operation, Shape] = MappingProxyType(
         ),
     }
 )
+
+ONE = MappingProxyType({JSON: "anthropic_object"})
+MANY = MappingProxyType({JSON: "anthropic_objects"})
+
+ANTHROPIC_OBJECT_SHAPES: Mapping[Operation, Shape] = MappingProxyType(
+    {
+        Operation.FILE_UPLOAD: Shape(
+            summary="Upload a file", bodies={FORM: "anthropic_file_form"}, answers=ONE
+        ),
+        Operation.FILE_LIST: Shape(summary="Files, page by page", answers=MANY),
+        Operation.FILE_RETRIEVE: Shape(summary="What is known of a file", answers=ONE),
+        Operation.FILE_DELETE: Shape(summary="Delete a file", answers=ONE),
+        Operation.FILE_CONTENT: Shape(summary="A file's content", answers={ANY_BYTES: "bytes"}),
+        Operation.BATCH_CREATE: Shape(
+            summary="Start a batch of messages",
+            bodies={JSON: "anthropic_batch_request"},
+            answers=ONE,
+        ),
+        Operation.BATCH_LIST: Shape(summary="Batches, page by page", answers=MANY),
+        Operation.BATCH_RETRIEVE: Shape(summary="What is known of a batch", answers=ONE),
+        Operation.BATCH_CANCEL: Shape(summary="Cancel a batch", answers=ONE),
+        Operation.BATCH_DELETE: Shape(
+            summary="Delete a batch that has ended; of Anthropic only", answers=ONE
+        ),
+        Operation.BATCH_RESULTS: Shape(
+            summary="What came of a batch, line by line", answers={JSONL: "bytes"}
+        ),
+    }
+)
+"""Files and batches."""

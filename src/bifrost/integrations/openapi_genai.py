@@ -106,6 +106,13 @@ REQUESTS: Schema = {
     "items": {"type": "object", "required": ["content"], "properties": {"content": WORDS}},
 }
 
+INSTANCES: Schema = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": 1,
+    "items": {"type": "object", "required": ["prompt"], "properties": {"prompt": SAID}},
+}
+
 VECTOR: Schema = {
     "type": "object",
     "required": ["values"],
@@ -131,6 +138,8 @@ GENAI_SCHEMAS: Mapping[str, Schema] = MappingProxyType(
         "genai_embed_answer": _object({"embedding": VECTOR}),
         "genai_batch_request": json_body({"requests": REQUESTS}, {}),
         "genai_batch_answer": _object({"embeddings": {"type": "array", "items": VECTOR}}),
+        "genai_predict_request": json_body({"instances": INSTANCES}, {"parameters": OBJECT}),
+        "genai_predict_answer": _object({"predictions": LIST}),
         "genai_error": _object(
             {"error": _object({"code": WHOLE, "message": TEXT, "status": TEXT, "details": LIST})}
         ),
@@ -173,6 +182,11 @@ GENAI_SHAPES: Mapping[str, Shape] = MappingProxyType(
             summary="Those of many",
             bodies={JSON: "genai_batch_request"},
             answers={JSON: "genai_batch_answer"},
+        ),
+        "predict": Shape(
+            summary="Pictures of what a text describes",
+            bodies={JSON: "genai_predict_request"},
+            answers={JSON: "genai_predict_answer"},
         ),
     }
 )

@@ -54,6 +54,7 @@ __all__ = [
     "passthrough_request",
     "passthrough_route",
     "said_in_json",
+    "without_credentials",
 ]
 
 GOOGLE: Final = ""
@@ -248,7 +249,7 @@ def passthrough_request(
         _refuse_doubt(route.path, said, content_type or b"")
     return PassthroughRequest(
         target=Target(provider, _model(route.path, said, is_googles=base in OF_GOOGLE)),
-        query=_without_credentials(text) if base in OF_GOOGLE else text,
+        query=without_credentials(text) if base in OF_GOOGLE else text,
         headers=relayed_lines(headers, caller, forwarding, provider),
         content_type=content_type,
         ids=request_ids(named_ids(route.path.split("/")), query=text, json=said.json),
@@ -291,7 +292,8 @@ def _model(path: str, said: Said, *, is_googles: bool) -> str:
     return model
 
 
-def _without_credentials(query: str) -> str:
+def without_credentials(query: str) -> str:
+    """``query``, which is of Google's API, without what proves who asks."""
     pairs = query.split("&")
     kept = [p for p in pairs if unquote_plus(p.partition("=")[0]) not in GOOGLES_CREDENTIALS]
     return query if len(kept) == len(pairs) else "&".join(kept)

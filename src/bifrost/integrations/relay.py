@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_QUERY",
+    "PROVIDER_HEADER",
     "BodyKind",
     "Changes",
     "RelayRequest",
@@ -146,12 +147,13 @@ def relay_request(
     json: bytes = b"",
     fields: tuple[tuple[str, bytes], ...] = (),
     names_provider: bool = False,
+    default: str | None = None,
 ) -> RelayRequest:
     """What to send for a request to ``route``.
 
     ``query`` is as it came, without question mark; ``headers`` have their names in lower case; ``json`` is the body if it
-    is JSON, unpacked; ``fields`` are the fields of a form without its files. With ``names_provider`` there is no default:
-    the request has to say which provider it is for.
+    is JSON, unpacked; ``fields`` are the fields of a form without its files. ``default`` is whom it is for unless it says
+    so, OpenAI (or Azure, for a client of it) if not given; with ``names_provider`` the request has to say it.
     Raises BadRequest if the query, a header, the provider or the model is not what it should be, or the upstream might
     read another model (``body_model``). A body that nobody takes for an object is left for the upstream to refuse.
     """
@@ -165,7 +167,8 @@ def relay_request(
     if doubt:
         raise BadRequest(doubt, param="model")
     said = _Said(text, headers, members, fields, catalog, model)
-    target, changes = _target(said, "" if names_provider else _default(caller))
+    unsaid = "" if names_provider else default or _default(caller)
+    target, changes = _target(said, unsaid)
     return RelayRequest(
         route=route,
         method=method,

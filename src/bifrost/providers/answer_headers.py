@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bifrost.providers.base import Headers
 
-__all__ = ["DROPPED", "caller_headers", "dropped_header"]
+__all__ = ["DROPPED", "caller_headers", "dropped_header", "dropped_names"]
 
 HIDDEN = frozenset(
     b"""content-length content-encoding content-type transfer-encoding connection keep-alive authorization cookie
@@ -50,6 +50,12 @@ def caller_headers(headers: Headers) -> tuple[tuple[str, str], ...]:
         if len(joined) <= MAX_VALUE_BYTES and (shown in told or len(told) < MAX_HEADERS):
             told[shown] = joined
     return tuple(told.items())
+
+
+def dropped_names(headers: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """The names in such a line, if it is among ``headers``: for an answer that is made of several."""
+    told = next((value for name, value in headers if name == DROPPED), "")
+    return tuple(filter(None, told.split(", ")))
 
 
 def dropped_header(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

@@ -13,6 +13,7 @@ from bifrost.codecs import json
 from bifrost.dialects.anthropic_answer import read_answer, read_count
 from bifrost.dialects.anthropic_betas import joined_betas
 from bifrost.dialects.anthropic_errors import refusal_body
+from bifrost.dialects.anthropic_native_objects import NATIVE_OBJECTS
 from bifrost.dialects.anthropic_objects import ANTHROPIC_OBJECTS
 from bifrost.dialects.anthropic_relay import RelayStream, relay_answer
 from bifrost.dialects.anthropic_request import encode_count, encode_messages, encode_native
@@ -164,6 +165,7 @@ ANTHROPIC_PROVIDER = ForeignSpec(
         }
     ),
     objects=ANTHROPIC_OBJECTS,
+    native_objects=NATIVE_OBJECTS,
     credential=credential,
     headers=version_header,
     join=join,

@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 import attrs
 
 from bifrost.config.settings import KeySettings, NetworkSettings, ProviderSettings
-from bifrost.dialects.base import AnswerFacts, StreamDecoder
+from bifrost.dialects.base import AnswerFacts, Reading, StreamDecoder
 from bifrost.dialects.bridge_request import responses_to_chat
 from bifrost.dialects.hub import Answer, Teller
 from bifrost.dialects.objects import ObjectCoder, Wanted
 from bifrost.dialects.openai_edit import Encoded, refuse_loss
-from bifrost.dialects.tellings import refuse_untold, retold_stream, told
+from bifrost.dialects.tellings import refuse_untold, retelling_of, retold_stream, told
 from bifrost.errors import ConfigurationMissing, UnsupportedOperation
 from bifrost.providers.base import FollowUp, Headers, PlainAnswer, RateHint, UpstreamRequest
 from bifrost.providers.errors import decode_error
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from bifrost.schema.call import Relay, Target
 
 __all__ = ["Foreign", "ForeignCoder", "ForeignSpec", "Locate", "foreign", "own_last"]
+
+IN_BYTES = frozenset({Operation.FILE_CONTENT, Operation.BATCH_RESULTS})
+"""Whatever the answer is, it is the caller's."""
 
 
 class Locate(Protocol):
@@ -118,6 +121,10 @@ class ForeignSpec:
     rate_family: RateFamily = "openai"
     objects: Mapping[Operation, ObjectCoder] = MappingProxyType({})
     """Its files and batches."""
+    absent: frozenset[int] = frozenset()
+    """Statuses besides 404 by which it says that there is no such file."""
+    native_objects: Mapping[Operation, ObjectCoder] = MappingProxyType({})
+    """The same for callers of its own dialect, whose relay is ``call.native.relay``."""
     pages_by_token: bool = False
     """Whether its lists of them go on by cursors of its own, and not behind an object's id."""
     relay_place: RelayPlace | None = None
@@ -151,17 +158,25 @@ class Foreign:
     def _has(self, operation: Operation, *, stream: bool) -> bool:
         if operation is Operation.RELAY:
             return self.spec.relay_place is not None
-        if operation in self.spec.objects:
+        if operation in self.spec.objects or operation in self.spec.native_objects:
             return not stream
         coder = self._coder(operation)
         return coder is not None and (coder.streams or not stream)
 
     def encode(self, call: Call, target: Target, key: KeySettings) -> UpstreamRequest:
-        if call.operation is Operation.RELAY and self.spec.relay_place is not None:
+        is_relay = call.operation is Operation.RELAY or call.is_verbatim
+        if is_relay and self.spec.relay_place is not None:
             return self._relayed(call, self.spec.relay_place, key)
+        native = self._native_relay(call)
+        if native is not None:
+            coder = self.spec.native_objects[call.operation]
+            return self._object(coder, _relaying(call), native, key)
         objects = self.spec.objects.get(call.operation)
         if objects is not None and call.relay is not None:
             return self._object(objects, call, call.relay, key)
+        return self._translated(call, target, key)
+
+    def _translated(self, call: Call, target: Target, key: KeySettings) -> UpstreamRequest:
         coder = self._coder(call.operation)
         if coder is None or not self._has(call.operation, stream=call.stream):
             raise UnsupportedOperation(
@@ -179,12 +194,20 @@ class Foreign:
             body=sent.body if sent.payload is None else sent.payload,
             dropped_params=sent.dropped,
             is_native=is_native,
+            reading=sent.reading or retelling_of(call),
             model_deployment=deployment,
         )
         if self.spec.follow_up is not None:
             follow_up = self.spec.follow_up(call, request, self._base)
             request = attrs.evolve(request, follow_up=follow_up)
         return request if self.spec.authorize is None else self.spec.authorize(request, key)
+
+    def _native_relay(self, call: Call) -> Relay | None:
+        """The request about files or batches as it came, where it came in this provider's own dialect."""
+        native = call.native
+        if native is None or native.dialect is not self.spec.dialect:
+            return None
+        return native.relay if call.operation in self.spec.native_objects else None
 
     def _encoded(self, coder: ForeignCoder, call: Call, model: str) -> tuple[Encoded, bool]:
         native = call.native
@@ -211,7 +234,7 @@ class Foreign:
 
     def _relayed(self, call: Call, place: RelayPlace, key: KeySettings) -> UpstreamRequest:
         relay = verbatim_only(call, self.name)
-        return relayed_request(
+        request = relayed_request(
             call,
             relay,
             self._address_of(place(self._base, relay, key)),
@@ -219,6 +242,9 @@ class Foreign:
             credentials=self.spec.credential(key),
             defaults=self.spec.headers(call, b""),
         )
+        if call.operation is Operation.RELAY:
+            return request
+        return attrs.evolve(request, reading=Reading(absent=self.spec.absent))
 
     def _object(
         self, coder: ObjectCoder, call: Call, relay: Relay, key: KeySettings
@@ -268,7 +294,7 @@ class Foreign:
         return self.spec.join(lines, own, self.settings.network)
 
     def _accept(self, call: Call) -> Accept:
-        if call.operation is Operation.FILE_CONTENT:
+        if call.operation in IN_BYTES:
             return Accept.ANYTHING
         coder = self._coder(call.operation)
         if coder is not None and coder.may_be_bytes:
@@ -286,7 +312,7 @@ class Foreign:
     def answers_in_bytes(
         self, operation: Operation, content_type: bytes, *, stream: bool = False
     ) -> bool:
-        if operation is Operation.FILE_CONTENT:
+        if operation in IN_BYTES:
             return True
         coder = self._coder(operation)
         if stream or coder is None or not coder.may_be_bytes:
@@ -342,6 +368,12 @@ def _speaking(call: Call) -> Call:
         return call
     extra = (*call.caller.extra_headers, *call.native.headers)
     return attrs.evolve(call, caller=attrs.evolve(call.caller, extra_headers=extra))
+
+
+def _relaying(call: Call) -> Call:
+    """``call`` with the lines that go upstream as they came, in place of those that go to whomever."""
+    lines = () if call.native is None else call.native.headers
+    return attrs.evolve(call, caller=attrs.evolve(call.caller, extra_headers=lines))
 
 
 def foreign(spec: ForeignSpec, settings: ProviderSettings) -> Foreign:

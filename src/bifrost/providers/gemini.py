@@ -1,4 +1,4 @@
-"""Gemini by Google's own API: chat, embeddings, pictures, speech, the counting of tokens and the list of models.
+"""Gemini by Google's own API: chat, embeddings, pictures, speech, transcripts, the counting of tokens and the list of models.
 
 Sources: Gemini API reference, "Models", "Authentication" and "Errors", 2026-11.
 """
@@ -13,14 +13,22 @@ import attrs
 
 from bifrost.config.secret import Token
 from bifrost.dialects.gemini_answer import decode_models, read_chat, read_count
+from bifrost.dialects.gemini_edits import encode_edit
 from bifrost.dialects.gemini_embeddings import encode_embeddings, read_embeddings
 from bifrost.dialects.gemini_errors import plain_error
 from bifrost.dialects.gemini_images import encode_images, is_imagen, read_images
 from bifrost.dialects.gemini_objects import GEMINI_OBJECTS
+from bifrost.dialects.gemini_predict import encode_prediction, relay_prediction
 from bifrost.dialects.gemini_relay import GeminiRelay, encode_native, encode_native_count, relay
 from bifrost.dialects.gemini_request import encode_chat, encode_count
-from bifrost.dialects.gemini_speech import encode_speech, read_speech
+from bifrost.dialects.gemini_results import ABSENT
+from bifrost.dialects.gemini_speech import SpeechEvents, encode_speech, read_speech
 from bifrost.dialects.gemini_stream import read_stream
+from bifrost.dialects.gemini_transcript import (
+    TranscriptEvents,
+    encode_transcript,
+    read_transcript,
+)
 from bifrost.dialects.openai_edit import Encoded
 from bifrost.errors import BadRequest, ConfigurationMissing, ErrorClass, UnsupportedOperation
 from bifrost.providers.foreign import ForeignCoder, ForeignSpec, NativeCoder
@@ -38,7 +46,16 @@ if TYPE_CHECKING:
     from bifrost.providers.place import Place
     from bifrost.schema.call import Call
 
-__all__ = ["CHAT", "GEMINI", "IMAGES", "LIST", "credential", "method_of", "model_not_found"]
+__all__ = [
+    "CHAT",
+    "EDITS",
+    "GEMINI",
+    "IMAGES",
+    "LIST",
+    "credential",
+    "method_of",
+    "model_not_found",
+]
 
 VERSION = "/v1beta"
 
@@ -50,7 +67,11 @@ METHODS: Mapping[tuple[Operation, bool], str] = MappingProxyType(
         (Operation.RESPONSES, True): "streamGenerateContent?alt=sse",
         (Operation.EMBEDDING, False): "batchEmbedContents",
         (Operation.IMAGE, False): "generateContent",
+        (Operation.IMAGE_EDIT, False): "generateContent",
         (Operation.SPEECH, False): "generateContent",
+        (Operation.SPEECH, True): "streamGenerateContent?alt=sse",
+        (Operation.TRANSCRIPTION, False): "generateContent",
+        (Operation.TRANSCRIPTION, True): "streamGenerateContent?alt=sse",
         (Operation.COUNT_TOKENS, False): "countTokens",
     }
 )
@@ -73,7 +94,13 @@ CHAT = ForeignCoder(
     native=NativeCoder(encode=encode_native, relay=relay, relay_stream=GeminiRelay),
 )
 
-IMAGES = ForeignCoder(encode=encode_images, read=read_images)
+IMAGES = ForeignCoder(
+    encode=encode_images,
+    read=read_images,
+    native=NativeCoder(encode=encode_prediction, relay=relay_prediction),
+)
+
+EDITS = ForeignCoder(encode=encode_edit, read=read_images)
 
 
 def method_of(operation: Operation, model: str, *, stream: bool) -> str:
@@ -154,11 +181,18 @@ GEMINI = ForeignSpec(
                 native=NativeCoder(encode=encode_native_count, relay=relay),
             ),
             Operation.IMAGE: IMAGES,
-            Operation.SPEECH: ForeignCoder(encode=encode_speech, read=read_speech),
+            Operation.IMAGE_EDIT: EDITS,
+            Operation.SPEECH: ForeignCoder(
+                encode=encode_speech, read=read_speech, make_stream=SpeechEvents
+            ),
+            Operation.TRANSCRIPTION: ForeignCoder(
+                encode=encode_transcript, read=read_transcript, make_stream=TranscriptEvents
+            ),
             Operation.LIST_MODELS: LIST,
         }
     ),
     objects=GEMINI_OBJECTS,
+    absent=ABSENT,
     pages_by_token=True,
     credential=credential,
     has_hosted_tools=True,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import attrs
 
 from bifrost.codecs import json
+from bifrost.codecs.multipart import form_content_type
 from bifrost.config.secret import Token
 from bifrost.config.settings import ProviderSettings
-from bifrost.dialects.openai_edit import Encoded
+from bifrost.dialects.objects import Wanted
+from bifrost.dialects.openai_batches import batch_input
+from bifrost.dialects.openai_edit import Encoded, refuse_loss
 from bifrost.dialects.openai_operations import BRIDGED_RESPONSES, CODERS, OBJECTS, Coder
 from bifrost.dialects.openai_told import ToldStream
-from bifrost.dialects.tellings import refuse_untold, retold, retold_stream
+from bifrost.dialects.tellings import refuse_untold, retelling_of, retold, retold_stream
 from bifrost.errors import ConfigurationMissing, GatewayError, UnsupportedOperation, UpstreamError
 from bifrost.providers.addresses import Addresses, fixed_addresses
 from bifrost.providers.base import Headers, PlainAnswer, RateHint, UpstreamRequest
@@ -87,7 +90,9 @@ class OpenAICompatible:
         if call.operation is Operation.LIST_MODELS:
             return self._request(b"GET", call.request_type, call, key, target.model, NO_BODY)
         if call.relay is not None:
-            return self._relay(call, call.relay, key)
+            relay = call.relay
+            write = self._batch_input if relay.batch_endpoint else self._relay
+            return write(call, relay, key)
         refuse_untold(call)
         coder = self._coders[call.operation]
         deployment = key.deployments.get(target.model)
@@ -102,9 +107,12 @@ class OpenAICompatible:
         request = self._request(b"POST", asked, call, key, deployment or target.model, sent)
         if call.operation in self.spec.perhaps_unversioned and b"/v1/" in request.target:
             request = attrs.evolve(request, follow_up=Unversioned(request))
-        if deployment is None and not sent.dropped:
+        reading = retelling_of(call)
+        if deployment is None and not sent.dropped and reading is None:
             return request
-        return attrs.evolve(request, dropped_params=sent.dropped, model_deployment=deployment)
+        return attrs.evolve(
+            request, dropped_params=sent.dropped, model_deployment=deployment, reading=reading
+        )
 
     def _request(
         self, method: bytes, asked: str, call: Call, key: KeySettings, model: str, sent: Encoded
@@ -126,7 +134,31 @@ class OpenAICompatible:
         address = self._addresses.below(relay.path, relay.query, key)
         credential = self._credential(key)
         credentials = () if credential is None else (credential,)
-        return relayed_request(call, relay, address, self._plans, credentials=credentials)
+        request = relayed_request(call, relay, address, self._plans, credentials=credentials)
+        return attrs.evolve(request, dropped_params=call.lost) if call.lost else request
+
+    def _batch_input(self, call: Call, relay: Relay, key: KeySettings) -> UpstreamRequest:
+        """An upload of the file that the batch in ``relay`` makes."""
+        wanted = Wanted(call=call, relay=relay, key=key, provider=self.name)
+        made = batch_input(wanted, relay.batch_endpoint, self._encoder)
+        refuse_loss(made.dropped, call, self.name)
+        kind = form_content_type(call.boundary)
+        upload = attrs.evolve(relay, body=made.form, content_type=kind, batch_endpoint="")
+        return attrs.evolve(self._relay(call, upload, key), dropped_params=made.dropped)
+
+    def _encoder(self, operation: Operation) -> Callable[[Call, str, str], Encoded] | None:
+        """How a request of ``operation`` is encoded that stands in a batch."""
+        coder = self._coders.get(operation)
+        if coder is None:
+            return None
+
+        def encode(call: Call, model: str, provider: str) -> Encoded:
+            store = self.settings.disable_store
+            return coder.encode(
+                call, model, self.spec.quirks, provider=provider, disable_store=store
+            )
+
+        return encode
 
     def _accept(self, call: Call) -> Accept:
         if call.stream:

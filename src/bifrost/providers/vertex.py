@@ -30,7 +30,7 @@ from bifrost.dialects.gemini_request import encode_flat_count
 from bifrost.errors import ConfigurationMissing, UnsupportedOperation
 from bifrost.providers.anthropic import join
 from bifrost.providers.foreign import Foreign, ForeignCoder, ForeignSpec, NativeCoder, foreign
-from bifrost.providers.gemini import CHAT, IMAGES, LIST, method_of, model_not_found
+from bifrost.providers.gemini import CHAT, EDITS, IMAGES, LIST, method_of, model_not_found
 from bifrost.providers.openai_compatible import OpenAICompatible, openai_compatible
 from bifrost.providers.passthrough import relayed_place
 from bifrost.providers.place import Address, Place, address_of, place_of
@@ -150,6 +150,7 @@ GOOGLE = ForeignSpec(
                 native=NativeCoder(encode=encode_native_flat_count, relay=relay),
             ),
             Operation.IMAGE: IMAGES,
+            Operation.IMAGE_EDIT: EDITS,
             Operation.LIST_MODELS: LIST,
         }
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
 
 import attrs
@@ -68,6 +69,7 @@ class Operation(enum.Enum):
     BATCH_LIST = "batch_list"
     BATCH_RETRIEVE = "batch_retrieve"
     BATCH_CANCEL = "batch_cancel"
+    BATCH_DELETE = "batch_delete"
     BATCH_RESULTS = "batch_results"
     RELAY = "passthrough"
 
@@ -163,7 +165,7 @@ class Caller:
     traceparent: str | None = None
     """The trace that the request belongs to, as W3C's header says it; checked, and without what is not of version 00."""
 
-    @property
+    @cached_property
     def virtual_key_hash(self) -> str:
         """Names the virtual key without telling it: the SHA-256 of its value, empty if there is none."""
         key = self.virtual_key
@@ -228,6 +230,8 @@ class Relay:
     """It came by a passthrough route: ``path`` may begin with anything, and the answer is the caller's whatever its status."""
     is_generation: bool = False
     """It asks for tokens and leaves nothing behind that anybody would miss: of no use without its caller."""
+    batch_endpoint: str = ""
+    """If told: ``body`` is a batch whose requests stand in it, for this endpoint, and what is uploaded is the file they make."""
 
 
 @attrs.frozen(kw_only=True)
@@ -242,6 +246,8 @@ class Native:
     members: RawMembers = attrs.field(repr=False)
     query: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    relay: Relay | None = None
+    """Instead of the members, of a request about files and batches; ``headers`` are all that go upstream then."""
 
 
 @attrs.frozen(kw_only=True)
