@@ -568,7 +568,14 @@ class Gateway:
         )
         front.register_blueprint(health_routes(self._doors, self._render_metrics, self._stores()))
         front.register_blueprint(model_routes(self._doors, discovery))
-        front.register_blueprint(usage_routes(self._doors, self._ledger.ask_usage, time.time))
+        front.register_blueprint(
+            usage_routes(
+                self._doors,
+                self._ledger.ask_usage,
+                time.time,
+                lambda: self._governor.is_complete,
+            )
+        )
         for blueprint in self._house().blueprints():
             front.register_blueprint(blueprint)
         front.register_blueprint(governance_routes(Desk(self.steward), self._of_governance()))

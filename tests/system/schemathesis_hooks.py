@@ -21,7 +21,7 @@ NAMING = ("/v1/files", "/v1/batches", "/openai/deployments", "/openai/openai/dep
 
 GOVERNANCE = "/api/governance/"
 THERE = "there"
-"""The id of one noun of each kind. It is not taken away."""
+"""The id of one noun of each kind. It is never taken away, so that others find it."""
 
 FOREIGN = ("/anthropic", "/genai", "/langchain", "/litellm", "/pydanticai")
 
@@ -44,8 +44,8 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], **kwa
         headers.pop("x-bf-strict", None)
     parts: Any = case.path_parameters or {}
     if case.path.startswith(GOVERNANCE):
-        if "id" in parts and case.method != "DELETE":
-            parts["id"] = THERE
+        if "id" in parts:
+            parts["id"] = "nobody" if case.method == "DELETE" else THERE
         if "provider" in parts:
             parts["provider"] = "openai"
         return
