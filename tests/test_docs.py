@@ -10,6 +10,7 @@ import pytest
 from bifrost.config.settings import ClientSettings
 from bifrost.dialects import huggingface_embed, huggingface_media
 from bifrost.dialects.anthropic_fields import ANTHROPIC_FIELDS
+from bifrost.dialects.bedrock_images import FIELDS as BEDROCK_IMAGE_FIELDS
 from bifrost.dialects.cohere_fields import FIELDS as COHERE_FIELDS
 from bifrost.dialects.elevenlabs_speech import FIELDS as ELEVENLABS_FIELDS
 from bifrost.dialects.fields import Fate, Fields
@@ -166,6 +167,7 @@ def test_every_provider_of_several_dialects_is_described() -> None:
         ("Pictures changed by Hugging Face", huggingface_media.EDIT_FIELDS),
         ("Speech by Hugging Face", huggingface_media.SPEECH_FIELDS),
         ("ElevenLabs", ELEVENLABS_FIELDS),
+        ("Pictures by Bedrock", BEDROCK_IMAGE_FIELDS),
         ("Pictures by Gemini", GEMINI_IMAGE_FIELDS),
         ("Pictures by Imagen", IMAGEN_FIELDS),
         ("Pictures to be changed by Gemini", EDIT_FIELDS),

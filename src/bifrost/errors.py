@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "BadRequest",
@@ -136,6 +136,16 @@ class GatewayError(Exception):
         self.headers = headers
         self.raw_response = raw_response
         self.raw_request = raw_request
+
+    def rename(self, named: Callable[[str], str]) -> None:
+        """Tell by another name what is wrong: ``param``, and the text where that begins with it."""
+        if not isinstance(self.param, str):
+            return
+        told = named(self.param)
+        if self.message.startswith(self.param):
+            self.message = told + self.message[len(self.param) :]
+            self.args = (self.message,)
+        self.param = told
 
     def let_go(self) -> None:
         """Forget where it was raised, and what it was raised from.

@@ -10,13 +10,17 @@ import pytest
 import trio
 
 from actors.scripted import WALL_S, Answer, built, call, completion, house, listen, refusal
+from bifrost.actors.attempt import SIGNED_BYTES
 from bifrost.actors.discovery import Discovery
 from bifrost.config.secret import Secret
 from bifrost.config.settings import KeySettings, NetworkSettings, ProviderSettings
-from bifrost.errors import ConfigurationMissing
+from bifrost.errors import BadRequest, BodyTooLarge, ConfigurationMissing
 from bifrost.schema.call import Operation
+from bifrost.schema.payload import BLOCK_BYTES, BytesPayload, Payload
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from trio.testing import MockClock
 
     from bifrost.providers.base import UpstreamRequest
@@ -98,3 +102,69 @@ async def test_lists_of_models_are_signed_too(wait_s: int, autojump_clock: MockC
 
         assert row.error is None
         assert [seen.headers[b"x-signed"] for seen in here.seen] == [b"%d" % wait_s]
+
+
+@attrs.frozen
+class Huge:
+    """A payload that says it is one byte too large to be read beforehand."""
+
+    size = SIGNED_BYTES + 1
+
+    def blocks(self) -> AsyncIterator[bytes]:
+        raise AssertionError("it is not read")
+
+
+@attrs.frozen
+class Carrying(Signing):
+    """One whose requests have a body that is not in memory."""
+
+    body: Payload = attrs.field(kw_only=True)
+
+    def encode(self, *args: Any) -> UpstreamRequest:
+        return attrs.evolve(Signing.encode(self, *args), body=self.body)
+
+
+async def carried(here: Any, body: Payload) -> list[Any]:
+    """The bodies that are signed, where requests carry ``body``."""
+    met: list[Any] = []
+
+    def sign(request: UpstreamRequest, now_unix_s: float) -> UpstreamRequest:
+        met.append(request.body)
+        return stamp(request, now_unix_s)
+
+    fresh = built(SETTINGS, here.upstreams["openai"], 2)
+    fresh = attrs.evolve(fresh, adapter=Carrying(fresh.adapter, sign, body=body))
+    await here.pools["openai"].ask_reconfigure(fresh, drop_excess=False)
+    return met
+
+
+async def test_a_body_is_read_before_it_is_signed(autojump_clock: MockClock) -> None:
+    async with house((SETTINGS, completion())) as here:
+        met = await carried(here, BytesPayload(b"x" * BLOCK_BYTES + b"y"))
+        heard = await listen(here, call())
+
+        assert heard.error is None
+        assert met == [b"x" * BLOCK_BYTES + b"y"]
+
+
+async def test_a_body_too_large_to_be_signed_is_refused(autojump_clock: MockClock) -> None:
+    async with house((SETTINGS, completion())) as here:
+        met = await carried(here, Huge())
+        heard = await listen(here, call())
+
+        assert isinstance(heard.error, BodyTooLarge)
+        assert (met, here.seen) == ([], [])
+
+
+async def test_a_refusal_has_the_callers_own_name(autojump_clock: MockClock) -> None:
+    async with house((SETTINGS, completion())) as here:
+        asked = attrs.evolve(call(), names={"temperature": "config.heat"})
+        await signing(here, complain)
+        heard = await listen(here, asked)
+
+        assert heard.error is not None
+        assert (heard.error.message, heard.error.param) == ("config.heat is odd", "config.heat")
+
+
+def complain(request: UpstreamRequest, now_unix_s: float) -> UpstreamRequest:
+    raise BadRequest("temperature is odd", param="temperature")

@@ -215,6 +215,7 @@ def test_documents_are_files() -> None:
             Usage(prompt_tokens=14, completion_tokens=3, total_tokens=17, cached_read_tokens=5, cached_write_tokens=2),
         ),
         ({"inputTokens": 7, "outputTokens": 3}, Usage(prompt_tokens=7, completion_tokens=3, total_tokens=10)),
+        ({"inputTokens": 7, "outputTokens": 3, "totalTokens": 5}, Usage(prompt_tokens=7, completion_tokens=3, total_tokens=10)),
         (None, None),
     ],
 )  # fmt: skip

@@ -307,7 +307,7 @@ def test_an_id_that_converse_does_not_take_is_another_in_call_and_result() -> No
         ([HI, asked(), {"role": "tool", "content": "x"}], "tool_call_id is required", "messages[2].tool_call_id"),
         ([HI, asked(call_id="")], "id is required", "messages[1].tool_calls[0].id"),
         ([HI, asked(arguments="{")], "must be a JSON object", "messages[1].tool_calls[0].function.arguments"),
-        ([HI, asked(arguments="[]")], "must be an object", "messages[1].tool_calls[0].function.arguments"),
+        ([HI, asked(arguments="[]")], "must be a JSON object", "messages[1].tool_calls[0].function.arguments"),
         ([HI, asked(name="a b")], "a tool's name", "messages[1].tool_calls[0]"),
     ],
 )  # fmt: skip
@@ -318,10 +318,13 @@ def test_conversations_that_converse_refuses(messages: Any, text: str, param: st
     assert caught.value.param == param
 
 
-def test_custom_tools_are_refused() -> None:
+def test_a_custom_tool_is_described_as_the_others_are() -> None:
     call = {"id": "c", "type": "custom", "custom": {"name": "x", "input": "y"}}
-    with pytest.raises(BadRequest, match="custom tools"):
-        encode(messages=[HI, {"role": "assistant", "tool_calls": [call]}])
+
+    body = body_of(messages=[HI, {"role": "assistant", "tool_calls": [call]}, result(call_id="c")])
+
+    assert body["messages"][1]["content"][0]["toolUse"]["input"] == {"input": "y"}
+    assert body["toolConfig"]["tools"][0]["toolSpec"]["name"] == "x"
 
 
 def test_thinking_comes_first_and_byte_for_byte() -> None:

@@ -285,13 +285,6 @@ def test_pictures_in_results_are_for_models_that_see_them() -> None:
     assert sent(messages=messages).dropped == ("messages.content",)
 
 
-def test_arguments_that_are_no_object_are_named() -> None:
-    messages = [HI, called(arguments='{"city":'), result()]
-
-    assert sent(messages=messages).dropped == ("messages.tool_calls.function.arguments",)
-    assert said(messages=messages)["contents"][1]["parts"][0]["functionCall"]["args"] == {}
-
-
 def test_a_custom_tools_input_is_its_argument() -> None:
     call = {"id": "c", "type": "custom", "custom": {"name": "sh", "input": "ls"}}
     messages = [HI, {"role": "assistant", "tool_calls": [call]}, result("c")]

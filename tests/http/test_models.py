@@ -369,3 +369,50 @@ async def test_a_virtual_key_that_is_switched_off_sees_nothing() -> None:
     async with door((OPENAI, listing("gpt-4o"))) as it:
         it.front._doors.views = attrs.evolve(it.front._doors.views, governance=governance)
         assert await it.ids(x_bf_vk="sk-bf-one") == []
+
+
+@pytest.mark.parametrize("prefix", ["/langchain", "/litellm", "/pydanticai"])
+async def test_below_a_shared_prefix_lists_are_as_their_vendor_has_them(prefix: str) -> None:
+    async with door((OPENAI, listing("a"))) as it:
+        lists = {
+            path: await it.get(f"{prefix}{path}/models")
+            for path in ("", "/v1", "/openai/v1", "/anthropic/v1", "/genai/v1", "/genai/v1beta", "/v1beta")
+        }  # fmt: skip
+        one = await it.get(f"{prefix}/anthropic/v1/models/openai/a")
+        googles = await it.get(f"{prefix}/genai/v1beta/models/openai/a")
+
+    assert {status for status, _ in (*lists.values(), one, googles)} == {200}
+    for path in ("", "/v1", "/openai/v1"):
+        assert lists[path][1]["object"] == "list"
+    assert lists["/anthropic/v1"][1]["has_more"] is False
+    assert lists["/anthropic/v1"][1]["data"] == [one[1]]
+    for path in ("/genai/v1", "/genai/v1beta", "/v1beta"):
+        assert lists[path][1]["models"] == [googles[1]]
+    assert (one[1]["type"], googles[1]["name"]) == ("model", "models/openai/a")
+
+
+@pytest.mark.parametrize(
+    ("vendor", "member"),
+    [("anthropic", "request_id"), ("bedrock", "__type"), ("cohere", "message"), ("genai", "error")],
+)
+async def test_and_so_are_failures(vendor: str, member: str) -> None:
+    async with door((OPENAI, listing("a"))) as it:
+        plain = await it.get(f"/{vendor}/nothing")
+        shared = await it.get(f"/litellm/{vendor}/nothing")
+        wrong = await it.ask("POST", f"/litellm/{vendor}/nothing")
+
+    assert (plain[0], shared[0], wrong.status_code) == (404, 404, 404)
+    assert [*shared[1]] == [*plain[1]]
+    assert member in shared[1]
+
+
+@pytest.mark.parametrize("vendor", ["anthropic", "genai"])
+async def test_a_wrong_method_is_told_in_the_vendors_words(vendor: str) -> None:
+    async with door((OPENAI, listing("a"))) as it:
+        answer = await it.ask("POST", f"/pydanticai/{vendor}/v1/models")
+        own = await it.ask("POST", f"/{vendor}/v1/models")
+        told, expected = await answer.get_json(), await own.get_json()
+
+    assert (answer.status_code, own.status_code) == (405, 405)
+    assert [*told] == [*expected]
+    assert [*told["error"]] == [*expected["error"]]

@@ -17,7 +17,6 @@ from bifrost.errors import (
     NetworkError,
     Overloaded,
     QueueFull,
-    UnsupportedOperation,
     UpstreamError,
     UpstreamTimeout,
 )
@@ -121,13 +120,56 @@ def test_invoke_reads_anthropics_body() -> None:
         ("converse", {}, BadRequest, "messages is required"),
         ("converse", {"messages": [{"role": "x"}]}, BadRequest, "must be one of user"),
         ("count-tokens", {}, BadRequest, "input.converse is required"),
-        ("invoke", {"prompt": "x"}, UnsupportedOperation, "only bodies with messages"),
+        ("invoke", {"prompt": ""}, BadRequest, "prompt must be a text"),
+        ("invoke", {"messages": []}, BadRequest, "messages must have at least one message"),
+        ("invoke", {"query": "", "documents": ["d"]}, BadRequest, "query is required"),
         ("converse", {**HI, "fallbacks": 5}, BadRequest, "fallbacks must be a list"),
     ],
 )
 def test_what_cannot_be_read(action: str, body: Any, error: type[GatewayError], text: str) -> None:
     with pytest.raises(error, match=text):
         parse(f"/bedrock/model/m/{action}", body)
+
+
+@pytest.mark.parametrize(
+    ("body", "operation"),
+    [
+        ({"inputText": "Hi"}, Operation.TEXT),
+        ({"prompt": "Hi", "max_gen_len": 5}, Operation.TEXT),
+        ({"inputText": "Hi", "dimensions": 256}, Operation.EMBEDDING),
+        ({"texts": ["a"], "input_type": "search_query"}, Operation.EMBEDDING),
+        ({"query": "q", "documents": ["d"]}, Operation.RERANK),
+        ({"taskType": "TEXT_IMAGE"}, Operation.IMAGE),
+        ({"message": "Hi"}, Operation.CHAT),
+    ],
+)
+def test_invoke_asks_for_what_its_body_says(body: Any, operation: Operation) -> None:
+    call = parse("/bedrock/model/m/invoke", body)
+
+    assert (call.operation, call.surface) == (operation, Surface.INVOKE)
+    assert call.native is not None
+    assert set(call.native.members) == set(body)
+
+
+def test_rerank_has_its_model_in_its_body() -> None:
+    model = {"modelConfiguration": {"modelArn": "openai/r"}}
+    body = {
+        "queries": [{"textQuery": {"text": "q"}}],
+        "sources": [{"inlineDocumentSource": {"textDocument": {"text": "a"}}}],
+        "rerankingConfiguration": {"bedrockRerankingConfiguration": model},
+        "fallbacks": ["bedrock/r"],
+    }
+
+    call = parse("/bedrock/rerank", body)
+
+    assert (call.target, call.operation) == (Target("openai", "r"), Operation.RERANK)
+    assert call.fallbacks == (Target("bedrock", "r"),)
+    assert json.loads(call.members["documents"]) == ["a"]
+    assert parse("/litellm/bedrock/rerank", body).operation is Operation.RERANK
+    with pytest.raises(BadRequest, match="sources are required"):
+        parse("/bedrock/rerank", {**body, "sources": []})
+    with pytest.raises(BadRequest, match="rerankingConfiguration must be an object"):
+        parse("/bedrock/rerank", {})
 
 
 def test_no_jobs() -> None:
@@ -167,7 +209,7 @@ def test_other_paths(path: str) -> None:
 
 
 def test_templates() -> None:
-    assert len(ROUTES.templates) == 5
+    assert len(ROUTES.templates) == 6
     assert FINDER.find("/openai/chat/completions") != (ROUTES.templates[0], NO_PARAMS)
 
 

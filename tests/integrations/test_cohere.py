@@ -92,9 +92,9 @@ def test_whoever_is_named_is_asked() -> None:
         (Operation.CHAT, {"messages": []}, "model is required"),
         (Operation.CHAT, {"model": "m"}, "messages is required for chat completion"),
         (Operation.CHAT, {**CHAT, "stream": 1}, "stream must be true or false"),
-        (Operation.EMBEDDING, {"model": "m"}, "input is required for embeddings"),
+        (Operation.EMBEDDING, {"model": "m"}, "texts is required for embeddings"),
         (Operation.RERANK, {"model": "m"}, "query is required for rerank"),
-        (Operation.COUNT_TOKENS, {"model": "m"}, "input is required for responses"),
+        (Operation.COUNT_TOKENS, {"model": "m"}, "text is required for responses"),
     ],
 )
 def test_what_cannot_be_asked(operation: Operation, body: Any, text: str) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import attrs
@@ -10,6 +10,7 @@ import pytest
 from bifrost.config.key_configs import AzureKeySettings
 from bifrost.config.secret import Secret, Token
 from bifrost.config.settings import KeySettings, NetworkSettings, ProviderSettings
+from bifrost.dialects.base import AnswerFacts
 from bifrost.errors import (
     BadRequest,
     ConfigurationMissing,
@@ -19,9 +20,21 @@ from bifrost.errors import (
 )
 from bifrost.providers.base import Origin, UpstreamRequest
 from bifrost.providers.table import build_adapter
-from bifrost.schema.call import Call, Caller, Operation, Relay, Target
+from bifrost.schema.call import (
+    Call,
+    Caller,
+    Dialect,
+    Native,
+    Operation,
+    Relay,
+    Surface,
+    Target,
+)
 from bifrost.schema.payload import Field, Form
 from providers.sent import sent_json
+
+if TYPE_CHECKING:
+    from bifrost.providers.base import Adapter
 
 Op = Operation
 VALUE = Secret("sk-azure")
@@ -114,7 +127,7 @@ def test_streams_go_where_plain_calls_go() -> None:
         (Op.IMAGE, True, True),
         (Op.IMAGE_EDIT, True, True),
         (Op.IMAGE_VARIATION, False, False),
-        (Op.COUNT_TOKENS, False, False),
+        (Op.COUNT_TOKENS, True, False),
         (Op.MODERATION, False, False),
         (Op.RERANK, False, False),
         (Op.LIST_MODELS, True, True),
@@ -144,6 +157,7 @@ def test_a_deployment_of_the_keys_map_is_sent_and_reported() -> None:
         ("https://my.openai.azure.com/", "/openai/models"),
         ("https://my.openai.azure.com/openai", "/openai/models"),
         ("https://my.openai.azure.com/openai/v1/", "/openai/models"),
+        ("https://my.services.ai.azure.com/anthropic/", "/openai/models"),
         ("https://my.openai.azure.com/gate", "/gate/openai/models"),
     ],
 )
@@ -188,16 +202,6 @@ def test_what_is_no_deployment_never_becomes_a_path(model: str) -> None:
 
     assert (caught.value.status, caught.value.code) == (404, "DeploymentNotFound")
     assert caught.value.error_class is ErrorClass.NOT_FOUND
-
-
-@pytest.mark.parametrize("operation", [Op.CHAT, Op.RESPONSES])
-def test_claude_is_told_to_be_unsupported(operation: Operation) -> None:
-    mapped = attrs.evolve(key(), deployments={"best": "My-Claude-4"})
-
-    with pytest.raises(UnsupportedOperation, match="claude-sonnet-4 is not supported by azure"):
-        encode(call(operation), model="claude-sonnet-4")
-    with pytest.raises(UnsupportedOperation, match="My-Claude-4 is not supported by azure"):
-        encode(call(operation), mapped, model="best")
 
 
 def test_a_key_without_an_endpoint_is_told_of() -> None:
@@ -300,3 +304,159 @@ def test_refusals_of_azure(
     assert (error.status, error.message) == (status, message)
     assert error.code == code
     assert error.error_class is error_class
+
+
+HI: Any = [{"role": "user", "content": "Hi"}]
+MESSAGE: Any = {
+    "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x", "stop_reason": "end_turn",
+    "content": [{"type": "text", "text": "Hello"}], "usage": {"input_tokens": 2, "output_tokens": 1},
+}  # fmt: skip
+CLAUDES = "/anthropic/v1/messages"
+
+
+def asked(operation: Operation = Op.CHAT, **more: Any) -> Call:
+    said = {"input": "Hi"} if operation is Op.RESPONSES else {"messages": HI}
+    members = {name: json.dumps(value).encode() for name, value in said.items()}
+    target = Target("azure", "m")
+    fields = {"stream": False, "members": members, **more}
+    return Call(id="1", operation=operation, target=target, **fields)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("operation", "path"),
+    [(Op.CHAT, CLAUDES), (Op.RESPONSES, CLAUDES), (Op.COUNT_TOKENS, f"{CLAUDES}/count_tokens")],
+)
+def test_claude_is_asked_in_its_own_dialect(operation: Operation, path: str, stream: bool) -> None:
+    if operation is Op.COUNT_TOKENS and stream:
+        return
+    request = encode(asked(operation, stream=stream), model="claude-sonnet-4-5")
+
+    headers = dict(request.headers)
+    assert request.origin == Origin("https", "my.openai.azure.com", 443)
+    assert request.target.decode() == path
+    assert headers[b"x-api-key"] == b"sk-azure"
+    assert headers[b"anthropic-version"] == b"2023-06-01"
+    assert b"api-key" not in headers
+    body = sent_json(request)
+    assert body["model"] == "claude-sonnet-4-5"
+    assert body["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
+    assert body.get("stream", False) is stream
+
+
+@pytest.mark.parametrize(
+    ("model", "deployment"), [("claude-x", "prod-1"), ("best", "My-Claude-4"), ("claude-x", None)]
+)
+def test_claude_is_known_by_its_model_or_its_deployment(model: str, deployment: str | None) -> None:
+    mapped = {model: deployment} if deployment else {}
+    one = attrs.evolve(key(), deployments=mapped)
+
+    request = encode(asked(), one, model=model)
+
+    assert request.target.decode() == CLAUDES
+    assert sent_json(request)["model"] == (deployment or model)
+    assert request.model_deployment == deployment
+    facts = AnswerFacts(
+        request_type="chat_completion",
+        provider="azure",
+        model_requested=model,
+        model_deployment=deployment,
+        sent_s=0.0,
+    )
+    answer = json.loads(adapter().decode_plain(json.dumps(MESSAGE).encode(), facts).body)
+    assert answer["choices"][0]["message"]["content"] == "Hello"
+
+
+def adapter() -> Adapter:
+    return build_adapter(ProviderSettings(name="azure", keys=(key(),)))
+
+
+def test_claude_streams() -> None:
+    facts = AnswerFacts(
+        request_type="chat_completion_stream", provider="azure", model_requested="claude-x", sent_s=0.0
+    )  # fmt: skip
+    decoder = adapter().stream_decoder(facts)
+    start = {"type": "message_start", "message": {**MESSAGE, "content": []}}
+    block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "Hello"}}  # fmt: skip
+    events = [start, block, {"type": "message_stop"}]
+
+    told = decoder.feed(b"".join(b"data: %b\n\n" % json.dumps(e).encode() for e in events), 1.0)
+
+    assert b"Hello" in told.data
+    assert told.done
+
+
+def test_messages_go_to_claude_as_they_came() -> None:
+    members = {"model": b'"azure/claude-x"', "max_tokens": b"7", "new": b'{"b": 1,"a":2}'}
+    native = Native(dialect=Dialect.ANTHROPIC, members=members)
+
+    request = encode(asked(native=native, surface=Surface.ANTHROPIC), model="claude-x")
+
+    assert request.body == b'{"model":"claude-x","max_tokens":7,"new":{"b": 1,"a":2}}'
+    assert request.is_native
+
+
+def test_a_token_is_a_bearer_for_claude_too() -> None:
+    headers = dict(encode(asked(), key(Token("eyJ.a.b")), model="claude-x").headers)
+
+    assert headers[b"authorization"] == b"Bearer eyJ.a.b"
+    assert b"x-api-key" not in headers
+    with pytest.raises(ConfigurationMissing, match="a token that no header may hold") as caught:
+        encode(asked(), key(Token("eyJ\n.a")), model="claude-x")
+    assert "eyJ" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("operation", "model"), [(Op.EMBEDDING, "claude-x"), (Op.TEXT, "claude-x"), (Op.COUNT_TOKENS, "gpt-4o")]
+)  # fmt: skip
+def test_what_a_dialect_has_not(operation: Operation, model: str) -> None:
+    with pytest.raises(
+        UnsupportedOperation, match=f"is not supported by azure provider for {model}"
+    ):
+        encode(call(operation), model=model)
+
+
+@pytest.mark.parametrize("model", ["claude/x", "claude x", "../claude"])
+def test_what_is_no_deployment_of_claude(model: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        encode(asked(), model=model)
+
+    assert caught.value.code == "DeploymentNotFound"
+
+
+def test_a_key_for_claude_needs_its_resource_too() -> None:
+    with pytest.raises(ConfigurationMissing, match=r'key "k" has no Azure endpoint'):
+        encode(asked(), KeySettings(id="k", name="k", value=Secret("v")), model="claude-x")
+    request = encode(asked(), model="claude-x", base_url="http://proxy.internal/a")
+    assert request.target.decode() == f"/a{CLAUDES}"
+
+
+def test_features_that_azure_has_not_are_not_asked_for() -> None:
+    members = {"messages": json.dumps(HI).encode(), "speed": b'"fast"'}
+
+    headers = dict(encode(asked(members=members), model="claude-x").headers)
+
+    assert b"anthropic-beta" not in headers
+
+
+def test_refusals_of_claude() -> None:
+    body = {"type": "error", "error": {"type": "rate_limit_error", "message": "Slow down"}}
+
+    error = adapter().decode_error(429, (), json.dumps(body).encode(), key())
+
+    assert (error.status, error.message, error.type) == (429, "Slow down", "rate_limit_error")
+    assert error.error_class is ErrorClass.RATE_LIMIT
+
+
+def test_what_comes_in_bytes() -> None:
+    assert adapter().answers_in_bytes(Op.SPEECH, b"audio/mpeg")
+    assert not adapter().answers_in_bytes(Op.CHAT, b"audio/mpeg")
+    assert not adapter().answers_in_bytes(Op.COUNT_TOKENS, b"audio/mpeg")
+
+
+def test_lists_and_limits_are_those_of_the_resource() -> None:
+    assert adapter().decode_models(b'{"data":[{"id":"claude-x"}]}') == ({"id": "claude-x"},)
+    hint = adapter().rate_hint(((b"x-ratelimit-remaining-requests", b"7"),), 0.0)
+    assert hint == build_adapter(ProviderSettings(name="openai")).rate_hint(
+        ((b"x-ratelimit-remaining-requests", b"7"),), 0.0
+    )

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
 from bifrost.config.key_configs import BedrockKeySettings
@@ -22,7 +23,7 @@ from bifrost.dialects.bedrock_fields import FIELDS
 from bifrost.dialects.fields import Fate, Field
 from bifrost.errors import BadRequest, ConfigurationMissing, ErrorClass, UnsupportedOperation
 from bifrost.providers.table import build_adapter
-from bifrost.schema.call import Call, Dialect, Native, Operation, Target
+from bifrost.schema.call import Call, Dialect, Native, Operation, Surface, Target
 from dialects.converse import event, problems
 from providers.sent import sent_json
 
@@ -267,3 +268,80 @@ def test_the_fate_of_every_field_is_described() -> None:
     assert {name: (there.strip(), note.strip()) for name, there, note in rows} == {
         name: (to(field), field.note) for name, field in FIELDS.items()
     }
+
+
+INVOKES = [
+    (Op.CHAT, {"messages": [], "anthropic_version": "x"}),
+    (Op.TEXT, {"prompt": "Hi"}),
+    (Op.EMBEDDING, {"inputText": "Hi"}),
+    (Op.RERANK, {"query": "q", "documents": ["d"]}),
+    (Op.IMAGE, {"taskType": "TEXT_IMAGE"}),
+]
+
+
+def invoked(operation: Operation, body: Any, *, stream: bool = False) -> Call:
+    members = {name: json.dumps(value).encode() for name, value in body.items()}
+    native = Native(dialect=Dialect.INVOKE, members=members)
+    return Call(
+        id="1",
+        operation=operation,
+        stream=stream,
+        target=Target("bedrock", "m"),
+        native=native,
+        surface=Surface.INVOKE,
+    )
+
+
+@pytest.mark.parametrize(("operation", "body"), INVOKES)
+def test_bodies_of_invoke_go_as_they_came(operation: Operation, body: Any) -> None:
+    asked = invoked(operation, body)
+    request = encode(asked)
+
+    assert request.target.decode() == f"/model/{CLAUDE.replace(':', '%3A')}/invoke"
+    assert (sent_json(request), request.is_native) == (body, True)
+    facts = AnswerFacts(
+        request_type="r", provider="bedrock", model_requested="m", sent_s=0.0, operation=operation,
+        dialect=Dialect.INVOKE, native=asked.native, is_native=True,
+    )  # fmt: skip
+    adapter = build_adapter(ProviderSettings(name="bedrock", keys=(key(),)))
+    assert adapter.decode_plain(b'{ "new": 1 }', facts).body == b'{ "new": 1 }'
+
+
+def test_streams_of_invoke_go_as_they_came() -> None:
+    asked = invoked(Op.TEXT, {"prompt": "Hi"}, stream=True)
+    request = encode(asked)
+
+    assert request.target.decode().endswith("/invoke-with-response-stream")
+    assert dict(request.headers)[b"accept"] == b"application/vnd.amazon.eventstream"
+    facts = AnswerFacts(
+        request_type="r", provider="bedrock", model_requested="m", sent_s=0.0, operation=Op.TEXT,
+        dialect=Dialect.INVOKE, native=asked.native, is_native=True,
+    )  # fmt: skip
+    adapter = build_adapter(ProviderSettings(name="bedrock", keys=(key(),)))
+    frame = event("chunk", {"bytes": "e30="})
+    assert adapter.stream_decoder(facts).feed(frame, 1.0).data == frame
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "ollama"])
+def test_what_only_bedrock_understands_is_refused_elsewhere(name: str) -> None:
+    network = NetworkSettings(base_url="https://upstream.example")
+    adapter = build_adapter(ProviderSettings(name=name, keys=(key(),), network=network))
+    asked = invoked(Op.CHAT, {"message": "Hi"})
+
+    with pytest.raises(UnsupportedOperation, match="no words for this body but those of bedrock"):
+        adapter.encode(asked, Target(name, "m"), key())
+
+
+def test_completions_and_pictures() -> None:
+    members = {"prompt": b'"Hi"', "max_tokens": b"5"}
+    text = attrs.evolve(call(Op.TEXT), members=members)
+    picture = attrs.evolve(call(Op.IMAGE), members={"prompt": b'"A cat"'})
+
+    request = encode(text, model="meta.llama3-8b-instruct-v1:0")
+    assert request.target.decode() == "/model/meta.llama3-8b-instruct-v1%3A0/invoke"
+    assert sent_json(request) == {"prompt": "Hi", "max_gen_len": 5}
+    streamed = encode(attrs.evolve(text, stream=True), model="meta.llama3-8b-instruct-v1:0")
+    assert streamed.target.decode().endswith("/invoke-with-response-stream")
+    request = encode(picture, model="amazon.nova-canvas-v1:0")
+    assert request.target.decode() == "/model/amazon.nova-canvas-v1%3A0/invoke"
+    assert sent_json(request)["taskType"] == "TEXT_IMAGE"

@@ -22,7 +22,7 @@ COLUMNS = (
 MATRIX = {
     #               list text   chat   resp   emb rrk tts    stt    img    edit   var cnt
     "openai":      "1    1 1    1 1    1 1    1   0   1 1    1 1    1 1    1 1    1   1",
-    "azure":       "1    1 1    1 1    1 1    1   0   1 1    1 0    1 1    1 1    0   0",
+    "azure":       "1    1 1    1 1    1 1    1   0   1 1    1 0    1 1    1 1    0   1",
     "cohere":      "1    0 0    1 1    1 1    1   1   0 0    0 0    0 0    0 0    0   1",
     "gemini":      "1    0 0    1 1    1 1    1   0   1 1    1 1    1 0    1 0    0   1",
     "vertex":      "1    0 0    1 1    1 1    1   0   0 0    0 0    1 0    1 0    0   1",

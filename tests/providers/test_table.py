@@ -111,7 +111,7 @@ def test_servers_of_ones_own_without_an_address_are_a_configuration_error(name: 
         adapter.encode(chat({}), Target(name, "m"), KEY)
 
 
-@pytest.mark.parametrize("name", sorted(BUILT.keys() - {"azure"}))
+@pytest.mark.parametrize("name", sorted(BUILT))
 def test_every_row_does_chat_and_all_but_perplexity_lists_models(name: str) -> None:
     network = NetworkSettings(base_url="http://gpu-0:8000")
     adapter = build_adapter(ProviderSettings(name=name, network=network))

@@ -56,11 +56,11 @@ def _answer(received: Received) -> Behaviour:
         return claude_refuses("authentication_error", 401)
     if received.path == "/v1/models?limit=1000":
         return status(200, MODELS)
-    body = received.json
-    if received.path == "/v1/messages/count_tokens":
+    body, path = received.json, received.path.removeprefix("/anthropic")
+    if path == "/v1/messages/count_tokens":
         wrong = complaint({**body, "max_tokens": 1}) if "max_tokens" not in body else "max_tokens"
         return _refused(wrong) if wrong else status(200, {"input_tokens": 14})
-    if received.path != "/v1/messages":
+    if path != "/v1/messages":
         return claude_refuses("not_found_error", 404)
     wrong = complaint(body)
     if wrong is not None:

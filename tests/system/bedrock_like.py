@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,11 @@ from system.upstream import Behaviour, Received, Upstream, raw, status
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["BedrockLike", "answer", "failed", "frames", "refused"]
+__all__ = ["BedrockLike", "answer", "chunks", "failed", "frames", "refused"]
 
-PATH = re.compile(r"/model/([^/]+)/(converse|converse-stream|count-tokens|invoke)")
+PATH = re.compile(
+    r"/model/([^/]+)/(converse|converse-stream|count-tokens|invoke|invoke-with-response-stream)"
+)
 
 KINDS = {
     "converse": "Converse",
@@ -50,6 +53,14 @@ def frames(*middle: bytes, stop: str = "end_turn", end: bool = True) -> Behaviou
         parts.append(event("messageStop", {"stopReason": stop}))
         parts.append(event("metadata", {"usage": USAGE, "metrics": {"latencyMs": 5}}))
     return _streamed(b"".join(parts))
+
+
+def chunks(*values: Any) -> Behaviour:
+    """What InvokeModelWithResponseStream says, a chunk for each of ``values``; the last has the metrics."""
+    metrics = {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 7, "outputTokenCount": 3}}
+    told = [*values[:-1], {**values[-1], **metrics}]
+    packed = (base64.b64encode(json.dumps(value).encode()).decode() for value in told)
+    return _streamed(b"".join(event("chunk", {"bytes": each}) for each in packed))
 
 
 def failed(name: str, *before: bytes) -> Behaviour:
@@ -96,7 +107,7 @@ class BedrockLike(Upstream):
         wanted = "application/vnd.amazon.eventstream" if "stream" in action else "application/json"
         if received.header("accept") != wanted:
             return f"accept is {received.header('accept')}"
-        if action == "invoke":
+        if action.startswith("invoke"):
             return ""
         return problems(json.loads(received.body), unquote(name), KINDS[action])
 

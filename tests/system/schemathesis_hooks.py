@@ -59,10 +59,24 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], **kwa
     body: Any = case.body
     if isinstance(body, dict) and _is_word(body.get("model")):
         body["model"] = f"{provider}/m"
+    if case.path == "/bedrock/rerank":
+        _rank(body, f"{provider}/m")
+        headers.pop("x-bf-strict", None)
     # A job is no stream, and the description can say that in words only.
     if isinstance(body, dict) and (case.path.startswith("/v1/async") or "x-bf-async" in headers):
         body.pop("stream", None)
         body.pop("stream_format", None)
+
+
+def _rank(body: Any, model: str) -> None:
+    """Name ``model`` where Bedrock's Rerank does, if there is one."""
+    try:
+        config = body["rerankingConfiguration"]["bedrockRerankingConfiguration"]
+        named = config["modelConfiguration"]
+        if _is_word(named["modelArn"]):
+            named["modelArn"] = model
+    except (LookupError, TypeError):
+        pass
 
 
 def _provider(path: str) -> str:

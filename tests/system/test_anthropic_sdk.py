@@ -447,8 +447,8 @@ async def test_claude_code_asks_as_it_does(gateway: Gateway, upstream: Upstream)
     assert dropped == [
         "context_management",
         "tools.web_search_20250305",
-        "user",
-        "reasoning",
+        "metadata.user_id",
+        "thinking",
         "cache_control",
     ]
     sent = upstream.requests[0].json

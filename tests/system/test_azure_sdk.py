@@ -6,12 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+import anthropic
 import httpx
 import openai
 import pytest
 import trio
 
 from system.answers import named, response, response_events
+from system.anthropic_upstream import claude
 from system.process import Gateway, openai_provider, running
 from system.sdk import OPENED, in_thread
 from system.test_node_sdk import FOLDER, node
@@ -289,12 +291,12 @@ async def test_files_with_a_key_of_ones_own(gateway: Gateway, upstream: Upstream
         ("/openai/deployments/d", "invalid azure deployment path"),
         ("/openai/deployments/chat/completions", "missing deployment id"),
         ("/openai/openai/deployments//chat/completions", "missing deployment id"),
-        ("/openai/deployments/best/chat/completions", "Claude deployments speak"),
+        ("/openai/deployments/best/embeddings", "embedding is not supported by azure provider"),
         ("/openai/deployments/d/images/variations", "has to be multipart/form-data"),
     ],
 )
 async def test_what_cannot_be_served_is_told(gateway: Gateway, path: str, text: str) -> None:
-    asked = {"messages": MESSAGES}
+    asked = {"messages": MESSAGES, "input": "x"}
     async with httpx.AsyncClient(base_url=gateway.url) as http:
         answer = await http.post(path, json=asked)
         wrong = await http.get("/openai/deployments/d/chat/completions")
@@ -314,6 +316,79 @@ async def test_metrics_have_the_template_of_a_path(gateway: Gateway) -> None:
 
     assert "/openai/deployments/{path}/chat/completions" in metrics
     assert "/openai/deployments/a1" not in metrics
+
+
+# Deployments of Claude
+
+CLAUDES = "/anthropic/v1/messages"
+
+
+def serve_claude(upstream: Upstream) -> None:
+    upstream.scripts |= {f"POST {CLAUDES}{path}": [claude()] for path in ("", "/count_tokens")}
+
+
+async def test_claude_by_openais_client(gateway: Gateway, upstream: Upstream) -> None:
+    serve_claude(upstream)
+    client = sdk(gateway)
+    create = client.chat.completions.create
+
+    answer = await in_thread(create, model="best", messages=MESSAGES)
+    chunks = await in_thread(lambda: list(create(model="best", messages=MESSAGES, stream=True)))
+    response = await in_thread(client.responses.create, model="best", input="Hi")
+    events = await in_thread(
+        lambda: list(client.responses.create(model="best", input="Hi", stream=True))
+    )
+
+    assert answer.choices[0].message.content == "Hello"
+    assert answer.extra_fields["model_deployment"] == "claude-4"
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Hello"
+    assert chunks[-1].usage.total_tokens == 34
+    assert response.output_text == "Hello"
+    assert events[-1].type == "response.completed"
+    assert [(r.path, r.json["model"]) for r in upstream.requests] == [(CLAUDES, "claude-4")] * 4
+    assert {r.header("x-api-key") for r in upstream.requests} == {KEY}
+    assert {r.header("api-key") for r in upstream.requests} == {None}
+
+
+async def test_claude_by_anthropics_client(gateway: Gateway, upstream: Upstream) -> None:
+    serve_claude(upstream)
+    said = [{"type": "text", "text": "Hi"}]
+    ask: Any = {"model": "azure/best", "messages": [{"role": "user", "content": said}]}
+    with anthropic.Anthropic(
+        base_url=f"{gateway.url}/anthropic", api_key="unused", max_retries=0
+    ) as client:
+
+        def streamed() -> str:
+            with client.messages.stream(max_tokens=64, **ask) as stream:
+                return stream.get_final_text()
+
+        counted = await in_thread(client.messages.count_tokens, **ask)
+        text = await in_thread(streamed)
+
+    assert (counted.input_tokens, text) == (14, "Hello")
+    assert [r.path for r in upstream.requests] == [f"{CLAUDES}/count_tokens", CLAUDES]
+    assert [r.json["model"] for r in upstream.requests] == ["claude-4"] * 2
+    raw = b'{"model":"azure/best", "max_tokens":64,"messages":[{"role":"user","content":[{"type":"text","text":"h\\u0069"}]}], "top_k": 5}'
+    async with httpx.AsyncClient(base_url=gateway.url) as http:
+        answer = await http.post("/anthropic/v1/messages", content=raw)
+    assert upstream.requests[-1].body == raw.replace(b"azure/best", b"claude-4").replace(
+        b", ", b","
+    ).replace(b'k": ', b'k":')
+    assert answer.json()["content"] == [{"type": "text", "text": "Hello"}]
+
+
+async def test_claude_by_a_token_of_entra(upstream: Upstream, tmp_path: Path) -> None:
+    told = {"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"}
+    upstream.scripts[LOGIN] = [plain(told)]
+    serve_claude(upstream)
+    async with running(config(upstream, entra_provider(upstream.url)), tmp_path) as gateway:
+        # This Claude knows keys only.
+        with pytest.raises(openai.AuthenticationError):
+            await in_thread(
+                sdk(gateway).chat.completions.create, model="claude-4", messages=MESSAGES
+            )
+        assert upstream.requests[-1].header("authorization") == f"Bearer {TOKEN}"
+        assert upstream.requests[-1].path == CLAUDES
 
 
 # A key of the caller's own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
@@ -16,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
 
 from dialects.converse import event
-from system.bedrock_like import BedrockLike, answer, failed, frames, refused
+from system.bedrock_like import BedrockLike, answer, chunks, failed, frames, refused
 from system.process import Gateway, openai_provider, running
 from system.sdk import OPENED, in_thread, sdk
 from system.upstream import Upstream, chat_answer, plain, status, stream
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.system
 KEY = "bedrock-canary-aaaaaaaaaaaaaaaaaaaaaaaa"
 SECRET = "aws/canary/bbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+LLAMA, CANVAS = "meta.llama3-8b-instruct-v1:0", "amazon.nova-canvas-v1:0"
 PROFILE = f"arn:aws:bedrock:eu-west-1:123456789012:inference-profile/{CLAUDE}"
 MESSAGES: list[Any] = [{"role": "user", "content": "Say hello"}]
 PNG = base64.b64decode("iVBORw0KGgo=")
@@ -55,7 +57,7 @@ async def bedrock(nursery: trio.Nursery) -> BedrockLike:
 
 
 def bedrock_provider(url: str, **more: Any) -> dict[str, Any]:
-    section = {"region": "eu-west-1", "deployments": {"claude": PROFILE, "titan": "amazon.titan-embed-text-v2:0", CLAUDE: CLAUDE}}  # fmt: skip
+    section = {"region": "eu-west-1", "deployments": {"claude": PROFILE, "titan": "amazon.titan-embed-text-v2:0", "llama": LLAMA, "canvas": CANVAS, CLAUDE: CLAUDE}}  # fmt: skip
     return {
         "keys": [{"name": "bedrock-key", "value": KEY, "bedrock_key_config": section, **more}],
         "network_config": {"base_url": url, "max_retries": 0},
@@ -421,6 +423,7 @@ async def test_boto3_counts_and_invokes(
         client.count_tokens, modelId=CLAUDE, input={"converse": {"messages": hi}}
     )
     said = await in_thread(invoked, "openai/gpt-5")
+    bedrock.scripts[CLAUDE] = [status(200, {"content": [{"type": "new"}], "usage": {}})]
     claude = await in_thread(invoked, CLAUDE)
 
     def streamed() -> list[Any]:
@@ -431,11 +434,143 @@ async def test_boto3_counts_and_invokes(
 
     assert counted["inputTokens"] == 5
     assert json.loads(said)["content"] == [{"type": "text", "text": "Hello"}]
-    assert json.loads(claude)["content"] == [{"type": "text", "text": "Hello"}]
-    assert bedrock.requests[-1].path.endswith("/converse")
+    assert json.loads(claude)["content"] == [{"type": "new"}]
+    assert bedrock.requests[-1].path.endswith("/invoke")
+    assert bedrock.requests[-1].json == json.loads(body)
     assert [e["type"] for e in events][-2:] == ["message_delta", "message_stop"]
-    with pytest.raises(ClientError, match="only bodies with messages"):
-        await in_thread(client.invoke_model, modelId=CLAUDE, body='{"inputText": "x"}')
+    with pytest.raises(ClientError, match="no words for this body but those of bedrock") as caught:
+        await in_thread(client.invoke_model, modelId="openai/gpt-5", body='{"message": "x"}')
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
+
+
+async def test_boto3_invokes_in_a_models_own_words(
+    gateway: Gateway, bedrock: BedrockLike, upstream: Upstream
+) -> None:
+    client = aws(gateway)
+    body = '{"prompt": "h\\u0069", "max_gen_len": 5}'
+    bedrock.scripts[LLAMA] = [
+        status(200, {"generation": "Hello", "stop_reason": "stop"}),
+        chunks({"generation": "Hel"}, {"generation": "lo", "stop_reason": "stop"}),
+    ]
+    choice = {"index": 0, "text": "Hello", "finish_reason": "stop"}
+    completed = {"object": "text_completion", "choices": [choice], "usage": {"prompt_tokens": 2, "completion_tokens": 1}}  # fmt: skip
+    upstream.scripts["gpt-i"] = [
+        plain(completed),
+        stream([{"choices": [{"index": 0, "text": text}]} for text in ("Hel", "lo")]),
+    ]
+
+    def invoked(model: str) -> Any:
+        with closing(client.invoke_model(modelId=model, body=body)["body"]) as answered:
+            return json.loads(answered.read())
+
+    def streamed(model: str) -> Any:
+        asked = client.invoke_model_with_response_stream(modelId=model, body=body)
+        return [json.loads(e["chunk"]["bytes"]) for e in events_of(asked["body"])]
+
+    for model in ("bedrock/llama", "openai/gpt-i"):
+        whole = await in_thread(invoked, model)
+        pieces = await in_thread(streamed, model)
+        assert (whole["generation"], whole["stop_reason"]) == ("Hello", "stop")
+        assert "".join(piece["generation"] for piece in pieces) == "Hello"
+        assert "amazon-bedrock-invocationMetrics" in pieces[-1]
+    assert {request.body for request in bedrock.requests} == {body.replace(": ", ":").replace(", ", ",").encode()}  # fmt: skip
+    assert upstream.requests[0].path == "/v1/completions"
+    assert upstream.requests[0].json == {"model": "gpt-i", "prompt": "hi", "max_tokens": 5}
+
+
+async def test_boto3_ranks(gateway: Gateway, bedrock: BedrockLike) -> None:
+    ranked = {"results": [{"index": 0, "relevance_score": 0.2}, {"index": 1, "relevance_score": 0.9}]}  # fmt: skip
+    bedrock.scripts[PROFILE] = [status(200, ranked)]
+    client = boto3.client(
+        "bedrock-agent-runtime",
+        endpoint_url=f"{gateway.url}/bedrock",
+        region_name="us-east-1",
+        aws_access_key_id="dummy",
+        aws_secret_access_key="dummy",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    OPENED.append(cast("Any", client))
+    model: Any = {"modelConfiguration": {"modelArn": "bedrock/claude"}}
+    source = [
+        {"type": "INLINE", "inlineDocumentSource": {"type": "TEXT", "textDocument": {"text": text}}}
+        for text in ("a", "b")
+    ]
+
+    answer = await in_thread(
+        client.rerank,
+        queries=[{"type": "TEXT", "textQuery": {"text": "q"}}],
+        sources=source,
+        rerankingConfiguration={
+            "type": "BEDROCK_RERANKING_MODEL",
+            "bedrockRerankingConfiguration": model,
+        },
+    )
+
+    assert answer["results"] == [
+        {"index": 1, "relevanceScore": 0.9},
+        {"index": 0, "relevanceScore": 0.2},
+    ]
+    assert bedrock.requests[0].json["documents"] == ["a", "b"]
+
+
+async def vary(gateway: Gateway, model: str, picture: bytes) -> Any:
+    async with httpx.AsyncClient(base_url=gateway.url) as http:
+        answer = await http.post(
+            "/openai/v1/images/variations",
+            data={"model": model},
+            files={"image": ("a.png", picture, "image/png")},
+        )
+    return answer.json()
+
+
+async def test_completions_and_pictures(gateway: Gateway, bedrock: BedrockLike) -> None:
+    bedrock.scripts[LLAMA] = [
+        chunks({"generation": "Hel"}, {"generation": "lo", "stop_reason": "length"})
+    ]
+    bedrock.scripts[CANVAS] = [status(200, {"images": ["aGk="]})]
+    client = sdk(gateway)
+
+    def completed() -> list[Any]:
+        create = client.completions.create
+        return list(create(model="bedrock/llama", prompt="Hi", max_tokens=5, stream=True))
+
+    pieces = await in_thread(completed)
+    drawn = await in_thread(
+        client.images.generate, model="bedrock/canvas", prompt="A cat", size="1024x1024"
+    )
+    edited = await in_thread(
+        client.images.edit,
+        model="bedrock/canvas",
+        prompt="a hat",
+        image=("a.png", PNG, "image/png"),
+        mask=("m.png", PNG, "image/png"),
+    )
+    varied = await vary(gateway, "bedrock/canvas", PNG)
+
+    assert "".join(piece.choices[0].text for piece in pieces) == "Hello"
+    assert pieces[-1].usage.total_tokens == 10
+    assert {each.data[0].b64_json for each in (drawn, edited)} == {"aGk="}
+    assert varied["data"] == [{"b64_json": "aGk="}]
+    text, *pictures = (request.json for request in bedrock.requests)
+    assert text == {"prompt": "Hi", "max_gen_len": 5}
+    assert [each["taskType"] for each in pictures] == ["TEXT_IMAGE", "INPAINTING", "IMAGE_VARIATION"]  # fmt: skip
+    assert pictures[1]["inPaintingParams"]["image"] == base64.b64encode(PNG).decode()
+
+
+async def test_a_picture_that_is_signed(bedrock: BedrockLike, tmp_path: Path) -> None:
+    provider = bedrock_provider(bedrock.url)
+    section = {"region": "eu-west-1", "access_key": "AKIDEXAMPLE", "secret_key": SECRET}
+    provider["keys"] = [{"name": "pair", "bedrock_key_config": section}]
+    bedrock.scripts[CANVAS] = [status(200, {"images": ["aGk="]})]
+    picture = PNG * 200_000  # More than is kept in memory.
+    async with running({"providers": {"bedrock": provider}}, tmp_path) as gateway:
+        answer = await vary(gateway, f"bedrock/{CANVAS}", picture)
+
+    assert answer["data"] == [{"b64_json": "aGk="}]
+    [received] = bedrock.requests
+    assert received.header("x-amz-content-sha256") == hashlib.sha256(received.body).hexdigest()
+    [told] = received.json["imageVariationParams"]["images"]
+    assert base64.b64decode(told) == picture
 
 
 @pytest.mark.parametrize("streams", [False, True])

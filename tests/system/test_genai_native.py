@@ -186,7 +186,7 @@ async def test_a_fallback_gets_the_request_in_other_words(
     told = await gateway.post(body, f"/genai{PATH}:generateContent")
 
     assert told.json()["candidates"][0]["content"]["parts"] == [{"text": "Hello"}]
-    assert told.headers["x-bf-dropped-params"] == "top_k"
+    assert told.headers["x-bf-dropped-params"] == "generationConfig.topK"
     first, second = (json.loads(received.body) for received in upstream.requests)
     assert first == {name: body[name] for name in ("contents", "generationConfig")}
     assert second["messages"] == [{"role": "user", "content": "x"}]

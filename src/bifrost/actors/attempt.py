@@ -19,7 +19,7 @@ from bifrost.actors.reading import read_some
 from bifrost.actors.retold import Retold
 from bifrost.dialects.base import AnswerFacts, Progress
 from bifrost.dialects.scrub import scrubber
-from bifrost.errors import ErrorClass, GatewayError, UpstreamError, Verbatim
+from bifrost.errors import BodyTooLarge, ErrorClass, GatewayError, UpstreamError, Verbatim
 from bifrost.providers.answer_headers import caller_headers, dropped_header
 from bifrost.providers.base import Headers, RateHint, UpstreamRequest
 from bifrost.record import AttemptRecord, Usage
@@ -35,6 +35,9 @@ __all__ = ["Attempt"]
 
 VERBATIM_BYTES = 1024 * 1024
 """Of a refusal that is relayed as it came: it is held back, for another key may still do better. A longer one is told."""
+
+SIGNED_BYTES = 32 * 1024 * 1024
+"""Of a body that is signed, and has to be read beforehand. AWS's own bound for InvokeModel is 25 MB."""
 
 BYTES_PER_TOKEN = 4
 
@@ -124,7 +127,7 @@ class Attempt:
             request = await self._request()
             if request.follow_up is None:
                 if request.sign is not None:
-                    request = request.signed(self.wall())
+                    request = (await _in_memory(request)).signed(self.wall())
                 opening = generation.upstream.open(request, limits)
             else:
                 opening = followed(generation.upstream, request, limits, self.wall)
@@ -134,6 +137,8 @@ class Attempt:
                 finally:
                     self.upstream_s = answer.waited_s
         except GatewayError as error:
+            if call.names:
+                error.rename(call.named)
             self.error = error
             raise
         finally:
@@ -153,7 +158,8 @@ class Attempt:
         return await trio.to_thread.run_sync(encode, abandon_on_cancel=True)
 
     async def _read(self, answer: UpstreamAnswer, request: UpstreamRequest) -> None:
-        self.status, self._dropped = answer.status, request.dropped_params
+        self.status = answer.status
+        self._dropped = tuple(dict.fromkeys(map(self.hop.call.named, request.dropped_params)))
         adapter = self.granted.generation.adapter
         self.rate = adapter.rate_hint(answer.headers, self.wall())
         self._headers = caller_headers(answer.headers)
@@ -421,6 +427,16 @@ def _length(headers: Headers) -> int | None:
     value = told.get(b"content-length", b"")
     is_coded = told.get(b"content-encoding", b"identity").lower() != b"identity"
     return int(value) if value.isdigit() and not is_coded else None
+
+
+async def _in_memory(request: UpstreamRequest) -> UpstreamRequest:
+    """``request`` with its body as bytes: a signature is over all of it. Raises BodyTooLarge."""
+    if isinstance(request.body, bytes):
+        return request
+    if request.body.size > SIGNED_BYTES:
+        raise BodyTooLarge(f"a body that is signed for AWS must have at most {SIGNED_BYTES} bytes")
+    body = b"".join([block async for block in request.body.blocks()])
+    return attrs.evolve(request, body=body)
 
 
 async def _linger(answer: UpstreamAnswer) -> None:

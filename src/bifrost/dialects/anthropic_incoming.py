@@ -7,6 +7,7 @@ Sources: Anthropic API reference, "Messages" and "Count message tokens", 2026-11
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import attrs
@@ -23,14 +24,14 @@ from bifrost.dialects.bridge_shape import (
     text_or_none,
 )
 from bifrost.errors import BadRequest
-from bifrost.schema.call import RawMembers
+from bifrost.schema.call import Names, RawMembers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bifrost.dialects.anthropic_blocks import Lose
 
-__all__ = ["Incoming", "read_messages"]
+__all__ = ["NAMES", "Incoming", "read_messages"]
 
 SAID_ELSEWHERE = b'"..."'
 """The text of a user's message that has none: no provider takes an empty one."""
@@ -42,6 +43,19 @@ FUNCTION_MEMBERS = {"description": "description", "input_schema": "parameters", 
 TOOL_MEMBERS = frozenset({"type", "name", MARK, *FUNCTION_MEMBERS})
 
 TIERS: Mapping[bytes, bytes] = {b'"standard_only"': b'"default"'}
+
+
+NAMES: Names = MappingProxyType(
+    {
+        "max_completion_tokens": "max_tokens",
+        "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+        "reasoning": "thinking",
+        "response_format": "output_config.format",
+        "stop": "stop_sequences",
+        "user": "metadata.user_id",
+    }
+)
+"""What Messages call otherwise than chat."""
 
 
 @attrs.frozen

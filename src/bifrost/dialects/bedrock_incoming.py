@@ -15,7 +15,7 @@ from bifrost.codecs import json
 from bifrost.dialects.bedrock_blocks_in import Turn, read_turn
 from bifrost.dialects.value_shape import choice, list_of, obj, text, written
 from bifrost.errors import BadRequest
-from bifrost.schema.call import RawMembers
+from bifrost.schema.call import NO_NAMES, Names, RawMembers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +33,8 @@ class Incoming:
     lost: tuple[str, ...]
     max_tokens: int | None = None
     """The caller's own bound of the output."""
+    names: Names = NO_NAMES
+    """What the caller calls ``members``, where that is something else."""
 
 
 def read_converse_request(request: RawMembers, model: str) -> Incoming:
@@ -73,7 +75,7 @@ class _Reading:
         members = {name: written(value) for name, value in self.told.items()}
         limit = self.told.get("max_completion_tokens")
         is_limit = type(limit) is int and limit > 0
-        return Incoming(members, tuple(self.lost), limit if is_limit else None)
+        return Incoming(members, tuple(self.lost), limit if is_limit else None, NAMES)
 
     def lose(self, name: str) -> None:
         self.lost[name] = None
@@ -165,6 +167,20 @@ SAMPLING: Mapping[str, str] = MappingProxyType(
         "stopSequences": "stop",
     }
 )
+
+NAMES: Names = MappingProxyType(
+    {
+        **{to: f"inferenceConfig.{name}" for name, to in SAMPLING.items()},
+        "max_tokens": "inferenceConfig.maxTokens",
+        "reasoning": "additionalModelRequestFields",
+        "response_format": "outputConfig.textFormat",
+        "service_tier": "serviceTier",
+        "tool_choice": "toolConfig.toolChoice",
+        "tools": "toolConfig.tools",
+        "top_k": "additionalModelRequestFields.top_k",
+    }
+)
+"""What Converse calls otherwise than chat."""
 
 READERS: Mapping[str, Callable[[_Reading, object], None]] = MappingProxyType(
     {

@@ -15,7 +15,6 @@ from bifrost.codecs import json
 from bifrost.dialects.bedrock_parts import Blocks, json_result
 from bifrost.dialects.fields import Losses
 from bifrost.dialects.thinking_seals import seal_of
-from bifrost.dialects.value_shape import obj
 from bifrost.errors import BadRequest
 from bifrost.schema.chat import CachePoint, Text
 
@@ -127,13 +126,11 @@ class _Telling:
             yield {"reasoningContent": detail}
 
     def _tool_use(self, call: ToolCall, turn: Turn, place: str) -> Block:
-        if call.is_custom:
-            raise BadRequest(f"{place}: custom tools are not supported by Converse", param=place)
         name, told = checked_name(call.name, place), tool_id(call.id, place)
         if name not in self.names:
             self.names.append(name)
         turn.asked.append(told)
-        return {"toolUse": {"toolUseId": told, "name": name, "input": _input(call, place)}}
+        return {"toolUse": {"toolUseId": told, "name": name, "input": _input(call)}}
 
     def _take_result(self, message: Message) -> None:
         turn = self._turn("user", message)
@@ -212,16 +209,13 @@ def _thought(detail: ReasoningDetail) -> Block | None:
     return {"redactedContent": seal}
 
 
-def _input(call: ToolCall, place: str) -> object:
+def _input(call: ToolCall) -> object:
     """The arguments as they came, key for key."""
-    if not call.arguments.strip():
-        return {}
-    where = f"{place}.function.arguments"
-    try:
-        obj(json.loads(call.arguments), where)
-    except json.InvalidJSON:
-        raise BadRequest(f"{where} must be a JSON object", param=where) from None
-    return json.verbatim(call.arguments.encode())
+    if call.is_custom:
+        # A tool of free text has no equal: its text is the only member of an object.
+        return {"input": call.arguments}
+    arguments = call.arguments.strip() or "{}"
+    return json.verbatim(arguments.encode("utf-8", "replace"))
 
 
 def tool_id(given: str, place: str, member: str = "id") -> str:

@@ -60,7 +60,8 @@ def openai_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
-        "total_tokens": _count(usage, "totalTokens") or prompt + completion,
+        # AWS counts what the cache had in some models' totals only.
+        "total_tokens": max(_count(usage, "totalTokens"), prompt + completion),
     }
     if read or written:
         told["prompt_tokens_details"] = {
@@ -82,7 +83,7 @@ def token_usage(usage: Mapping[str, Any] | None) -> dict[str, int]:
     told = {
         "inputTokens": max(prompt - read - written, 0),
         "outputTokens": completion,
-        "totalTokens": _count(usage, "total_tokens") or prompt + completion,
+        "totalTokens": max(_count(usage, "total_tokens"), prompt + completion),
     }
     if read or written:
         told |= {"cacheReadInputTokens": read, "cacheWriteInputTokens": written}

@@ -141,12 +141,27 @@ def _tool_call(source: Object, place: str) -> ToolCall:
     kind = "custom" if isinstance(source.get("custom"), dict) else "function"
     what = obj(source.get(kind), f"{place}.{kind}")
     member = "input" if kind == "custom" else "arguments"
+    arguments = text(what, member, f"{place}.{kind}") or ""
+    if kind == "function":
+        _check_arguments(arguments, f"{place}.function.arguments")
     return ToolCall(
         id=text(source, "id", place) or "",
         name=_required(what, "name", f"{place}.{kind}"),
-        arguments=text(what, member, f"{place}.{kind}") or "",
+        arguments=arguments,
         is_custom=kind == "custom",
     )
+
+
+def _check_arguments(arguments: str, place: str) -> None:
+    """Nothing, or an object: everybody but OpenAI wants one. A call that was cut off has none, and cannot be made up."""
+    if not arguments.strip():
+        return
+    try:
+        value = json.loads(arguments.encode("utf-8", "replace"))
+    except json.InvalidJSON:
+        value = None
+    if not isinstance(value, dict):
+        raise BadRequest(f"{place} must be a JSON object", param=place)
 
 
 def _detail(source: Object, place: str) -> ReasoningDetail:

@@ -6,6 +6,7 @@ lost. Sources: Cohere API reference, "Chat", "Embed" and "Rerank" v2, "Tokenize"
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import attrs
@@ -14,12 +15,20 @@ from bifrost.codecs import json
 from bifrost.dialects.cohere_shape import TOOL_PLAN, Object
 from bifrost.dialects.value_shape import choice, list_of, obj, text, written
 from bifrost.errors import BadRequest
-from bifrost.schema.call import RawMembers
+from bifrost.schema.call import Names, RawMembers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Incoming", "read_chat", "read_embed", "read_rerank", "read_tokenize"]
+__all__ = [
+    "NAMES",
+    "TOKENIZE_NAMES",
+    "Incoming",
+    "read_chat",
+    "read_embed",
+    "read_rerank",
+    "read_tokenize",
+]
 
 RENAMED = {
     "k": "top_k",
@@ -27,6 +36,19 @@ RENAMED = {
     "p": "top_p",
     "stop_sequences": "stop",
 }
+
+NAMES: Names = MappingProxyType(
+    {
+        **{to: name for name, to in RENAMED.items()},
+        "dimensions": "output_dimension",
+        "input": "texts",
+        "reasoning": "thinking",
+    }
+)
+"""What Cohere calls otherwise, by OpenAI's names."""
+
+TOKENIZE_NAMES: Names = MappingProxyType({"input": "text"})
+"""Where a text is counted."""
 
 CHOICES = {"REQUIRED": "required", "NONE": "none"}
 

@@ -9,6 +9,7 @@ import base64
 import binascii
 from typing import TYPE_CHECKING
 
+from bifrost.codecs import json
 from bifrost.dialects.cohere_shape import TOOL_PLAN
 from bifrost.errors import BadRequest
 from bifrost.schema.chat import Audio, CachePoint, Document, Image, Message, Refusal, Text
@@ -162,11 +163,12 @@ def _is_readable(detail: ReasoningDetail, losses: Losses) -> bool:
 
 
 def _tool_call(call: ToolCall) -> Object:
-    return {
-        "id": call.id,
-        "type": "function",
-        "function": {"name": call.name, "arguments": call.arguments or "{}"},
-    }
+    arguments = call.arguments if call.arguments.strip() else "{}"
+    if call.is_custom:
+        # A tool of free text has no equal: its text is the only member of an object.
+        arguments = json.dumps({"input": call.arguments}).decode()
+    function = {"name": call.name, "arguments": arguments}
+    return {"id": call.id, "type": "function", "function": function}
 
 
 def _tool(message: Message, losses: Losses) -> Object:

@@ -8,6 +8,7 @@ place for is named as lost, for whoever is asked in them. Sources: Google, Gemin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -26,10 +27,11 @@ from bifrost.dialects.gemini_reading import (
 from bifrost.dialects.gemini_schema_in import json_schema
 from bifrost.dialects.value_shape import boolean, choice, list_of, number, obj, text, whole, written
 from bifrost.errors import BadRequest
-from bifrost.schema.call import RawMembers
+from bifrost.schema.call import Names, RawMembers
 
 __all__ = [
     "CONFIG",
+    "NAMES",
     "Incoming",
     "decoded",
     "read_count",
@@ -103,6 +105,21 @@ SETTINGS: Mapping[str, tuple[str, Read]] = {
     "responseModalities": ("modalities", _words),
 }
 """What ``generationConfig`` says in one word, with its name here and how it is read."""
+
+NAMES: Names = MappingProxyType(
+    {
+        **{ours: f"generationConfig.{name}" for name, (ours, _) in SETTINGS.items()},
+        **{ours: name for name, ours in KEPT.items()},
+        "max_tokens": "generationConfig.maxOutputTokens",
+        "dimensions": "outputDimensionality",
+        "input": "content",
+        "messages": "contents",
+        "reasoning": "generationConfig.thinkingConfig",
+        "response_format": "generationConfig.responseSchema",
+        "tool_choice": "toolConfig",
+    }
+)
+"""What Gemini calls otherwise, by OpenAI's names."""
 
 FORMATS = frozenset(
     {

@@ -99,7 +99,8 @@ def refuse_loss(names: Sequence[str], call: Call, provider: str) -> None:
         if name in INDISPENSABLE:
             raise BadRequest(f"{provider} does not know {name}", param=name)
     if names and call.caller.strict:
-        raise BadRequest(f"{provider} does not take: {', '.join(names)}", param=names[0])
+        told = [*dict.fromkeys(map(call.named, names))]
+        raise BadRequest(f"{provider} does not take: {', '.join(told)}", param=told[0])
 
 
 def value_of(raw: bytes) -> object:

@@ -16,12 +16,7 @@ from bifrost.dialects.anthropic_object_telling import tell_batch, tell_deleted, 
 from bifrost.dialects.anthropic_teller import AnthropicTeller
 from bifrost.dialects.anthropic_telling import tell_count, tell_message
 from bifrost.dialects.base import AnswerFacts, PlainAnswer, Reading
-from bifrost.dialects.bedrock_telling import (
-    ConverseTeller,
-    InvokeTeller,
-    tell_converse,
-    tell_token_count,
-)
+from bifrost.dialects.bedrock_telling import ConverseTeller, tell_converse, tell_token_count
 from bifrost.dialects.bridge_answer import tell_response
 from bifrost.dialects.bridge_stream import ResponsesTeller
 from bifrost.dialects.chat_teller import ChatTeller, tell_whole
@@ -34,6 +29,15 @@ from bifrost.dialects.gemini_teller import GeminiTeller
 from bifrost.dialects.gemini_telling import tell_count as tell_gemini_count
 from bifrost.dialects.gemini_telling import tell_embedding, tell_generated
 from bifrost.dialects.hub import Answer, Teller
+from bifrost.dialects.invoke_telling import (
+    invoke_teller,
+    tell_invoked,
+    tell_invoked_embedding,
+    tell_invoked_rerank,
+    tell_invoked_text,
+    tell_ranking,
+    text_teller,
+)
 from bifrost.dialects.text_teller import TextTeller
 from bifrost.errors import UnsupportedOperation
 from bifrost.schema.call import Dialect, Operation
@@ -81,7 +85,11 @@ TELLINGS: Mapping[tuple[Dialect, Operation], Telling] = MappingProxyType(
         (Dialect.ANTHROPIC, Operation.BATCH_CANCEL): Telling(tell_batch),
         (Dialect.BEDROCK, Operation.CHAT): Telling(tell_converse, ConverseTeller),
         (Dialect.BEDROCK, Operation.COUNT_TOKENS): Telling(tell_token_count),
-        (Dialect.INVOKE, Operation.CHAT): Telling(tell_message, InvokeTeller),
+        (Dialect.BEDROCK, Operation.RERANK): Telling(tell_ranking),
+        (Dialect.INVOKE, Operation.CHAT): Telling(tell_invoked, invoke_teller),
+        (Dialect.INVOKE, Operation.TEXT): Telling(tell_invoked_text, text_teller),
+        (Dialect.INVOKE, Operation.EMBEDDING): Telling(tell_invoked_embedding),
+        (Dialect.INVOKE, Operation.RERANK): Telling(tell_invoked_rerank),
         (Dialect.GEMINI, Operation.CHAT): Telling(tell_generated, GeminiTeller),
         (Dialect.GEMINI, Operation.COUNT_TOKENS): Telling(tell_gemini_count),
         (Dialect.GEMINI, Operation.EMBEDDING): Telling(tell_embedding),
@@ -127,6 +135,10 @@ def refuse_untold(call: Call) -> None:
         return
     if (dialect, operation) not in TELLINGS:
         raise _untold(call.request_type, dialect)
+    if call.native is not None and not call.members:
+        raise UnsupportedOperation(
+            f"there are no words for this body but those of {dialect.value}: only who speaks it can be asked"
+        )
 
 
 def _untold(what: str, dialect: Dialect) -> UnsupportedOperation:

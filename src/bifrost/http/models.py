@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 import trio
@@ -18,7 +18,7 @@ from bifrost.integrations import models as lists
 from bifrost.integrations.anthropic import PREFIX as ANTHROPIC_PREFIX
 from bifrost.integrations.anthropic_models import anthropic_find, anthropic_page
 from bifrost.integrations.azure import PREFIXES
-from bifrost.integrations.composite import MODEL_PREFIXES
+from bifrost.integrations.composite import ANTHROPIC_PREFIXES, GENAI_PREFIXES, MODEL_PREFIXES
 from bifrost.integrations.envelope import key_status
 from bifrost.integrations.genai_models import Has, genai_find, genai_page
 from bifrost.integrations.openapi import (
@@ -156,17 +156,10 @@ def model_routes(doors: Doors, discovery: Discovery) -> Blueprint:
         return Response(b"", content_type="text/plain")
 
     routes.add_url_rule(ANTHROPIC_PREFIX, "anthropic-probe", anthropic_probe, methods=["GET"])
-    anthropic = f"{ANTHROPIC_PREFIX}/v1/models"
-    routes.add_url_rule(anthropic, "anthropic-list", anthropic_list, methods=["GET"])
-    routes.add_url_rule(
-        f"{anthropic}/<path:model>", "anthropic-one", anthropic_one, methods=["GET"]
-    )
+    versioned = (f"{prefix}/v1" for prefix in (ANTHROPIC_PREFIX, *ANTHROPIC_PREFIXES))
+    _add(routes, "anthropic", versioned, anthropic_list, anthropic_one)
     _add_genai(routes, gather, discovery.has)
-    for n, prefix in enumerate(OPENAI_PREFIXES):
-        routes.add_url_rule(f"{prefix}/models", f"list-{n}", openai_list, methods=["GET"])
-        routes.add_url_rule(
-            f"{prefix}/models/<path:model>", f"one-{n}", openai_one, methods=["GET"]
-        )
+    _add(routes, "openai", OPENAI_PREFIXES, openai_list, openai_one)
     for n, prefix in enumerate(PREFIXES):
         path = f"{prefix}<path:deployment>/models"
         routes.add_url_rule(path, f"azure-{n}", azure_list, methods=["GET"])
@@ -186,10 +179,22 @@ def _add_genai(routes: Blueprint, gather: Gather, has: Has) -> None:
     async def genai_one(model: str) -> Response:
         return _json(genai_find(await gather(Surface.GENAI), model, has))
 
-    for version in genai.VERSIONS:
-        path, name = f"{genai.PREFIX}/{version}/models", f"genai-{version}"
-        routes.add_url_rule(path, f"{name}-list", genai_list, methods=["GET"])
-        routes.add_url_rule(f"{path}/<path:model>", f"{name}-one", genai_one, methods=["GET"])
+    own = (f"{genai.PREFIX}/{version}" for version in genai.VERSIONS)
+    _add(routes, "genai", (*own, *GENAI_PREFIXES), genai_list, genai_one)
+
+
+def _add(
+    routes: Blueprint,
+    name: str,
+    prefixes: Iterable[str],
+    whole: Callable[[], Awaitable[Response]],
+    one: Callable[[str], Awaitable[Response]],
+) -> None:
+    """The list and one model of it, below each of ``prefixes``."""
+    for n, prefix in enumerate(prefixes):
+        path = f"{prefix}/models"
+        routes.add_url_rule(path, f"{name}-list-{n}", whole, methods=["GET"])
+        routes.add_url_rule(f"{path}/<path:model>", f"{name}-one-{n}", one, methods=["GET"])
 
 
 def _chosen(doors: Doors, of: str) -> tuple[str, ...]:

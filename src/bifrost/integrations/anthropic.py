@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bifrost.dialects.anthropic_incoming import read_messages
+from bifrost.dialects.anthropic_incoming import NAMES, read_messages
 from bifrost.errors import BadRequest, UnsupportedOperation
 from bifrost.integrations.base import (
     NO_PARAMS,
@@ -82,6 +82,7 @@ def parse_messages(request: Request, catalog: Catalog, rules: HeaderRules) -> Ca
             headers=_own_headers(request, rules),
         ),
         lost=incoming.lost,
+        names=NAMES,
         body_bytes=len(request.body),
         caller=caller,
         surface=route.integration.surface,

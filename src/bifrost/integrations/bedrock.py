@@ -7,17 +7,26 @@ Source: AWS, Amazon Bedrock API reference, 2026-11.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
-from bifrost.codecs import json
-from bifrost.codecs.json import InvalidJSON, split_object
-from bifrost.dialects.anthropic_incoming import read_messages
 from bifrost.dialects.bedrock_incoming import Incoming, read_converse_request, read_count_request
-from bifrost.errors import BadRequest, UnsupportedOperation
-from bifrost.integrations.base import InferenceRoute, Integration, caller_of
-from bifrost.integrations.requirements import small
+from bifrost.dialects.invoke_incoming import (
+    Invoked,
+    read_invoked,
+    read_rerank_request,
+    rerank_model,
+)
+from bifrost.errors import BadRequest
+from bifrost.integrations.base import (
+    NO_PARAMS,
+    InferenceRoute,
+    Integration,
+    caller_of,
+    members_of,
+)
+from bifrost.integrations.requirements import REQUIREMENTS, small
 from bifrost.integrations.targets import check_model, fallbacks_of, target_of
 from bifrost.schema.call import Call, Dialect, Native, Operation, RawMembers, Surface
 
@@ -38,7 +47,7 @@ BEDROCK = Integration(
 )
 
 INVOKE = attrs.evolve(BEDROCK, name="bedrock-invoke", surface=Surface.INVOKE)
-"""Where a body is Anthropic's."""
+"""Where a body is in its model's own words."""
 
 PREFIX = "/bedrock"
 
@@ -47,45 +56,50 @@ ASYNC = (b"x-bf-async", b"true")
 MODEL = "/model/"
 
 
+RERANK = "/rerank"
+
+
 @attrs.frozen
 class Action:
     """What is behind the model in a path. ``read`` takes the body's members and the model's name."""
 
     operation: Operation
-    read: Callable[[RawMembers, str], Incoming]
+    read: Callable[[RawMembers, str], Invoked]
     dialect: Dialect = Dialect.BEDROCK
     """The body's: what an upstream has to speak to get it as it came."""
     streams: bool = False
 
 
-def _read_messages(members: RawMembers, model: str) -> Incoming:
-    """A body of InvokeModel, which is Anthropic's if it has messages. Raises BadRequest, UnsupportedOperation."""
-    if not members.get("messages", b"").startswith(b"["):
-        words = "of InvokeModel only bodies with messages, as Anthropic's models take them, are supported"
-        raise UnsupportedOperation(f"{words}; use Converse")
-    kept = {name: raw for name, raw in members.items() if name not in OF_INVOKE}
-    read = read_messages({"model": json.dumps_str(model), **kept})
-    return Incoming(read.members, read.lost, _limit(members))
+def _chat(members: RawMembers, model: str) -> Invoked:
+    return _of_chat(Operation.CHAT, read_converse_request(members, model))
 
 
-OF_INVOKE = frozenset({"anthropic_version", "anthropic_beta", "model", "stream"})
-"""Members that say nothing here: the path says model and stream, and the version is always the same."""
+def _count(members: RawMembers, model: str) -> Invoked:
+    return _of_chat(Operation.COUNT_TOKENS, read_count_request(members, model))
 
 
-def _limit(members: RawMembers) -> int | None:
-    value = small(dict(members), "max_tokens")
-    return value if type(value) is int and value > 0 else None
+def _of_chat(operation: Operation, incoming: Incoming) -> Invoked:
+    if incoming.members.get("messages", b"[]") == b"[]":
+        raise BadRequest("messages is required", param="messages")
+    return Invoked(operation, incoming)
+
+
+def _rerank(members: RawMembers, model: str) -> Invoked:
+    return Invoked(Operation.RERANK, read_rerank_request(members, model))
 
 
 ACTIONS: Mapping[str, Action] = {
-    "converse": Action(Operation.CHAT, read_converse_request),
-    "converse-stream": Action(Operation.CHAT, read_converse_request, streams=True),
-    "count-tokens": Action(Operation.COUNT_TOKENS, read_count_request),
-    "invoke": Action(Operation.CHAT, _read_messages, dialect=Dialect.INVOKE),
+    "converse": Action(Operation.CHAT, _chat),
+    "converse-stream": Action(Operation.CHAT, _chat, streams=True),
+    "count-tokens": Action(Operation.COUNT_TOKENS, _count),
+    "invoke": Action(Operation.CHAT, read_invoked, dialect=Dialect.INVOKE),
     "invoke-with-response-stream": Action(
-        Operation.CHAT, _read_messages, dialect=Dialect.INVOKE, streams=True
+        Operation.CHAT, read_invoked, dialect=Dialect.INVOKE, streams=True
     ),
 }
+
+RERANKING = Action(Operation.RERANK, _rerank)
+"""The one whose model is in its body."""
 
 
 @attrs.frozen
@@ -94,17 +108,20 @@ class Routes:
 
     prefix: str
     by_action: Mapping[str, InferenceRoute]
+    rerank: InferenceRoute
 
     @property
     def templates(self) -> tuple[InferenceRoute, ...]:
         """All that ``find`` finds."""
-        return tuple(self.by_action.values())
+        return (*self.by_action.values(), self.rerank)
 
     def find(self, path: str) -> Found | None:
         """The route of a path that names a model and an action, and the model that is meant by it.
 
         Model ids may be ARNs, which have slashes.
         """
+        if path == self.rerank.path:
+            return self.rerank, NO_PARAMS
         if not path.startswith(self.prefix):
             return None
         model, slash, action = path[len(self.prefix) :].rpartition("/")
@@ -116,6 +133,12 @@ class Routes:
 
 def routes(prefix: str) -> Routes:
     """All of them below ``prefix``: ``/bedrock``."""
+    rerank = InferenceRoute(
+        path=prefix + RERANK,
+        operation=Operation.RERANK,
+        integration=BEDROCK,
+        parse=_parser(RERANKING),
+    )
     found = {
         name: InferenceRoute(
             path=f"{prefix}{MODEL}{{model}}/{name}",
@@ -125,7 +148,7 @@ def routes(prefix: str) -> Routes:
         )
         for name, action in ACTIONS.items()
     }
-    return Routes(prefix + MODEL, found)
+    return Routes(prefix + MODEL, found, rerank)
 
 
 def _parser(action: Action) -> Callable[[Request, Catalog, HeaderRules], Call]:
@@ -140,23 +163,25 @@ def _parse(request: Request, catalog: Catalog, rules: HeaderRules, action: Actio
     if ASYNC in request.headers:
         raise BadRequest("x-bf-async is not supported here")
     caller = caller_of(request, rules)
-    members = _members(request)
-    model: Any = request.params.get("model")
-    target = target_of(check_model(model), request, catalog, caller)
+    members = members_of(request)
+    model = check_model(request.params.get("model") or rerank_model(members))
+    target = target_of(model, request, catalog, caller)
     fallbacks = fallbacks_of(small(members, "fallbacks"), target, request, catalog)
     members.pop("fallbacks", None)
-    incoming = action.read(members, model)
-    if incoming.members.get("messages", b"[]") == b"[]":
-        raise BadRequest("messages is required", param="messages")
+    invoked = action.read(members, model)
+    incoming = invoked.incoming
+    if incoming.members and invoked.operation is not Operation.COUNT_TOKENS:
+        REQUIREMENTS[invoked.operation].check_as(dict(incoming.members), incoming.names)
     return Call(
         id=request.id,
-        operation=action.operation,
+        operation=invoked.operation,
         stream=action.streams,
         target=target,
         fallbacks=fallbacks,
         members=incoming.members,
         native=Native(dialect=action.dialect, members=members),
         lost=incoming.lost,
+        names=incoming.names,
         body_bytes=len(request.body),
         caller=caller,
         surface=request.route.integration.surface,
@@ -165,14 +190,6 @@ def _parse(request: Request, catalog: Catalog, rules: HeaderRules, action: Actio
         max_output_tokens=incoming.max_tokens,
         asks_usage=True,
     )
-
-
-def _members(request: Request) -> dict[str, bytes]:
-    try:
-        return split_object(request.body)
-    except InvalidJSON as error:
-        text = request.route.integration.bad_json.format(reason=error)
-        raise BadRequest(text, cause=str(error)) from error
 
 
 ROUTES = routes(PREFIX)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bifrost.dialects.cohere_incoming import read_chat, read_embed, read_rerank, read_tokenize
+from bifrost.dialects.cohere_incoming import (
+    NAMES,
+    TOKENIZE_NAMES,
+    read_chat,
+    read_embed,
+    read_rerank,
+    read_tokenize,
+)
 from bifrost.integrations.base import InferenceRoute, Integration, caller_of, members_of, query_of
 from bifrost.integrations.requirements import REQUIREMENTS, small, token_limit
 from bifrost.integrations.targets import check_model, fallbacks_of, target_of
@@ -71,7 +78,8 @@ def parse_cohere(request: Request, catalog: Catalog, rules: HeaderRules) -> Call
     members.pop("fallbacks", None)
     incoming = READERS[route.operation](members)
     needs = REQUIREMENTS[route.operation]
-    needs.check(dict(incoming.members))
+    names = TOKENIZE_NAMES if route.operation is Operation.COUNT_TOKENS else NAMES
+    needs.check_as(dict(incoming.members), names)
     return Call(
         id=request.id,
         operation=route.operation,
@@ -81,6 +89,7 @@ def parse_cohere(request: Request, catalog: Catalog, rules: HeaderRules) -> Call
         members=incoming.members,
         native=Native(dialect=Dialect.COHERE, members=members, query=query_of(request)),
         lost=incoming.lost,
+        names=names,
         body_bytes=len(request.body),
         caller=caller,
         surface=route.integration.surface,

@@ -19,7 +19,14 @@ from bifrost.integrations.finder import Finder, Pattern
 if TYPE_CHECKING:
     from bifrost.integrations.finder import Found
 
-__all__ = ["DESCRIBED", "MODEL_PREFIXES", "PREFIXES", "find"]
+__all__ = [
+    "ANTHROPIC_PREFIXES",
+    "DESCRIBED",
+    "GENAI_PREFIXES",
+    "MODEL_PREFIXES",
+    "PREFIXES",
+    "find",
+]
 
 PREFIXES = ("/langchain", "/litellm", "/pydanticai")
 
@@ -53,7 +60,8 @@ def _anthropic(prefix: str) -> Made:
 
 def _bedrock(prefix: str) -> Made:
     routes = bedrock.routes(prefix)
-    return Made((), routes.templates, (routes.find,))
+    # Without the vendor's name between, rerank is OpenAI's.
+    return Made((), (*routes.by_action.values(),), (routes.find,))
 
 
 def _genai(prefix: str) -> Made:
@@ -83,6 +91,8 @@ def _finder(prefix: str) -> Finder:
     return Finder.of((route for made in mounts for route in made.exact), *patterns)
 
 
+GOOGLES_OWN = tuple(version for version in genai.VERSIONS if version != "v1")
+
 FINDERS = {prefix: _finder(prefix) for prefix in PREFIXES}
 
 DESCRIBED = tuple(
@@ -97,6 +107,17 @@ MODEL_PREFIXES = tuple(
     for version in ("", "/v1")
 )
 """Below which models are listed as OpenAI does."""
+
+ANTHROPIC_PREFIXES = tuple(f"{prefix}/anthropic" for prefix in PREFIXES)
+"""Below which they are listed as Anthropic does; its version is OpenAI's too, so that it takes the name to tell them apart."""
+
+GENAI_PREFIXES = tuple(
+    f"{prefix}{part}/{version}"
+    for prefix in PREFIXES
+    for part, versions in (("/genai", genai.VERSIONS), ("", GOOGLES_OWN))
+    for version in versions
+)
+"""Below which they are listed as Google does, by its own versions without the name as well."""
 
 
 def find(path: str) -> Found | None:

@@ -15,6 +15,7 @@ import attrs
 
 from bifrost.codecs.json import InvalidJSON, split_object
 from bifrost.dialects.gemini_incoming import (
+    NAMES,
     Incoming,
     read_count,
     read_embed,
@@ -174,6 +175,7 @@ def _parse(request: Request, catalog: Catalog, rules: HeaderRules, *, method: Me
         native=_native(request, members, method),
         ids=google_files(request.body) if method.operation is Operation.CHAT else (),
         lost=incoming.lost,
+        names=NAMES,
         body_bytes=len(request.body),
         caller=caller,
         surface=route.integration.surface,

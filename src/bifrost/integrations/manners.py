@@ -16,6 +16,7 @@ from bifrost.errors import GatewayError
 from bifrost.integrations.anthropic_errors import anthropic_body, anthropic_event, signed
 from bifrost.integrations.bedrock_errors import bedrock_body, bedrock_event, bedrock_headers
 from bifrost.integrations.cohere_errors import cohere_body, cohere_event
+from bifrost.integrations.composite import PREFIXES as SHARED
 from bifrost.integrations.envelope import error_body, error_event, error_headers
 from bifrost.integrations.genai_errors import genai_body, genai_event
 from bifrost.schema.call import Surface
@@ -107,7 +108,7 @@ PREFIXES: Mapping[str, Surface] = MappingProxyType(
         "/cohere": Surface.COHERE,
     }
 )
-"""First segments of paths: how failures are told there that no route is known for."""
+"""First segments of paths: how failures are told there that no route is known for. Of ``SHARED`` prefixes, the second ones."""
 
 
 def manner_of(surface: Surface) -> Manner:
@@ -116,5 +117,7 @@ def manner_of(surface: Surface) -> Manner:
 
 def manner_at(path: str) -> Manner:
     """The manner of whatever is asked for by ``path``, which need not be a route."""
-    first = path.removeprefix("/").partition("/")[0]
+    first, _, rest = path.removeprefix("/").partition("/")
+    if f"/{first}" in SHARED:
+        first = rest.partition("/")[0]
     return manner_of(PREFIXES.get(f"/{first}", Surface.NATIVE))

@@ -10,6 +10,7 @@ from bifrost.integrations.openapi_parts import (
     FALLBACKS,
     JSON,
     LIST,
+    MODEL,
     OBJECT,
     SAID,
     TEXT,
@@ -149,10 +150,98 @@ ERROR: Schema = {
 }
 
 
+DOCUMENT: Schema = {
+    "type": "object",
+    "required": ["type", "textDocument"],
+    "properties": {
+        "type": {"const": "TEXT", "description": "Or `JSON`, with `jsonDocument`."},
+        "textDocument": {
+            "type": "object",
+            "required": ["text"],
+            "properties": {"text": SAID},
+        },
+    },
+}
+
+RERANK: Schema = {
+    "type": "object",
+    "required": ["queries", "sources", "rerankingConfiguration"],
+    "properties": {
+        "queries": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["textQuery"],
+                "properties": {
+                    "type": {"const": "TEXT"},
+                    "textQuery": {
+                        "type": "object",
+                        "required": ["text"],
+                        "properties": {"text": SAID},
+                    },
+                },
+            },
+        },
+        "sources": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["inlineDocumentSource"],
+                "properties": {"type": {"const": "INLINE"}, "inlineDocumentSource": DOCUMENT},
+            },
+        },
+        "rerankingConfiguration": {
+            "type": "object",
+            "required": ["bedrockRerankingConfiguration"],
+            "properties": {
+                "type": {"const": "BEDROCK_RERANKING_MODEL"},
+                "bedrockRerankingConfiguration": {
+                    "type": "object",
+                    "required": ["modelConfiguration"],
+                    "properties": {
+                        "numberOfResults": {"type": "integer", "minimum": 1},
+                        "modelConfiguration": {
+                            "type": "object",
+                            "required": ["modelArn"],
+                            "properties": {
+                                "modelArn": MODEL,
+                                "additionalModelRequestFields": OBJECT,
+                            },
+                        },
+                    },
+                },
+            },
+        },
+        "fallbacks": FALLBACKS,
+    },
+}
+
+RANKING: Schema = {
+    "type": "object",
+    "required": ["results"],
+    "properties": {
+        "results": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"index": WHOLE, "relevanceScore": {"type": "number"}},
+            },
+        }
+    },
+}
+
+
 def _of_invoke() -> Schema:
-    """Anthropic's request without its model, which the path has."""
-    request = ANTHROPIC_SCHEMAS["anthropic_request"]
-    return {**request, "required": ["messages"]}
+    """Anthropic's request without its model, which the path has; or a body of another family's."""
+    request = {**ANTHROPIC_SCHEMAS["anthropic_request"], "required": ["messages"]}
+    others = (
+        {"type": "object", "required": [name], "properties": {name: SAID}}
+        for name in ("inputText", "prompt")
+    )
+    return {"anyOf": [request, *others]}
 
 
 BEDROCK_SCHEMAS: Mapping[str, Schema] = MappingProxyType(
@@ -162,6 +251,9 @@ BEDROCK_SCHEMAS: Mapping[str, Schema] = MappingProxyType(
         "bedrock_count_request": COUNTED,
         "bedrock_count_answer": COUNT,
         "bedrock_invoke_request": _of_invoke(),
+        "bedrock_invoke_answer": {"description": "As the model has it that the body is for."},
+        "bedrock_rerank_request": RERANK,
+        "bedrock_rerank_answer": RANKING,
         "bedrock_frames": {"type": "string", "format": "binary"},
         "bedrock_error": ERROR,
     }
@@ -179,15 +271,20 @@ BEDROCK_SHAPES: Mapping[Operation, Shape] = MappingProxyType(
             bodies={JSON: "bedrock_count_request"},
             answers={JSON: "bedrock_count_answer"},
         ),
+        Operation.RERANK: Shape(
+            summary="Order documents by what they say of a query",
+            bodies={JSON: "bedrock_rerank_request"},
+            answers={JSON: "bedrock_rerank_answer"},
+        ),
     }
 )
 
 INVOKE_SHAPES: Mapping[Operation, Shape] = MappingProxyType(
     {
         Operation.CHAT: Shape(
-            summary="A message, as Anthropic's models on Bedrock take it",
+            summary="Whatever a model on Bedrock does, in its own words",
             bodies={JSON: "bedrock_invoke_request"},
-            answers={JSON: "anthropic_answer", FRAMES: "bedrock_frames"},
+            answers={JSON: "bedrock_invoke_answer", FRAMES: "bedrock_frames"},
         ),
     }
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +15,7 @@ import attrs
 
 from bifrost.codecs.json import InvalidJSON, loads
 from bifrost.errors import BadRequest
-from bifrost.schema.call import Operation
+from bifrost.schema.call import Names, Operation, own_name
 
 __all__ = ["ABSENT", "REQUIREMENTS", "Members", "Requirement", "small", "streams", "token_limit"]
 
@@ -40,6 +41,14 @@ class Requirement:
     """Members that bound the output, in the order in which they count."""
     streams: Callable[[Members], bool] = lambda _: False
     """Whether a stream is asked for. Raises BadRequest where that cannot be told."""
+
+    def check_as(self, members: Members, names: Names) -> None:
+        """``check``, for a caller who has other ``names`` for them. Raises BadRequest in his words."""
+        try:
+            self.check(members)
+        except BadRequest as error:
+            error.rename(partial(own_name, names))
+            raise
 
 
 def small(members: Members, name: str) -> Any:  # noqa: ANN401  a JSON value

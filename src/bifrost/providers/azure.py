@@ -1,4 +1,7 @@
-"""Azure OpenAI: OpenAI's dialect at addresses that name a deployment, with a header of its own for keys."""
+"""Azure: OpenAI's dialect at addresses that name a deployment, and Anthropic's for deployments of Claude; keys in headers of its own.
+
+Sources: Microsoft, "Azure OpenAI REST API reference" and "Deploy and use Claude models in Microsoft Foundry", 2026-11.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,35 @@ from urllib.parse import quote, urlencode
 
 import attrs
 
+from bifrost.config.secret import Token
+from bifrost.config.settings import ProviderSettings
+from bifrost.dialects.anthropic_answer import read_answer, read_count
+from bifrost.dialects.anthropic_relay import RelayStream, relay_answer
+from bifrost.dialects.anthropic_request import (
+    ClaudeHost,
+    encode_count,
+    encode_messages,
+    encode_native,
+)
+from bifrost.dialects.anthropic_stream import read_stream
+from bifrost.dialects.openai_operations import OBJECTS
 from bifrost.errors import BadRequest, ConfigurationMissing, ErrorClass, UnsupportedOperation
-from bifrost.providers.openai_compatible import openai_compatible
+from bifrost.providers.anthropic import PATHS as CLAUDES
+from bifrost.providers.anthropic import credential, join, version_header
+from bifrost.providers.foreign import Foreign, ForeignCoder, ForeignSpec, NativeCoder, foreign
+from bifrost.providers.openai_compatible import OpenAICompatible, openai_compatible
 from bifrost.providers.place import Address, Place, address_of, place_of
+from bifrost.providers.request_headers import header_line
 from bifrost.providers.spec import ProviderSpec
-from bifrost.schema.call import Operation, request_type
+from bifrost.schema.call import Dialect, Operation, request_type
 
 if TYPE_CHECKING:
-    from bifrost.config.settings import KeySettings, ProviderSettings
-    from bifrost.providers.openai_compatible import OpenAICompatible
+    from bifrost.config.settings import KeySettings
+    from bifrost.dialects.base import AnswerFacts, StreamDecoder
+    from bifrost.dialects.openai_edit import Encoded
+    from bifrost.errors import GatewayError
+    from bifrost.providers.base import Adapter, Headers, PlainAnswer, RateHint, UpstreamRequest
+    from bifrost.schema.call import Call, Target
 
 __all__ = ["AZURE", "azure"]
 
@@ -78,10 +101,8 @@ class AzureAddresses:
         path = self.paths[asked]
         if DEPLOYMENT in path:
             path = path.replace(DEPLOYMENT, quote(_deployment(model), safe=""))
-        else:
-            _refuse_claude(model)
         version = urlencode({"api-version": _version(asked, key)})
-        return _address(self._place(key).at(f"{path}?{version}"), key)
+        return _address(self.resource(key).at(f"{path}?{version}"), key)
 
     def below(self, path: str, query: str, key: KeySettings) -> Address:
         """Raises as ``of``. The version is the key's, whatever the query says."""
@@ -89,10 +110,11 @@ class AzureAddresses:
         version = _version("", key) if is_classic else V1_VERSION
         others = (pair for pair in query.split("&") if not pair.startswith("api-version="))
         asked = "&".join(filter(None, (urlencode({"api-version": version}), *others)))
-        place = self._place(key).at(f"/openai{path.removeprefix('/v1') if is_classic else path}")
+        place = self.resource(key).at(f"/openai{path.removeprefix('/v1') if is_classic else path}")
         return _address(place.asking(asked), key)
 
-    def _place(self, key: KeySettings) -> Place:
+    def resource(self, key: KeySettings) -> Place:
+        """What all paths of ``key`` are below. Raises as ``of``."""
         if self.base is not None:
             return self.base
         if key.azure is None or not key.azure.endpoint:
@@ -114,7 +136,8 @@ def _address(place: Place, key: KeySettings) -> Address:
 def _resource(url: str) -> Place:
     """The resource that ``url`` names, also where it goes on to its API. Raises ValueError."""
     place = place_of(url)
-    return attrs.evolve(place, path=place.path.removesuffix("/v1").removesuffix("/openai"))
+    path = place.path.removesuffix("/v1").removesuffix("/openai").removesuffix("/anthropic")
+    return attrs.evolve(place, path=path)
 
 
 def _place_of(key: KeySettings, endpoint: str) -> Place:
@@ -134,7 +157,6 @@ def _no_address(key: KeySettings, why: str) -> BadRequest | ConfigurationMissing
 
 
 def _deployment(model: str) -> str:
-    _refuse_claude(model)
     if _NAME.fullmatch(model) is None:
         raise BadRequest(
             f"{model[:128]!r} is no name that an Azure deployment can have",
@@ -144,13 +166,6 @@ def _deployment(model: str) -> str:
             error_class=ErrorClass.NOT_FOUND,
         )
     return model
-
-
-def _refuse_claude(model: str) -> None:
-    if "claude" in model.lower():
-        raise UnsupportedOperation(
-            f"{model} is not supported by azure provider: Claude deployments speak Anthropic's API, which is not built for azure"
-        )
 
 
 def _version(asked: str, key: KeySettings) -> str:
@@ -172,7 +187,148 @@ RESPONSES = _types(Operation.RESPONSES)
 IMAGE_EDITS = _types(Operation.IMAGE_EDIT)
 
 
-def azure(settings: ProviderSettings) -> OpenAICompatible:
+HOST = ClaudeHost(without_betas=frozenset({"fast-mode-2026-02-01"}))
+
+
+def _encode_claude(call: Call, model: str, provider: str) -> Encoded:
+    return encode_messages(call, model, provider, HOST)
+
+
+def _credential(key: KeySettings) -> Headers:
+    """A token as a bearer, a key as Anthropic wants it. Raises ConfigurationMissing for one that no header can hold."""
+    if not isinstance(key.value, Token):
+        return credential(key)
+    try:
+        return (header_line("authorization", f"Bearer {key.value.reveal().strip()}"),)
+    except ValueError:
+        # Not chained: the codec's own error would hold the token.
+        raise ConfigurationMissing(
+            f'key "{key.name}" was lent a token that no header may hold'
+        ) from None
+
+
+def _claude(settings: ProviderSettings, addresses: AzureAddresses) -> Foreign:
+    """Deployments of Claude: the Messages API below the resource, without a version in the query."""
+
+    def locate(
+        base: Place,  # noqa: ARG001  a Locate's
+        operation: Operation,
+        model: str,
+        key: KeySettings,
+        *,
+        stream: bool,  # noqa: ARG001  a Locate's
+    ) -> Place:
+        _deployment(model)
+        return addresses.resource(key).at(f"/anthropic{CLAUDES[operation]}")
+
+    spec = ForeignSpec(
+        name=AZURE.name,
+        dialect=Dialect.ANTHROPIC,
+        # The addresses are by key, so that this one is never gone by.
+        base_url="https://services.ai.azure.com",
+        locate=locate,
+        coders=CLAUDE_CODERS,
+        credential=_credential,
+        headers=version_header,
+        join=join,
+        has_hosted_tools=True,
+        decode_models=lambda body: (),  # noqa: ARG005  lists are not asked for there
+    )
+    return foreign(spec, settings)
+
+
+CLAUDE_CODERS = MappingProxyType(
+    {
+        Operation.CHAT: ForeignCoder(
+            encode=_encode_claude,
+            read=read_answer,
+            read_stream=read_stream,
+            native=NativeCoder(encode=encode_native, relay=relay_answer, relay_stream=RelayStream),
+        ),
+        Operation.COUNT_TOKENS: ForeignCoder(
+            encode=encode_count,
+            read=read_count,
+            native=NativeCoder(encode=encode_native, relay=relay_answer),
+        ),
+    }
+)
+
+
+def _is_claude(*names: str | None) -> bool:
+    """Whether a deployment, or the model that it stands for, says that it is Claude's."""
+    return any(name is not None and "claude" in name.lower() for name in names)
+
+
+OF_THE_RESOURCE = frozenset({Operation.LIST_MODELS, Operation.RELAY, *OBJECTS})
+"""What no model decides on."""
+
+
+@attrs.frozen(kw_only=True)
+class Azure:
+    """An ``Adapter`` that has one for each dialect; made by ``azure``."""
+
+    settings: ProviderSettings
+    _openai: OpenAICompatible
+    _claude: Foreign
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    def supports(self, operation: Operation, *, stream: bool) -> bool:
+        return any(part.supports(operation, stream=stream) for part in (self._openai, self._claude))
+
+    def encode(self, call: Call, target: Target, key: KeySettings) -> UpstreamRequest:
+        deployment = key.deployments.get(target.model)
+        part = self._part(call.operation, target.model, deployment)
+        if not part.supports(call.operation, stream=call.stream):
+            raise UnsupportedOperation(
+                f"{call.request_type} is not supported by {self.name} provider"
+                f" for {deployment or target.model}"
+            )
+        return part.encode(call, target, key)
+
+    def _part(self, operation: Operation, *names: str | None) -> Adapter:
+        """Who speaks as what is called by ``names`` does."""
+        is_claude = operation not in OF_THE_RESOURCE and _is_claude(*names)
+        return self._claude if is_claude else self._openai
+
+    def _of(self, facts: AnswerFacts) -> Adapter:
+        return self._part(facts.operation, facts.model_requested, facts.model_deployment)
+
+    def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
+        return self._of(facts).decode_plain(body, facts)
+
+    def answers_in_bytes(
+        self, operation: Operation, content_type: bytes, *, stream: bool = False
+    ) -> bool:
+        if operation is Operation.COUNT_TOKENS:
+            return False
+        return self._openai.answers_in_bytes(operation, content_type, stream=stream)
+
+    def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:
+        return self._of(facts).stream_decoder(facts)
+
+    def decode_error(
+        self,
+        status: int,
+        headers: Headers,
+        body: bytes,
+        key: KeySettings,
+        *,
+        now_unix_s: float | None = None,
+        raw: bool = False,
+    ) -> GatewayError:
+        return self._openai.decode_error(status, headers, body, key, now_unix_s=now_unix_s, raw=raw)
+
+    def rate_hint(self, headers: Headers, now_unix_s: float) -> RateHint:
+        return self._openai.rate_hint(headers, now_unix_s)
+
+    def decode_models(self, body: bytes) -> tuple[dict[str, object], ...]:
+        return self._openai.decode_models(body)
+
+
+def azure(settings: ProviderSettings) -> Azure:
     """The adapter of ``settings``. Raises ConfigurationMissing if an address is none."""
     base_url = settings.network.base_url
     endpoints = {key.azure.endpoint for key in settings.keys if key.azure and key.azure.endpoint}
@@ -182,4 +338,9 @@ def azure(settings: ProviderSettings) -> OpenAICompatible:
     except ValueError as error:
         raise ConfigurationMissing(f"provider {settings.name}: {error}") from None
     paths = {asked: path for name, path in AZURE.paths.items() for asked in _types(name)}
-    return openai_compatible(AZURE, settings, AzureAddresses(base, paths, places))
+    addresses = AzureAddresses(base, paths, places)
+    return Azure(
+        settings=settings,
+        openai=openai_compatible(AZURE, settings, addresses),
+        claude=_claude(settings, addresses),
+    )

@@ -14,6 +14,7 @@ import attrs
 
 from bifrost.dialects.bedrock_answer import read_converse, relay_converse
 from bifrost.dialects.bedrock_errors import read_refusal
+from bifrost.dialects.bedrock_images import encode_images, read_images
 from bifrost.dialects.bedrock_invoke import (
     encode_embedding,
     encode_list,
@@ -27,6 +28,8 @@ from bifrost.dialects.bedrock_invoke import (
 )
 from bifrost.dialects.bedrock_request import encode_converse, encode_count, encode_native
 from bifrost.dialects.bedrock_stream import RelayedFrames, read_converse_stream
+from bifrost.dialects.invoke_relay import RelayedChunks, encode_invoked, relay_invoked
+from bifrost.dialects.invoke_text import encode_text, read_text, read_text_stream
 from bifrost.errors import ConfigurationMissing
 from bifrost.providers.aws_signing import authorized
 from bifrost.providers.foreign import ForeignCoder, ForeignSpec, NativeCoder
@@ -56,11 +59,9 @@ ACTIONS = MappingProxyType(
         Operation.CHAT: "converse",
         Operation.RESPONSES: "converse",
         Operation.COUNT_TOKENS: "count-tokens",
-        Operation.EMBEDDING: "invoke",
-        Operation.RERANK: "invoke",
     }
 )
-"""What is behind the model in the path."""
+"""What is behind the model in the path; behind others ``invoke``."""
 
 
 def _locate(
@@ -68,13 +69,31 @@ def _locate(
 ) -> Place:
     if operation is Operation.LIST_MODELS:
         return _host(base, "bedrock", key).at("/foundation-models")
+    action = ACTIONS.get(operation)
+    if action is None:
+        return _locate_invoke(base, operation, model, key, stream=stream)
+    return _of_model(base, model, key, f"{action}-stream" if stream else action)
+
+
+def _locate_invoke(
+    base: Place,
+    operation: Operation,  # noqa: ARG001  a Locate's
+    model: str,
+    key: KeySettings,
+    *,
+    stream: bool,
+) -> Place:
+    """Where bodies go that are in a model's own words, whatever they ask for."""
+    return _of_model(base, model, key, "invoke-with-response-stream" if stream else "invoke")
+
+
+def _of_model(base: Place, model: str, key: KeySettings, action: str) -> Place:
     arn = key.bedrock.arn if key.bedrock is not None else None
     is_whole = not arn or model.startswith("arn:")
     # Escaped or not: whoever stands between may make a step of it.
     if not model.isprintable() or not {".", ".."}.isdisjoint(model.split("/")):
         raise model_not_found(model, "Bedrock")
     name = quote(model if is_whole else f"{arn}/{model}", safe="")
-    action = f"{ACTIONS[operation]}-stream" if stream else ACTIONS[operation]
     return _host(base, "bedrock-runtime", key).at(f"/model/{name}/{action}")
 
 
@@ -98,6 +117,24 @@ def _headers(call: Call, body: bytes) -> Headers:  # noqa: ARG001  a ForeignSpec
     return ((b"accept", FRAMES),) if call.stream else ()
 
 
+INVOKED: Final = NativeCoder(
+    encode=encode_invoked,
+    relay=relay_invoked,
+    relay_stream=RelayedChunks,
+    locate=_locate_invoke,
+)
+
+PICTURES: Final = ForeignCoder(encode=encode_images, read=read_images)
+
+OF_INVOKE = (
+    Operation.CHAT,
+    Operation.TEXT,
+    Operation.EMBEDDING,
+    Operation.RERANK,
+    Operation.IMAGE,
+)
+"""What a body of InvokeModel may ask for."""
+
 BEDROCK: Final = ForeignSpec(
     name="bedrock",
     dialect=Dialect.BEDROCK,
@@ -108,6 +145,7 @@ BEDROCK: Final = ForeignSpec(
     headers=_headers,
     read_refusal=read_refusal,
     decode_models=read_models,
+    also_native=MappingProxyType(dict.fromkeys(((Dialect.INVOKE, o) for o in OF_INVOKE), INVOKED)),
     coders=MappingProxyType(
         {
             Operation.CHAT: ForeignCoder(
@@ -123,8 +161,14 @@ BEDROCK: Final = ForeignSpec(
                 read=read_count,
                 native=NativeCoder(encode=encode_native, relay=relay_count),
             ),
+            Operation.TEXT: ForeignCoder(
+                encode=encode_text, read=read_text, read_stream=read_text_stream
+            ),
             Operation.EMBEDDING: ForeignCoder(encode=encode_embedding, read=read_embedding),
             Operation.RERANK: ForeignCoder(encode=encode_rerank, read=read_rerank),
+            Operation.IMAGE: PICTURES,
+            Operation.IMAGE_EDIT: PICTURES,
+            Operation.IMAGE_VARIATION: PICTURES,
             Operation.LIST_MODELS: ForeignCoder(encode=encode_list, read=read_list, method=b"GET"),
         }
     ),

@@ -81,6 +81,8 @@ class NativeCoder:
     encode: Callable[[Call, str, str], Encoded]
     relay: Callable[[bytes, AnswerFacts], PlainAnswer]
     relay_stream: Callable[[AnswerFacts], StreamDecoder] | None = None
+    locate: Locate | None = None
+    """Where they go, if not where the row says."""
 
 
 def own_last(lines: Headers, own: Headers, network: NetworkSettings) -> Headers:  # noqa: ARG001  others go by it
@@ -100,6 +102,8 @@ class ForeignSpec:
     locate: Locate
     coders: Mapping[Operation, ForeignCoder]
     """Its operations. Responses are bridged through chat where they are not among them."""
+    also_native: Mapping[tuple[Dialect, Operation], NativeCoder] = MappingProxyType({})
+    """For callers of other dialects that it speaks as well, of operations that are among its own."""
     credential: Callable[[KeySettings], Headers]
     """The lines that a key is sent in; raises ConfigurationMissing where it cannot be."""
     authorize: Callable[[UpstreamRequest, KeySettings], UpstreamRequest] | None = None
@@ -184,8 +188,11 @@ class Foreign:
             )
         deployment = key.deployments.get(target.model)
         model = deployment or target.model
-        sent, is_native = self._encoded(coder, call, model)
-        address = self._address(call, model, key, sent.path)
+        native = None if call.native is None else self._native(call.operation, call.native.dialect)
+        is_native = native is not None
+        sent = self._encoded(coder, native, call, model)
+        locate = (native and native.locate) or self.spec.locate
+        address = self._address(locate, call, model, key, sent.path)
         request = UpstreamRequest(
             method=coder.method,
             origin=address.origin,
@@ -209,14 +216,22 @@ class Foreign:
             return None
         return native.relay if call.operation in self.spec.native_objects else None
 
-    def _encoded(self, coder: ForeignCoder, call: Call, model: str) -> tuple[Encoded, bool]:
-        native = call.native
-        if coder.native is not None and native is not None and native.dialect is self.spec.dialect:
-            return coder.native.encode(call, model, self.name), True
+    def _native(self, operation: Operation, dialect: Dialect) -> NativeCoder | None:
+        """Who relays requests of callers of ``dialect``, if they are not to be told anew."""
+        if dialect is not self.spec.dialect:
+            return self.spec.also_native.get((dialect, operation))
+        coder = self._coder(operation)
+        return None if coder is None else coder.native
+
+    def _encoded(
+        self, coder: ForeignCoder, native: NativeCoder | None, call: Call, model: str
+    ) -> Encoded:
+        if native is not None:
+            return native.encode(call, model, self.name)
         refuse_untold(call)
         if call.operation is Operation.RESPONSES and Operation.RESPONSES not in self.spec.coders:
-            return self._bridged(coder, call, model), False
-        return coder.encode(call, model, self.name), False
+            return self._bridged(coder, call, model)
+        return coder.encode(call, model, self.name)
 
     def _bridged(self, coder: ForeignCoder, call: Call, model: str) -> Encoded:
         bridged = responses_to_chat(
@@ -226,8 +241,10 @@ class Foreign:
         sent = coder.encode(attrs.evolve(call, members=bridged.members), model, self.name)
         return attrs.evolve(sent, dropped=(*bridged.dropped, *sent.dropped))
 
-    def _address(self, call: Call, model: str, key: KeySettings, path: str) -> Address:
-        place = self._overridden(call) or self.spec.locate(
+    def _address(
+        self, locate: Locate, call: Call, model: str, key: KeySettings, path: str
+    ) -> Address:
+        place = self._overridden(call) or locate(
             self._base, call.operation, model, key, stream=call.stream
         )
         return self._address_of(place.at(path) if path else place)
@@ -304,9 +321,9 @@ class Foreign:
     def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
         if facts.reading is not None and facts.reading.plain is not None:
             return facts.reading.plain(body, facts)
-        coder = self._known(facts)
-        if facts.is_native and coder.native is not None:
-            return coder.native.relay(body, facts)
+        coder, native = self._known(facts), self._relaying(facts)
+        if native is not None:
+            return native.relay(body, facts)
         return told(coder.read(body, facts), facts)
 
     def answers_in_bytes(
@@ -320,9 +337,9 @@ class Foreign:
         return not content_type.lower().startswith(b"application/json")
 
     def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:
-        coder = self._known(facts)
-        if facts.is_native and coder.native is not None and coder.native.relay_stream is not None:
-            return coder.native.relay_stream(facts)
+        coder, native = self._known(facts), self._relaying(facts)
+        if native is not None and native.relay_stream is not None:
+            return native.relay_stream(facts)
         if coder.make_stream is not None:
             return coder.make_stream(facts)
         if coder.read_stream is None:
@@ -330,6 +347,12 @@ class Foreign:
                 f"{facts.request_type} is not supported by {self.name} provider"
             )
         return retold_stream(facts, coder.read_stream)
+
+    def _relaying(self, facts: AnswerFacts) -> NativeCoder | None:
+        if not facts.is_native:
+            return None
+        asked = self.spec.dialect if facts.native is None else facts.native.dialect
+        return None if asked is None else self._native(facts.operation, asked)
 
     def _known(self, facts: AnswerFacts) -> ForeignCoder:
         coder = self._coder(facts.operation)

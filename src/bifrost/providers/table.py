@@ -12,7 +12,7 @@ from bifrost.dialects.mistral_transcript import MistralTranscript
 from bifrost.dialects.openai_chat_request import Quirks
 from bifrost.errors import ConfigurationMissing
 from bifrost.providers.anthropic import ANTHROPIC_PROVIDER
-from bifrost.providers.azure import AZURE, azure
+from bifrost.providers.azure import azure
 from bifrost.providers.bedrock import BEDROCK
 from bifrost.providers.cohere import COHERE
 from bifrost.providers.elevenlabs import ELEVENLABS
@@ -197,7 +197,6 @@ ROWS = (
         may_be_blank=True,
         has_key_urls=True,
     ),
-    AZURE,
 )
 
 BUILT: Mapping[str, ProviderSpec] = MappingProxyType({row.name: row for row in ROWS})
@@ -217,6 +216,7 @@ FOREIGN: Mapping[str, ForeignSpec] = MappingProxyType(
 
 MIXED: Mapping[str, Callable[[ProviderSettings], Adapter]] = MappingProxyType(
     {
+        "azure": azure,
         "huggingface": partial(hugging_face, quirks=COMPATIBLE),
         "vertex": partial(
             vertex,
@@ -262,7 +262,7 @@ def build_adapter(settings: ProviderSettings) -> Adapter:
     row = BUILT.get(settings.name)
     if row is None:
         raise ConfigurationMissing(_why_not(settings.name))
-    return azure(settings) if row is AZURE else openai_compatible(row, settings)
+    return openai_compatible(row, settings)
 
 
 def _custom_spec(name: str, custom: CustomProviderSettings) -> ProviderSpec:

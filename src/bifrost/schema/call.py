@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -17,11 +18,13 @@ from bifrost.schema.payload import Form, Payload
 
 __all__ = [
     "NOBODY",
+    "NO_NAMES",
     "UNROUTED",
     "Call",
     "Caller",
     "Dialect",
     "Identity",
+    "Names",
     "Native",
     "Operation",
     "RawMembers",
@@ -29,6 +32,7 @@ __all__ = [
     "Routing",
     "Surface",
     "Target",
+    "own_name",
     "request_type",
 ]
 
@@ -38,6 +42,13 @@ RawMembers = Mapping[str, bytes]
 NO_MEMBERS: RawMembers = MappingProxyType({})
 
 NO_PAIRS: Mapping[str, str] = MappingProxyType({})
+
+Names = Mapping[str, str]
+"""What is called otherwise by its caller: his names by OpenAI's."""
+
+NO_NAMES: Names = MappingProxyType({})
+
+_HEAD = re.compile(r"[^.\[]*")
 
 DIRECT = KeySettings(id="header-provided", name="header-provided")
 """What a key is called that came with its request."""
@@ -267,6 +278,8 @@ class Call:
     members: RawMembers = NO_MEMBERS
     native: Native | None = None
     """The request in its caller's own dialect, where that is not OpenAI's."""
+    names: Names = NO_NAMES
+    """What ``members`` are called in the request as it came, where that is something else."""
     lost: tuple[str, ...] = ()
     """What ``native`` says and ``members`` have no word for, by name: dropped for whoever is asked in other words."""
     form: Form | None = None
@@ -301,6 +314,10 @@ class Call:
         """The caller's."""
         return self.caller.virtual_key_hash
 
+    def named(self, place: str) -> str:
+        """The caller's own name for a place in ``members``: of one that lies deeper, for the member that it is in."""
+        return own_name(self.names, place)
+
     @property
     def creates(self) -> bool:
         """Whether doing it twice could make something twice."""
@@ -321,6 +338,14 @@ class Call:
     def request_type(self) -> str:
         """The operation's name on the wire: ``chat_completion_stream`` for a stream."""
         return request_type(self.operation, stream=self.stream)
+
+
+def own_name(names: Names, place: str) -> str:
+    """The caller's name for ``place``, by ``names``: of one that lies deeper, for the member that it is in."""
+    found = names.get(place)
+    if found is None and names and (head := _HEAD.match(place)) is not None:
+        found = names.get(head[0])
+    return place if found is None else found
 
 
 def request_type(operation: Operation, *, stream: bool) -> str:
