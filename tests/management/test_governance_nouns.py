@@ -279,7 +279,7 @@ def test_a_key_that_is_gone_may_stay_where_it_stood() -> None:
 @pytest.mark.parametrize(
     ("change", "path"),
     [
-        ({"nmae": "x"}, "nmae"),
+        ({"names": "x"}, "names"),
         ({"id": "other"}, "id"),
         ({"budget_id": "other"}, "budget_id"),
         ({"provider_configs": [{"id": 99}]}, "provider_configs[0].id"),
@@ -289,7 +289,7 @@ def test_a_key_that_is_gone_may_stay_where_it_stood() -> None:
             {"provider_configs": [{"provider": "groq"}, {"provider": "groq"}]},
             "provider_configs[1].provider",
         ),
-        ({"provider_configs": [{"id": 7, "wieght": 1}]}, "provider_configs[0].wieght"),
+        ({"provider_configs": [{"id": 7, "weights": 1}]}, "provider_configs[0].weights"),
         (
             {"provider_configs": [{"provider": "groq", "budget_id": "b"}]},
             "provider_configs[0].budget_id",
