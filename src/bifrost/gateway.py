@@ -37,7 +37,7 @@ from bifrost.config.diff import applied, diff
 from bifrost.config.faults import ConfigErrors
 from bifrost.config.fingerprints import Fingerprints
 from bifrost.config.options import ServeOptions
-from bifrost.config.settings import Config, ProviderSettings
+from bifrost.config.settings import Config, NetworkSettings, ProviderSettings
 from bifrost.config.starting import is_loopback, notices, refusals
 from bifrost.config_file import read_config, read_tree
 from bifrost.errors import ConfigurationMissing, GatewayError
@@ -74,6 +74,7 @@ from bifrost.integrations.mounted import DESCRIBED, FINDER
 from bifrost.jobs.room import Jobs, JobWatch
 from bifrost.management.books import Books
 from bifrost.management.login import Login
+from bifrost.management.price_list import PriceList
 from bifrost.management.steward import Compiled, Steward
 from bifrost.observe.filter import Observer
 from bifrost.observe.http import HttpMeter
@@ -81,6 +82,7 @@ from bifrost.observe.lines import call_level, call_line, models_line
 from bifrost.observe.logs import LEVELS, Logs, Sink
 from bifrost.observe.prometheus import JobsView, Metrics, StoreView, custom_labels
 from bifrost.policy.eligibility import base_type, eligible
+from bifrost.policy.pricing import Sheet
 from bifrost.policy.pricing import load as load_prices
 from bifrost.policy.token_sources import token_sources
 from bifrost.providers.foreign import Foreign
@@ -95,8 +97,11 @@ from bifrost.store.sqlite import SqliteFile
 from bifrost.store.sqlite_jobs import SqliteJobStore
 from bifrost.transport.choose import upstream_for
 from bifrost.transport.credentials import ThisMachine
+from bifrost.transport.pool import connections
 
 if TYPE_CHECKING:
+    import httpx
+
     from bifrost.config.diff import ConfigDiff
     from bifrost.policy.token_sources import TokenSource
     from bifrost.record import CallRecord
@@ -178,6 +183,8 @@ class Gateway:
     _models: ModelBook = attrs.field(init=False)
     _wanted: Config = attrs.field(init=False)
     """The configuration with what holds after a restart only."""
+    _price_list: PriceList = attrs.field(init=False)
+    _sheet: Sheet | None = attrs.field(default=None, init=False)
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
     """The pools'."""
     _file: SqliteFile | None = attrs.field(default=None, init=False)
@@ -207,6 +214,9 @@ class Gateway:
             self.steward.apply = self._take
             self.kept.keeper.on_turn = self._note_config_store
         self._books = Books(self._ledger, keeper)
+        self._price_list = PriceList(
+            lambda: self.config.pricing, _plain_client, self._take_prices, self._note_no_prices
+        )
         if keeper is not None and keeper.latest is not None:
             self._books.open(keeper.latest.counters)
         self._governor.is_complete = keeper is None or keeper.latest is not None
@@ -263,6 +273,7 @@ class Gateway:
                 core.start_soon(self._books.run)
                 core.start_soon(self._models.run)
                 core.start_soon(self._keep_prices)
+                core.start_soon(self._price_list.run)
                 if self.kept is not None:
                     core.start_soon(self.kept.keeper.run)
                 await core.start(self._signals)
@@ -382,6 +393,16 @@ class Gateway:
             prices.turn_to(_today())
             await trio.sleep(PRICES_S)
 
+    def _take_prices(self, sheet: Sheet) -> None:
+        """Charge by the operator's own price list from now on."""
+        self._sheet = sheet
+        if self.kept is not None:
+            self.kept.steward.sheet = sheet
+        policy = Policy.of(self.config, _today(), sheet)
+        self._governor.policy = policy
+        self._doors.views = compile_views(self.config, policy.table)
+        self.logs.info("price list fetched", entries=len(sheet))
+
     # Reload
 
     async def _reload(self) -> None:
@@ -395,7 +416,7 @@ class Gateway:
             if reasons := refusals(fresh, self.options):
                 self.logs.error("configuration not reloaded", reason="; ".join(reasons))
                 return
-            await self._take(Compiled(fresh, Policy.of(fresh, _today())))
+            await self._take(Compiled(fresh, Policy.of(fresh, _today(), self._sheet)))
             await self.show_file()
         except (ConfigErrors, OSError, StoreError) as error:
             self.logs.line("error", "configuration not reloaded", {"reason": str(error)})
@@ -675,6 +696,9 @@ class Gateway:
     def _note_ledger_crash(self, name: str, error: Exception, crashes: int) -> None:
         self.logs.error("actor crashed", actor=name, crashes=crashes, reason=_defect(error))
 
+    def _note_no_prices(self, reason: str) -> None:
+        self.logs.warning("price list not fetched", reason=reason)
+
     def _note_routing(self, warning: str) -> None:
         self.logs.warning("routing", reason=warning)
 
@@ -818,6 +842,16 @@ def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _plain_client() -> httpx.AsyncClient:
+    """Over our own transport: certificates are checked, redirects not followed."""
+    import httpx  # noqa: PLC0415  few need it, and all would wait for the import
+
+    from bifrost.transport.httpx import LeanTransport  # noqa: PLC0415
+
+    upstream = connections(NetworkSettings())
+    return httpx.AsyncClient(transport=LeanTransport(upstream), timeout=PRICES_S)
 
 
 def _today() -> date:
