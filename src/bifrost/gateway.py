@@ -37,7 +37,7 @@ from bifrost.config.diff import applied, diff
 from bifrost.config.faults import ConfigErrors
 from bifrost.config.fingerprints import Fingerprints
 from bifrost.config.options import ServeOptions
-from bifrost.config.settings import Config, NetworkSettings, ProviderSettings
+from bifrost.config.settings import Config, ProviderSettings
 from bifrost.config.starting import is_loopback, notices, refusals
 from bifrost.config_file import read_config, read_tree
 from bifrost.errors import ConfigurationMissing, GatewayError
@@ -74,7 +74,7 @@ from bifrost.integrations.mounted import DESCRIBED, FINDER
 from bifrost.jobs.room import Jobs, JobWatch
 from bifrost.management.books import Books
 from bifrost.management.login import Login
-from bifrost.management.price_list import PriceList
+from bifrost.management.price_list import NoPrices, PriceList
 from bifrost.management.steward import Compiled, Steward
 from bifrost.observe.filter import Observer
 from bifrost.observe.http import HttpMeter
@@ -84,6 +84,7 @@ from bifrost.observe.prometheus import JobsView, Metrics, StoreView, custom_labe
 from bifrost.policy.eligibility import base_type, eligible
 from bifrost.policy.pricing import Sheet
 from bifrost.policy.pricing import load as load_prices
+from bifrost.policy.pricing_sheet import MAX_SHEET_BYTES
 from bifrost.policy.token_sources import token_sources
 from bifrost.providers.foreign import Foreign
 from bifrost.providers.table import build_adapter
@@ -97,11 +98,8 @@ from bifrost.store.sqlite import SqliteFile
 from bifrost.store.sqlite_jobs import SqliteJobStore
 from bifrost.transport.choose import upstream_for
 from bifrost.transport.credentials import ThisMachine
-from bifrost.transport.pool import connections
 
 if TYPE_CHECKING:
-    import httpx
-
     from bifrost.config.diff import ConfigDiff
     from bifrost.policy.token_sources import TokenSource
     from bifrost.record import CallRecord
@@ -122,6 +120,9 @@ PRICES_S = 10.0
 
 LIST_S = 60.0
 """For a provider to tell its models."""
+
+PRICE_LIST_S = 45.0
+"""For the operator's price list to come."""
 
 SNAPSHOT_S = 1.0
 """For a pool, or the store, to show itself to a scrape."""
@@ -215,7 +216,7 @@ class Gateway:
             self.kept.keeper.on_turn = self._note_config_store
         self._books = Books(self._ledger, keeper)
         self._price_list = PriceList(
-            lambda: self.config.pricing, _plain_client, self._take_prices, self._note_no_prices
+            lambda: self.config.pricing, _fetch_prices, self._take_prices, self._note_no_prices
         )
         if keeper is not None and keeper.latest is not None:
             self._books.open(keeper.latest.counters)
@@ -844,14 +845,15 @@ def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
     return error
 
 
-def _plain_client() -> httpx.AsyncClient:
-    """Over our own transport: certificates are checked, redirects not followed."""
-    import httpx  # noqa: PLC0415  few need it, and all would wait for the import
+async def _fetch_prices(url: str) -> bytes:
+    """What is at ``url``. Raises NoPrices."""
+    # Few ask for a list, and all would wait for the import.
+    from bifrost.transport.download import NotFetched, download  # noqa: PLC0415
 
-    from bifrost.transport.httpx import LeanTransport  # noqa: PLC0415
-
-    upstream = connections(NetworkSettings())
-    return httpx.AsyncClient(transport=LeanTransport(upstream), timeout=PRICES_S)
+    try:
+        return await download(url, MAX_SHEET_BYTES, PRICE_LIST_S)
+    except NotFetched as error:
+        raise NoPrices(str(error)) from None
 
 
 def _today() -> date:
