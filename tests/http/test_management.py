@@ -108,6 +108,13 @@ async def test_a_provider_may_be_made_with_its_keys(house: Managed) -> None:
             400,
             "max_inflight: found 0",
         ),
+        (
+            "PUT",
+            "/api/config",
+            {"auth_config": {"admin_username": "u", "admin_password": f"$2b$12${'a' * 53}"}},
+            400,
+            "admin_password: found a bcrypt hash",
+        ),
         ("POST", "/api/session/login", {"username": "u"}, 400, "password: has to be a text"),
         (
             "POST",
@@ -277,3 +284,29 @@ async def test_known_models(house: Managed, monkeypatch: pytest.MonkeyPatch) -> 
     assert (told["status"], told["description"]) == ("list_models_failed", "refused")
     # It is in no pool here.
     assert told["provider_status"] == "error"
+
+
+async def test_a_key_from_its_making_to_its_end(house: Managed) -> None:
+    _, made, _ = await house.ask("POST", KEYS, {"name": "two", "value": "env.TWO", "weight": 0})
+    assert made["value"] == {"value": "", "env_var": "env.TWO", "from_env": True}
+    at = f"{KEYS}/{made['id']}"
+    status, told, headers = await house.ask("PUT", at, {**made, "enabled": False, "weight": None})
+    assert (status, told["enabled"], told["weight"]) == (200, False, 1.0)
+    status, told, _ = await house.ask("PUT", at, {"value": ""})
+    assert (status, message(told).startswith("value: found nothing")) == (400, True)
+    status, told, again = await house.ask("GET", at)
+    assert (status, told["state"], again["etag"]) == (200, "unknown", headers["etag"])
+    status, told, _ = await house.ask("DELETE", at)
+    assert (status, told["name"]) == (200, "two")
+    assert (await house.ask("GET", at))[0] == 404
+
+
+async def test_a_provider_whose_keys_have_no_meaning_takes_none(house: Managed) -> None:
+    custom = {"base_provider_type": "openai", "is_key_less": True}
+    body = {"provider": "mine", "custom_provider_config": custom}
+    assert (await house.ask("POST", PROVIDERS, body))[0] == 200
+    key = {"name": "k", "value": "v"}
+    status, told, _ = await house.ask("POST", f"{PROVIDERS}/mine/keys", key)
+    assert (status, "is_key_less" in message(told)) == (400, True)
+    status, told, _ = await house.ask("PUT", f"{PROVIDERS}/mine", {"keys": [key]})
+    assert (status, f"{PROVIDERS}/mine/keys" in message(told)) == (400, True)

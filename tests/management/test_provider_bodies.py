@@ -113,6 +113,10 @@ def test_a_login_needs_both_and_switching_it_off_keeps_them() -> None:
     present = {"is_enabled": True, "admin_username": "root", "admin_password": "$argon2id$x"}
     with pytest.raises(ConfigErrors):
         part_body("auth", {"admin_password": None}, present)
+    for member in ("admin_username", "admin_password"):
+        with pytest.raises(ConfigErrors) as found:
+            part_body("auth", {member: "é" * 251}, present)
+        assert found.value.errors[0].path == member
     off = part_body("auth", {"is_enabled": False}, present)
     assert off == {**present, "is_enabled": False}
     assert auth_object({})["admin_password"]["value"] == ""
@@ -125,3 +129,4 @@ def test_a_password_is_new_if_it_is_another_and_no_reference() -> None:
     assert new_password(present, present) is None
     assert new_password({"admin_password": "env.P"}, present) is None
     assert new_password({}, present) is None
+    assert new_password({"admin_password": f"$2b$12${'a' * 53}"}, present) is None

@@ -8,6 +8,7 @@ from bifrost.config.bodies import is_reference
 from bifrost.config.defaults import with_defaults
 from bifrost.config.faults import ConfigError, ConfigErrors
 from bifrost.config.redaction import shown, shown_secret
+from bifrost.config.section_checks import BCRYPT
 from bifrost.management.amending import amended
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ PARTS = {"client_config": "client", "framework_config": "framework", "auth_confi
 
 PRICING = ("pricing_url", "pricing_sync_interval")
 """Of a framework, told without the section they stand in."""
+
+MAX_BYTES = 500
+"""Of a name and of a password: both together are less than a login looks at."""
 
 BOTH = "auth username and password must be provided"
 
@@ -54,21 +58,29 @@ def part_body(kind: str, sent: Body, present: Body) -> dict[str, Any]:
     Raises ConfigErrors, also for a login that is on without a name or a password.
     """
     body = amended(kind, present, _nested(sent) if kind == "framework" else sent)
-    if kind == "auth" and body.get("is_enabled") and not _is_whole(body):
-        raise ConfigErrors([ConfigError("", "a login that nobody can use", BOTH)])
+    if kind == "auth":
+        _refuse_useless(body)
     return body
 
 
 def new_password(body: Body, present: Body) -> str | None:
-    """The password to be hashed: one that is new, and no reference."""
+    """The password to be hashed: one that is new, and no reference. A bcrypt hash is left for the check to refuse."""
     password = body.get("admin_password")
     if not isinstance(password, str) or not password or is_reference(password):
+        return None
+    if BCRYPT.fullmatch(password):
         return None
     return password if password != present.get("admin_password") else None
 
 
-def _is_whole(auth: Body) -> bool:
-    return bool(auth.get("admin_username")) and bool(auth.get("admin_password"))
+def _refuse_useless(auth: Body) -> None:
+    """Raise ConfigErrors for a login that nobody could use."""
+    name, password = auth.get("admin_username"), auth.get("admin_password")
+    if auth.get("is_enabled") and not (name and password):
+        raise ConfigErrors([ConfigError("", "a login that nobody can use", BOTH)])
+    for member, text in (("admin_username", name), ("admin_password", password)):
+        if isinstance(text, str) and len(text.encode()) > MAX_BYTES:
+            raise ConfigErrors([ConfigError(member, "a long text", f"{MAX_BYTES} bytes at most")])
 
 
 def _nested(sent: Body) -> dict[str, Any]:
