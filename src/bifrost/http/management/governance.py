@@ -81,7 +81,7 @@ class Collaborators:
     """What governance's routes need besides the desk."""
 
     config: Callable[[], Config]
-    """The one that is gone by now."""
+    """The one in force."""
     read_usage: ReadUsage
     new_id: Callable[[], str]
     new_value: Callable[[], str]
@@ -194,9 +194,13 @@ class _Teller:
     desk: Desk
     means: Collaborators
 
-    async def usage(self, nouns: Sequence[Noun]) -> Usage:
-        """What the limits of ``nouns`` stand at, as the request wants to see it. Raises BadRequest, ProviderUnavailable."""
-        is_live = flag(request.args, "from_memory")
+    async def usage(self, nouns: Sequence[Noun], *, is_live: bool | None = None) -> Usage:
+        """What the limits of ``nouns`` stand at, as the request wants to see it unless it is said.
+
+        Raises BadRequest, ProviderUnavailable; nothing if it is not to be live, and there is a store.
+        """
+        if is_live is None:
+            is_live = flag(request.args, "from_memory")
         try:
             counted = await self.means.read_usage(counters(nouns), is_live=is_live)
         except ActorDied:
@@ -208,11 +212,17 @@ class _Teller:
         """One noun."""
         return (await self.all_told([noun]))[0]
 
-    async def all_told(self, nouns: Sequence[Noun]) -> list[dict[str, Any]]:
+    async def told_changed(self, noun: Noun) -> dict[str, Any]:
+        """One that was just changed: that is done, so nothing may go wrong any more."""
+        return (await self.all_told([noun], is_live=False))[0]
+
+    async def all_told(
+        self, nouns: Sequence[Noun], *, is_live: bool | None = None
+    ) -> list[dict[str, Any]]:
         """Several, all of one kind; customers with what is theirs."""
         owned = self._owned(nouns)
         within = [each for teams, keys in owned.values() for each in (*teams, *keys)]
-        usage = await self.usage([*nouns, *within])
+        usage = await self.usage([*nouns, *within], is_live=is_live)
         telling = Telling(usage, self.means.key_names())
 
         def tell() -> list[dict[str, Any]]:
@@ -223,9 +233,7 @@ class _Teller:
                 for noun in nouns
             ]
 
-        if len(nouns) + len(within) <= MANY:
-            return tell()
-        return await trio.to_thread.run_sync(tell)
+        return await _worked(tell, len(nouns) + len(within))
 
     def _owned(self, nouns: Sequence[Noun]) -> dict[str, tuple[list[Noun], list[Noun]]]:
         """The teams and virtual keys of the customers among ``nouns``."""
@@ -254,7 +262,8 @@ class _Teller:
         page, _ = _page(len(holders))
         usage = await self.usage(nouns)
         tell = usage.told_budget if kind == "budget" else usage.told_rate
-        told = [tell(holder[kind]) for holder in page.of(holders)]
+        wanted = page.of(holders)
+        told = await _worked(lambda: [tell(each[kind]) for each in wanted], len(wanted))
         return await _answered({many: told, "count": len(told), "total_count": len(holders)})
 
 
@@ -306,7 +315,7 @@ class _Shelf:
         with refusals_told(self.kind):
             body = self.means.patching.made(self.kind, noun_id, sent)
         noun = await self.desk.create(self.kind, noun_id, body, what=self.nature.title)
-        told = await self.teller.told(noun)
+        told = await self.teller.told_changed(noun)
         value = body.get("value", "")
         if self.kind == "virtual_key" and not is_reference(value):
             # Shown this once, so that somebody can be given it.
@@ -325,7 +334,7 @@ class _Shelf:
             return self.means.patching.patched(self.kind, noun_id, noun.body, sent)
 
         noun = await self.desk.amend(self.kind, noun_id, self.nature.title, patched)
-        return answer(self._done("updated", await self.teller.told(noun)), noun=noun)
+        return answer(self._done("updated", await self.teller.told_changed(noun)), noun=noun)
 
     async def delete(self, noun_id: str) -> Response:
         await self.desk.remove(self.kind, noun_id, self.nature.title, *self._detached(noun_id))
@@ -355,7 +364,7 @@ class _Shelf:
             return self.means.patching.patched(self.kind, provider, present, sent)
 
         noun = await self.desk.put(self.kind, provider, patched)
-        return answer(self._done("updated", await self.teller.told(noun)), noun=noun)
+        return answer(self._done("updated", await self.teller.told_changed(noun)), noun=noun)
 
     async def delete_of_provider(self, provider: str) -> Response:
         if self.desk.find(self.kind, provider) is None:
@@ -378,6 +387,11 @@ def _page(total: int) -> tuple[Page, bool]:
         return Page(max(total, 1), 0), True
     most = MOST_OF_AN_EXPORT if is_export else MOST_OF_A_PAGE
     return page_of(args, limit=most if is_export else DEFAULT_PAGE, most=most), False
+
+
+async def _worked(tell: Callable[[], list[dict[str, Any]]], number: int) -> list[dict[str, Any]]:
+    """What ``tell`` gives of so many nouns, in a thread if they are many."""
+    return tell() if number <= MANY else await trio.to_thread.run_sync(tell)
 
 
 async def _answered(told: Mapping[str, object]) -> Response:

@@ -90,9 +90,9 @@ def _of(nature: Nature) -> Iterator[tuple[str, About]]:
     yield "list", _about(f"All {many}", f"governance_{nature.many}", query=query)
     yield "get", _about(f"Read {one}", query=usage)
     yield "delete", _about(f"Remove {one}", MESSAGE)
-    yield "put", _about(f"Change {one}", MESSAGE, body=f"{body}_change", query=usage)
+    yield "put", _about(f"Change {one}", MESSAGE, body=f"{body}_change")
     status = 201 if nature.kind == "pricing_override" else 200
-    yield "create", _about(f"Make {one}", MESSAGE, body=body, status=status, query=usage)
+    yield "create", _about(f"Make {one}", MESSAGE, body=body, status=status)
 
 
 def _about(
