@@ -324,7 +324,6 @@ OF_REQUESTS: Mapping[Operation, Mapping[str, Schema]] = {
                 **every(TEXT, "completion_window provider"),
                 "metadata": OBJECT,
                 "model": MODEL,
-                "requests": LIST,
             },
         )
     },
