@@ -82,6 +82,24 @@ async def test_who_wants_to_know_does_not_wait_for_the_hour(autojump_clock: Mock
     assert len(them.asked) == 1
 
 
+async def test_who_gives_up_leaves_asking_to_the_next(autojump_clock: MockClock) -> None:
+    them = Providers(["p"], takes_s=5.0)
+    book = them.book()
+    found: list[int] = []
+
+    async def wait() -> None:
+        found.append(len(await book.known("p")))
+
+    async with trio.open_nursery() as nursery:
+        with trio.move_on_after(1):
+            async with trio.open_nursery() as hasty:
+                hasty.start_soon(book.known, "p")
+                await trio.sleep(0.5)
+                nursery.start_soon(wait)
+    assert found == [1]
+    assert [name for _, name in them.asked] == ["p", "p"]
+
+
 async def test_a_provider_that_went_meanwhile_is_forgotten(autojump_clock: MockClock) -> None:
     them = Providers([])
     book = them.book()

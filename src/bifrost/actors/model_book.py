@@ -58,7 +58,8 @@ class ModelBook:
     _due: dict[str, float] = attrs.field(factory=dict, init=False)
     """Providers, and when they are to be asked, on trio's clock."""
     _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
-    _asking: dict[str, trio.Lock] = attrs.field(factory=dict, init=False)
+    _asking: dict[str, trio.Event] = attrs.field(factory=dict, init=False)
+    """Providers that are being asked, and the end of that."""
 
     def rows(self, provider: str) -> tuple[KeyList, ...]:
         """What is known of the keys of ``provider``, now."""
@@ -90,17 +91,20 @@ class ModelBook:
 
     async def _ask(self, provider: str) -> tuple[KeyList, ...]:
         """Once at a time: who comes while somebody asks is given what that one finds."""
-        lock = self._asking.setdefault(provider, trio.Lock())
-        was_asked = lock.locked()
-        async with lock:
-            if was_asked and provider in self._rows:
+        while (asking := self._asking.get(provider)) is not None:
+            await asking.wait()
+            if provider in self._rows:
                 return self._rows[provider]
+        asking = self._asking[provider] = trio.Event()
+        try:
             rows = tuple(map(_row, await self.list_provider(provider)))
             if provider in self.providers():
                 self._rows[provider] = rows
-            else:
-                self._asking.pop(provider, None)
-        return rows
+            return rows
+        finally:
+            # Given up, somebody who waits asks in its place.
+            del self._asking[provider]
+            asking.set()
 
 
 def _row(found: KeyModels) -> KeyList:
