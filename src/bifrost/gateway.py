@@ -58,6 +58,7 @@ from bifrost.http.job_calls import JobCalls
 from bifrost.http.listing import Listing
 from bifrost.http.management.config import Condition
 from bifrost.http.management.desk import Desk
+from bifrost.http.management.governance import Collaborators, governance_routes
 from bifrost.http.management.house import House
 from bifrost.http.management.standing import Standing
 from bifrost.http.models import model_routes
@@ -589,9 +590,17 @@ class Gateway:
         )
         front.register_blueprint(health_routes(self._doors, self._render_metrics, self._stores()))
         front.register_blueprint(model_routes(self._doors, discovery))
-        front.register_blueprint(usage_routes(self._doors, self._ledger.ask_usage, time.time))
+        front.register_blueprint(
+            usage_routes(
+                self._doors,
+                self._ledger.ask_usage,
+                time.time,
+                lambda: self._governor.is_complete,
+            )
+        )
         for blueprint in self._house().blueprints():
             front.register_blueprint(blueprint)
+        front.register_blueprint(governance_routes(Desk(self.steward), self._of_governance()))
         front.register_blueprint(openapi_routes(front, DESCRIBED, async_jobs))
         return front
 
@@ -606,6 +615,15 @@ class Gateway:
             condition=Condition(self._stores(), restart_reasons),
             prices=lambda: self._governor.policy.prices,
             new_id=_new_id,
+        )
+
+    def _of_governance(self) -> Collaborators:
+        return Collaborators(
+            config=lambda: self.config,
+            read_usage=self._books.usage,
+            new_id=_new_id,
+            new_value=self.steward.means.new_value,
+            wall=time.time,
         )
 
     async def _list_models(self, provider: str) -> tuple[KeyModels, ...]:

@@ -29,7 +29,6 @@ from bifrost.config.shape import (
     Open,
     Scalar,
     Section,
-    Shape,
     shape_of,
 )
 from bifrost.config.walk import secret_text, suits
@@ -93,13 +92,16 @@ def _whole(value: object) -> object:
 def kinds_of(kind: str) -> Kinds:
     """The members of a noun's body."""
     own = {name: (name, each) for name, each in BESIDES.get(kind, {}).items()}
-    return _spellings(shape_of(KINDS[kind])) | own
+    return {**_spellings(KINDS[kind]), **own}
 
 
-def _spellings(shape: Shape) -> dict[str, tuple[str, Kind]]:
+@functools.cache
+def _spellings(cls: type) -> Kinds:
+    """Of a section of ``cls``."""
+    shape = shape_of(cls)
     found = _of_members(shape.members)
     for _, inner in shape.spread:
-        found |= _spellings(inner)
+        found |= _spellings(inner.cls)
     return found
 
 
@@ -133,7 +135,7 @@ class Way:
     def value(self, kind: Kind, raw: object, path: str) -> object:
         match kind, raw:
             case Section(shape), Mapping():
-                return self.named(_spellings(shape), raw, path)
+                return self.named(_spellings(shape.cls), raw, path)
             case Group(members), Mapping():
                 return self.named(_of_members(members), raw, path)
             case Listed(inner), list():

@@ -15,6 +15,7 @@ from bifrost.integrations.openapi_anthropic import ANTHROPIC_SCHEMAS
 from bifrost.integrations.openapi_bedrock import BEDROCK_SCHEMAS
 from bifrost.integrations.openapi_cohere import COHERE_SCHEMAS
 from bifrost.integrations.openapi_genai import GENAI_SCHEMAS
+from bifrost.integrations.openapi_governance import GOVERNANCE_SCHEMAS
 from bifrost.integrations.openapi_management import MANAGEMENT_SCHEMAS
 from bifrost.integrations.openapi_parts import (
     ANY_BYTES,
@@ -323,7 +324,6 @@ OF_REQUESTS: Mapping[Operation, Mapping[str, Schema]] = {
                 **every(TEXT, "completion_window provider"),
                 "metadata": OBJECT,
                 "model": MODEL,
-                "requests": LIST,
             },
         )
     },
@@ -431,6 +431,7 @@ def _named() -> Iterator[tuple[str, Schema]]:
     yield from BEDROCK_SCHEMAS.items()
     yield from GENAI_SCHEMAS.items()
     yield from COHERE_SCHEMAS.items()
+    yield from GOVERNANCE_SCHEMAS.items()
     yield from MANAGEMENT_SCHEMAS.items()
 
 
