@@ -53,7 +53,7 @@ from bifrost.errors import NetworkError
 from bifrost.governance.filter import Governor
 from bifrost.governance.model import NANO
 from bifrost.governance.policy import Policy
-from bifrost.schema.call import Call, Caller, Relay
+from bifrost.schema.call import Call, Caller, Operation, Relay
 from bifrost.service import Exchange, Service, chain
 from governance.nouns import VALUE, at, budget, key, rate
 
@@ -370,6 +370,36 @@ async def test_how_streams_are_charged(
             assert bill.nano_usd == COST * requests
         else:
             assert bill.nano_usd > PROMPT
+
+
+@pytest.mark.parametrize(
+    ("answer", "stream"),
+    [
+        (completion("x" * 400), False),
+        (streamed(*(chunk("word") for _ in range(40))), True),
+        (streamed(*(chunk("word") for _ in range(40)), NetworkError("cut"), whole=False), True),
+    ],
+    ids=["plain", "stream", "cut"],
+)
+async def test_what_passes_through_is_paid_for_by_our_own_count(
+    answer: Answer, stream: bool, autojump_clock: MockClock
+) -> None:
+    section = GovernanceSection(
+        virtual_keys=(key(budget=budget(9.0), rate_limit=rate(requests=9, tokens=10**6)),)
+    )
+    relay = Relay(
+        method="POST", path="/v1/x", body=b'{"a":"%s"}' % (b"b " * 99), verbatim=True, is_generation=True
+    )  # fmt: skip
+    async with governed(section, (provider(pool_key("a")), answer)) as it:
+        asked = call("openai/m", caller=CALLER, stream=stream)
+        asked = attrs.evolve(asked, relay=relay, operation=Operation.RELAY, members={})
+        record = (await it.hear(asked)).record
+        bill, used = record.hops[0].bill, await it.used()
+        assert bill.is_estimated
+        assert 50 + 40 <= bill.tokens <= 50 + 200, "its prompt, and what came"
+        assert bill.nano_usd == 52 * PROMPT + (bill.tokens - 52) * OUTPUT
+        assert used["virtual_key:one:budget"] == bill.nano_usd
+        assert used["virtual_key:one:rate_limit:tokens"] == bill.tokens
 
 
 async def test_who_leaves_before_the_first_event_pays_his_prompt(

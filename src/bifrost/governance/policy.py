@@ -83,13 +83,17 @@ class Policy:
 
     def terms(self, call: Call, target: Target, sizes: OutputSizes) -> Terms:
         """On what terms ``call`` goes to ``target``."""
-        facts = call_facts(call)
+        facts, operation = call_facts(call), _charged_as(call)
         key_id = call.identity.virtual_key_id
-        rates = self.prices.rates(
-            target.model, target.provider, call.operation, virtual_key_id=key_id
-        )
+        rates = self.prices.rates(target.model, target.provider, operation, virtual_key_id=key_id)
         guess = estimate(rates, facts, sizes.learned(target.provider, target.model))
-        return Terms(self.prices, target, call.operation, facts, key_id, guess)
+        return Terms(self.prices, target, operation, facts, key_id, guess)
+
+
+def _charged_as(call: Call) -> Operation:
+    """What passes as it came and asks for tokens is paid for by them, like a call that is understood."""
+    is_generation = call.relay is not None and call.relay.is_generation
+    return Operation.CHAT if is_generation else call.operation
 
 
 @attrs.frozen
