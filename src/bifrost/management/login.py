@@ -136,15 +136,17 @@ class Login:
         if not await self._is_password(username, password, address):
             raise Unauthorized("Invalid username or password")
         token, now_s = self.new_token(), self.wall()
-        await self.sessions.add_session(_digest(token), now_s + SESSION_S, now_s)
-        self._remember(_digest(token), now_s + SESSION_S)
+        digest = self._digest_of(token)
+        await self.sessions.add_session(digest, now_s + SESSION_S, now_s)
+        self._remember(digest, now_s + SESSION_S)
         return token
 
     async def end(self, token: str) -> None:
         """Log out. Raises StoreError."""
-        self._known.pop(_digest(token), None)
+        digest = self._digest_of(token)
+        self._known.pop(digest, None)
         if self.sessions is not None:
-            await self.sessions.end_session(_digest(token))
+            await self.sessions.end_session(digest)
 
     async def accepts(self, headers: Mapping[bytes, bytes], address: str) -> bool:
         """Whether one of the request's credentials is good. Raises Denial (429) for who has guessed too often."""
@@ -159,7 +161,7 @@ class Login:
         """Whether ``token`` is that of a session which has not ended."""
         if not 0 < len(token) <= MAX_CREDENTIAL:
             return False
-        digest, now_s = _digest(token), self.wall()
+        digest, now_s = self._digest_of(token), self.wall()
         if (until_s := self._known.get(digest)) is not None:
             return now_s < until_s
         if self.sessions is None:
@@ -198,7 +200,8 @@ class Login:
         is_name = hmac.compare_digest(username.encode(), auth.admin_username.encode())
         # The password is looked at whatever the name is: how long it takes shall not tell whether that was right.
         is_password = await self._verify(auth.admin_password, password)
-        if not (is_name and is_password):
+        # It takes its time, and who may log in may be another by then.
+        if not (is_name and is_password) or self.auth is not auth:
             return False
         self._good[mark] = None
         if len(self._good) > REMEMBERED:
@@ -212,6 +215,14 @@ class Login:
         if self._hashing.statistics().tasks_waiting >= HASHES_WAITING:
             raise Overloaded("too many logins at once", retry_after_s=1.0)
         return await trio.to_thread.run_sync(_verify, secret, password, limiter=self._hashing)
+
+    def _digest_of(self, token: str) -> str:
+        """What a session is kept by. With another password it is another, so whatever comes between, none outlives its own."""
+        auth, password = self.auth, ""
+        if auth is not None and auth.admin_password:
+            password = auth.admin_password.reveal()
+        owner = _digest(f"{auth.admin_username if auth else ''}\0{password}")
+        return hmac.digest(owner.encode(), token.encode(), "sha256").hex()
 
     def _remember(self, digest: str, until_s: float) -> None:
         self._known[digest] = until_s
