@@ -133,7 +133,7 @@ async def test_a_password_that_is_changed_while_it_is_looked_at_is_good_no_more(
     async def ask() -> None:
         accepted.append(await one.accepts(sent(f"Basic {basic('admin', 'hunter2')}"), HERE))
 
-    hashing = one._hashing  # noqa: SLF001  it has to wait, or it would be over too soon
+    hashing = one._hashing
     for who in "ab":
         await hashing.acquire_on_behalf_of(who)
     async with trio.open_nursery() as nursery:

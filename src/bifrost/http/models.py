@@ -10,6 +10,9 @@ from quart import Blueprint, Response, request
 
 from bifrost.codecs.json import dumps
 from bifrost.errors import BadRequest, ErrorClass, GatewayError, NoUsableKey
+from bifrost.governance.access import allows_model, allows_provider
+from bifrost.governance.admission import NoAccess, holder
+from bifrost.governance.model import VirtualKey
 from bifrost.http.openapi import described
 from bifrost.http.reply import REQUEST_ID
 from bifrost.integrations import genai
@@ -30,11 +33,12 @@ from bifrost.integrations.openapi import (
     Parameter,
 )
 from bifrost.integrations.openapi_shapes import JSON
+from bifrost.policy.eligibility import KEYLESS
 from bifrost.schema.call import Call, Operation, Surface, Target
 
 if TYPE_CHECKING:
     from bifrost.actors.discovery import Discovery, KeyModels
-    from bifrost.http.doors import Doors
+    from bifrost.http.doors import Doors, Views
 
 __all__ = ["model_routes"]
 
@@ -44,6 +48,10 @@ OPENAI_PREFIXES = (
 )
 CHOICE_HEADERS = ("x-bf-model-provider", "x-bf-list-models-provider")
 TIMEOUT_S = 60.0
+
+UNKNOWN = "virtual_key_not_found"
+NOBODYS = VirtualKey(id="", name="", hash="")
+"""May ask nobody for anything."""
 
 PROVIDER = Parameter("provider", "Whose models; all providers' by default.")
 PAGE = (
@@ -90,8 +98,11 @@ def model_routes(doors: Doors, discovery: Discovery) -> Blueprint:
     routes = Blueprint("models", __name__)
 
     async def gather(surface: Surface, of: str = "all") -> list[lists.Model]:
-        call = _call(doors, surface)
-        return _merged(await discovery.list_all(_chosen(doors, of), call))
+        call, chosen = _call(doors, surface), _chosen(doors, of)
+        key = _holder(doors.views, call)
+        if key is not None:
+            chosen = tuple(name for name in chosen if allows_provider(key, name))
+        return _merged(await discovery.list_all(chosen, call), key)
 
     @described(_about("Models of all providers", "openai", "models"))
     async def openai_list() -> Response:
@@ -219,17 +230,39 @@ def _call(doors: Doors, surface: Surface) -> Call:
     )
 
 
-def _merged(rows: tuple[KeyModels, ...]) -> list[lists.Model]:
+def _holder(views: Views, call: Call) -> VirtualKey | None:
+    """Whose list it is to be; ``None`` for everybody's. A key that is not known has none. Raises Denial."""
+    found = holder(views.governance, call, enforce=views.client.enforce_auth_on_inference)
+    if not isinstance(found, NoAccess):
+        return found
+    if found.error.kind == UNKNOWN:
+        return NOBODYS
+    raise found.error
+
+
+def _merged(rows: tuple[KeyModels, ...], holding: VirtualKey | None) -> list[lists.Model]:
     """All lists as one. A provider that fails is left out, unless nothing at all was found."""
-    merged = lists.merge(
-        lists.of_key(row.provider, row.key, row.models) for row in rows if row.error is None
-    )
+    told = [row for row in rows if row.error is None]
+    merged = lists.merge(_visible(row, holding) for row in told)
     errors = [row.error for row in rows if row.error is not None]
-    if not merged and errors and not any(row.error is None for row in rows):
+    if errors and not told:
         error = _worst(errors)
         error.key_statuses = tuple(key_status(r.key.id, r.provider, r.error) for r in rows)
         raise error
     return merged
+
+
+def _visible(row: KeyModels, holding: VirtualKey | None) -> list[lists.Model]:
+    """The models of one key, as far as whoever holds a virtual key may ask for them."""
+    models = lists.of_key(row.provider, row.key, row.models)
+    if holding is None:
+        return models
+    config = holding.provider_configs[row.provider]
+    keys = config.include_only
+    if keys is not None and row.key != KEYLESS and keys.isdisjoint((row.key.id, row.key.name)):
+        return []
+    prefix = f"{row.provider}/"
+    return [m for m in models if allows_model(config, str(m["id"]).removeprefix(prefix))]
 
 
 def _worst(errors: list[GatewayError]) -> GatewayError:
