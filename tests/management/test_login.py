@@ -124,6 +124,37 @@ async def test_a_session_ends_with_its_password_also_if_that_changes_between_two
     assert await login(sessions=sessions).is_session(token)
 
 
+async def test_tokens_that_are_made_up_do_not_crowd_the_store(autojump_clock: MockClock) -> None:
+    @attrs.define(eq=False)
+    class Slow(Sessions):
+        asked: int = 0
+
+        async def find_session(self, token_hash: str, now_s: float) -> float | None:
+            self.asked += 1
+            await trio.sleep(1)
+            return await super().find_session(token_hash, now_s)
+
+    sessions = Slow()
+    one = login(sessions=sessions)
+    known = await one.begin("admin", "hunter2", HERE)
+    refused = 0
+
+    async def ask(token: str) -> None:
+        nonlocal refused
+        try:
+            assert not await one.accepts(sent(f"Bearer {token}"), HERE)
+        except Overloaded:
+            refused += 1
+
+    async with trio.open_nursery() as nursery:
+        for number in range(100):
+            nursery.start_soon(ask, f"made-up-{number}")
+        await wait_all_tasks_blocked()
+        assert await one.is_session(known), "who is known is let in all the same"
+    assert (sessions.asked, refused) == (32, 68)
+    assert not await one.is_session("another")
+
+
 async def test_a_password_that_is_changed_while_it_is_looked_at_is_good_no_more(
     autojump_clock: MockClock,
 ) -> None:
