@@ -190,6 +190,31 @@ async def test_what_a_key_does_not_allow(
         assert not it.house.seen
 
 
+@pytest.mark.parametrize(
+    ("allowed", "models", "is_let_in"),
+    [
+        (("m", "n"), b'["n","m"]', True),
+        (("m",), b"null", True),
+        (("m",), b'["m","n"]', False),
+        (("m",), b'"n"', False),
+        (("m",), b"[1]", False),
+        (("m",), b"[" * 100_000, False),
+        (("*",), b'["n"]', True),
+    ],
+)
+async def test_models_that_an_upstream_goes_on_to_are_asked_for_too(
+    allowed: tuple[str, ...], models: bytes, is_let_in: bool, autojump_clock: MockClock
+) -> None:
+    config = at("openai", allowed_models=allowed)
+    async with governed(GovernanceSection(virtual_keys=(key(provider_configs=(config,)),))) as it:
+        made = call(caller=CALLER)
+        heard = await it.hear(attrs.evolve(made, members={**made.members, "models": models}))
+        if is_let_in:
+            assert heard.error is None
+        else:
+            assert told(heard) == (403, "model_blocked")
+
+
 async def test_the_record_says_whose_key_it_was(autojump_clock: MockClock) -> None:
     section = GovernanceSection(
         virtual_keys=(key(team_id="t"),), teams=(TeamSection(id="t", name="T"),)

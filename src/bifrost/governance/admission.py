@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import attrs
@@ -115,7 +116,22 @@ def _without_key(hash_: str, *, enforce: bool) -> NoAccess | None:
 def _model_allowed(config: ProviderConfig, call: Call, target: Target) -> bool:
     """Whether the model may be asked for. A generation that does not say which one it wants may want any."""
     if target.model:
-        return allows_model(config, target.model)
+        return allows_model(config, target.model) and _others_allowed(config, call)
     if call.operation in MODELLESS or call.relay is None:
         return True
     return ALL in config.allowed_models or not call.relay.is_generation
+
+
+def _others_allowed(config: ProviderConfig, call: Call) -> bool:
+    """Whether the models may be asked for that the upstream itself is to go on to: OpenRouter's ``models``, 2026-11."""
+    raw = call.members.get("models")
+    if raw is None or ALL in config.allowed_models:
+        return True
+    try:
+        others = json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    return others is None or (
+        isinstance(others, list)
+        and all(isinstance(each, str) and allows_model(config, each) for each in others)
+    )
