@@ -22,7 +22,7 @@ USAGE = Usage(prompt_tokens=10, completion_tokens=5, total_tokens=15)
 class Penny:
     """A nano-dollar a prompt token, ten an output token; an answer without usage costs 7."""
 
-    def cost(self, usage: Usage | None, key_id: str = "") -> int:
+    def cost(self, usage: Usage | None, key_id: str = "", deployment: str = "") -> int:
         if usage is None:
             return 7
         return usage.prompt_tokens + 10 * usage.completion_tokens

@@ -53,7 +53,7 @@ from bifrost.errors import NetworkError
 from bifrost.governance.filter import Governor
 from bifrost.governance.model import NANO
 from bifrost.governance.policy import Policy
-from bifrost.schema.call import Call, Caller, Operation, Relay
+from bifrost.schema.call import Call, Caller, Operation, Relay, Target
 from bifrost.service import Exchange, Service, chain
 from governance.nouns import VALUE, at, budget, key, rate
 
@@ -106,10 +106,11 @@ async def governed(
     *providers: tuple[ProviderSettings, Script],
     enforce: bool = False,
     seed: int = 0,
+    prices: tuple[PricingOverrideSection, ...] = (PRICE,),
     **client: Any,
 ) -> AsyncIterator[Governed]:
     section = section or GovernanceSection(virtual_keys=(key(),))
-    section = attrs.evolve(section, pricing_overrides=(PRICE,))
+    section = attrs.evolve(section, pricing_overrides=prices)
     served = providers or ((provider(pool_key("a")), completion()),)
     config = Config(
         client=ClientSettings(enforce_auth_on_inference=enforce, **client),
@@ -425,6 +426,21 @@ async def test_what_passes_through_is_paid_for_by_our_own_count(
         assert bill.nano_usd == 52 * PROMPT + (bill.tokens - 52) * OUTPUT
         assert used["virtual_key:one:budget"] == bill.nano_usd
         assert used["virtual_key:one:rate_limit:tokens"] == bill.tokens
+
+
+async def test_a_name_that_only_a_key_knows_costs_what_its_deployment_does(
+    autojump_clock: MockClock,
+) -> None:
+    named = pool_key("a", models=("*",), deployments={"fast": "gpt-4o"})
+    section = GovernanceSection(virtual_keys=(key(budget=budget(9.0)),))
+    async with governed(section, (provider(named), completion()), prices=()) as it:
+        terms = it.governor.policy.terms(
+            call("openai/fast"), Target("openai", "fast"), it.governor.sizes
+        )
+        assert terms.amounts.nano_usd > 0, "held"
+        (hop,) = (await it.hear(call("openai/fast", caller=CALLER))).record.hops
+        assert hop.attempts[0].deployment == "gpt-4o"
+        assert hop.bill.nano_usd == (await it.used())["virtual_key:one:budget"] == 3 * 2_500 + 2 * 10_000  # fmt: skip
 
 
 async def test_who_leaves_before_the_first_event_pays_his_prompt(

@@ -99,6 +99,7 @@ class Attempt:
     error: GatewayError | None = None
     is_sent: bool = False
     """Whether the upstream may be at work on it."""
+    _deployment: str = ""
     _begun: bool = False
     _delivered: Delivered = attrs.field(factory=Delivered)
     _headers: tuple[tuple[str, str], ...] = ()
@@ -125,6 +126,7 @@ class Attempt:
         limits = _limits(generation.settings.network, call, self.sent_s, self._note_sent)
         try:
             request = await self._request()
+            self._deployment = request.model_deployment or ""
             if request.follow_up is None:
                 if request.sign is not None:
                     request = (await _in_memory(request)).signed(self.wall())
@@ -388,6 +390,7 @@ class Attempt:
             is_sent=self.is_sent,
             usage=self.usage,
             delivered_tokens=self._delivered.tokens,
+            deployment=self._deployment,
         )
 
 

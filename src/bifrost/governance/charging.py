@@ -52,8 +52,11 @@ GIVEN_UP = frozenset({ErrorClass.CANCELLED, ErrorClass.DEADLINE, ErrorClass.TIME
 class Pricing(Protocol):
     """What one call costs at one target."""
 
-    def cost(self, usage: Usage | None, key_id: str = "") -> int:
-        """Integer nano-dollars for an answer by the key ``key_id``; ``None``: it told no usage."""
+    def cost(self, usage: Usage | None, key_id: str = "", deployment: str = "") -> int:
+        """Integer nano-dollars for an answer by the key ``key_id``, which calls the model ``deployment`` if that is told.
+
+        No usage: the answer told none.
+        """
         ...
 
 
@@ -72,7 +75,7 @@ def charge(
         else:
             continue
         requests |= _answered(attempt)
-        nano_usd += pricing.cost(usage, attempt.key_id)
+        nano_usd += pricing.cost(usage, attempt.key_id, attempt.deployment)
         tokens += _tokens(usage) if operation in COUNTED else 0
     return Bill(requests, tokens, nano_usd, is_estimated)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import attrs
@@ -34,6 +36,8 @@ class Policy:
     table: RoutingTable
     prices: Prices
     enforce: bool = False
+    deployments: Mapping[tuple[str, str], str] = MappingProxyType({})
+    """By provider and model: what a key calls it, for an estimate made before it is known which key."""
     _levels: dict[tuple[str, str], tuple[Level, ...]] = attrs.field(factory=dict, init=False)
     _identities: dict[str, Identity] = attrs.field(factory=dict, init=False)
 
@@ -55,6 +59,12 @@ class Policy:
                 today=today,
             ),
             enforce=config.client.enforce_auth_on_inference,
+            deployments={
+                (name, model): deployment
+                for name, each in config.providers.items()
+                for key in each.keys
+                for model, deployment in key.deployments.items()
+            },
         )
 
     @property
@@ -85,7 +95,13 @@ class Policy:
         """On what terms ``call`` goes to ``target``."""
         facts, operation = call_facts(call), _charged_as(call)
         key_id = call.identity.virtual_key_id
-        rates = self.prices.rates(target.model, target.provider, operation, virtual_key_id=key_id)
+        rates = self.prices.rates(
+            target.model,
+            target.provider,
+            operation,
+            virtual_key_id=key_id,
+            deployment=self.deployments.get((target.provider, target.model), ""),
+        )
         guess = estimate(rates, facts, sizes.learned(target.provider, target.model))
         return Terms(self.prices, target, operation, facts, key_id, guess)
 
@@ -113,13 +129,14 @@ class Terms:
         guess = self.estimate
         return Amounts(requests=1, tokens=guess.tokens, nano_usd=guess.nano_usd)
 
-    def cost(self, usage: Usage | None, key_id: str = "") -> int:
-        """Nano-dollars for an answer by the key ``key_id``; ``None``: it told no usage."""
+    def cost(self, usage: Usage | None, key_id: str = "", deployment: str = "") -> int:
+        """As ``charging.Pricing`` has it."""
         rates = self.prices.rates(
             self.target.model,
             self.target.provider,
             self.operation,
             virtual_key_id=self.virtual_key_id,
             key_id=key_id,
+            deployment=deployment,
         )
         return cost(rates, usage, self.operation, self.facts)
