@@ -66,6 +66,7 @@ from bifrost.integrations.mounted import DESCRIBED, FINDER
 from bifrost.jobs.room import Jobs, JobWatch
 from bifrost.management.books import Books
 from bifrost.management.login import Login
+from bifrost.management.price_list import NoPrices, PriceList
 from bifrost.management.steward import Compiled, Steward
 from bifrost.observe.filter import Observer
 from bifrost.observe.http import HttpMeter
@@ -73,7 +74,9 @@ from bifrost.observe.lines import call_level, call_line, models_line
 from bifrost.observe.logs import LEVELS, Logs, Sink
 from bifrost.observe.prometheus import JobsView, Metrics, StoreView, custom_labels
 from bifrost.policy.eligibility import base_type, eligible
+from bifrost.policy.pricing import Sheet
 from bifrost.policy.pricing import load as load_prices
+from bifrost.policy.pricing_sheet import MAX_SHEET_BYTES
 from bifrost.policy.token_sources import token_sources
 from bifrost.providers.foreign import Foreign
 from bifrost.providers.table import build_adapter
@@ -106,6 +109,9 @@ FIRST_TOKENS_S = 5.0
 
 PRICES_S = 10.0
 """Between two looks at the calendar, and at whether prices are wanted by now."""
+
+PRICE_LIST_S = 45.0
+"""For the operator's price list to come."""
 
 SNAPSHOT_S = 1.0
 """For a pool, or the store, to show itself to a scrape."""
@@ -162,6 +168,8 @@ class Gateway:
     _governor: Governor = attrs.field(init=False)
     _books: Books = attrs.field(init=False)
     _login: Login = attrs.field(init=False)
+    _price_list: PriceList = attrs.field(init=False)
+    _sheet: Sheet | None = attrs.field(default=None, init=False)
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
     """The pools'."""
     _file: SqliteFile | None = attrs.field(default=None, init=False)
@@ -188,6 +196,9 @@ class Gateway:
             self.kept.steward.apply = self._take
             self.kept.keeper.on_turn = self._note_config_store
         self._books = Books(self._ledger, keeper)
+        self._price_list = PriceList(
+            lambda: self.config.pricing, _fetch_prices, self._take_prices, self._note_no_prices
+        )
         if keeper is not None and keeper.latest is not None:
             self._books.open(keeper.latest.counters)
         self._governor.is_complete = keeper is None or keeper.latest is not None
@@ -243,6 +254,7 @@ class Gateway:
                     core.start_soon(self._jobs.run)
                 core.start_soon(self._books.run)
                 core.start_soon(self._keep_prices)
+                core.start_soon(self._price_list.run)
                 if self.kept is not None:
                     core.start_soon(self.kept.keeper.run)
                 await core.start(self._signals)
@@ -362,6 +374,16 @@ class Gateway:
             prices.turn_to(_today())
             await trio.sleep(PRICES_S)
 
+    def _take_prices(self, sheet: Sheet) -> None:
+        """Charge by the operator's own price list from now on."""
+        self._sheet = sheet
+        if self.kept is not None:
+            self.kept.steward.sheet = sheet
+        policy = Policy.of(self.config, _today(), sheet)
+        self._governor.policy = policy
+        self._doors.views = compile_views(self.config, policy.table)
+        self.logs.info("price list fetched", entries=len(sheet))
+
     # Reload
 
     async def _reload(self) -> None:
@@ -375,7 +397,7 @@ class Gateway:
             if reasons := refusals(fresh, self.options):
                 self.logs.error("configuration not reloaded", reason="; ".join(reasons))
                 return
-            await self._take(Compiled(fresh, Policy.of(fresh, _today())))
+            await self._take(Compiled(fresh, Policy.of(fresh, _today(), self._sheet)))
         except (ConfigErrors, OSError, StoreError) as error:
             self.logs.line("error", "configuration not reloaded", {"reason": str(error)})
 
@@ -602,6 +624,9 @@ class Gateway:
     def _note_ledger_crash(self, name: str, error: Exception, crashes: int) -> None:
         self.logs.error("actor crashed", actor=name, crashes=crashes, reason=_defect(error))
 
+    def _note_no_prices(self, reason: str) -> None:
+        self.logs.warning("price list not fetched", reason=reason)
+
     def _note_routing(self, warning: str) -> None:
         self.logs.warning("routing", reason=warning)
 
@@ -742,6 +767,17 @@ def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+async def _fetch_prices(url: str) -> bytes:
+    """What is at ``url``. Raises NoPrices."""
+    # Few ask for a list, and all would wait for the import.
+    from bifrost.transport.download import NotFetched, download  # noqa: PLC0415
+
+    try:
+        return await download(url, MAX_SHEET_BYTES, PRICE_LIST_S)
+    except NotFetched as error:
+        raise NoPrices(str(error)) from None
 
 
 def _today() -> date:

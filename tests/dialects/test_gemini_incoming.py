@@ -323,7 +323,9 @@ def test_whatever_is_wrapped_comes_back(details: list[Object]) -> None:
 # Settings
 
 
-@pytest.mark.parametrize(("asked", "told"), [("40.0", b"40"), ("40", b"40"), ("40.5", b"40.5")])
+@pytest.mark.parametrize(
+    ("asked", "told"), [("40.0", b"40"), ("40", b"40"), ("40.5", b"40.5"), ("6e136", b"6e136")]
+)
 def test_a_count_has_no_point(asked: str, told: bytes) -> None:
     """Google's SDK writes it with one."""
     contents = b'[{"parts":[{"text":"x"}]}]'

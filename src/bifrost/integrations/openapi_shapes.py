@@ -315,13 +315,13 @@ OF_REQUESTS: Mapping[Operation, Mapping[str, Schema]] = {
         FORM: form_body({"file": FILE, "purpose": TEXT}, {"provider": TEXT}),
     },
     Operation.BATCH_CREATE: {
+        # Or ``requests`` in place of a file, which is the gateway's own and told in words (operations.md).
         JSON: json_body(
-            {},
+            {"input_file_id": SAID, "endpoint": SAID},
             {
-                **every(TEXT, "input_file_id endpoint completion_window provider"),
+                **every(TEXT, "completion_window provider"),
                 "metadata": OBJECT,
                 "model": MODEL,
-                "requests": LIST,
             },
         )
     },

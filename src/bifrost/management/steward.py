@@ -22,6 +22,7 @@ from bifrost.config.placed_limits import place_limits
 from bifrost.config.settings import Config
 from bifrost.errors import Denial
 from bifrost.governance.policy import Policy
+from bifrost.policy.pricing import Sheet
 from bifrost.store.config_base import StoreConflict, StoreTaken
 from bifrost.store.keeper import StoreKeeper
 
@@ -63,6 +64,8 @@ class Steward:
     """Why a configuration that is good may not be served all the same."""
     apply: Apply | None = attrs.field(default=None, init=False)
     """Set by whoever has a house; until then changes are only kept."""
+    sheet: Sheet | None = attrs.field(default=None, init=False)
+    """The operator's price list, once it has been fetched."""
     differences: tuple[Difference, ...] = attrs.field(default=(), init=False)
     """Where file and store were not of one mind when they were put together last."""
     _nouns: dict[Name, Noun] = attrs.field(factory=dict, init=False)
@@ -147,7 +150,8 @@ class Steward:
         if reasons := self.refuse(config):
             raise ConfigErrors([ConfigError("", reason, "another") for reason in reasons])
         config = attrs.evolve(config, warnings=(*config.warnings, *warnings))
-        return Compiled(config, Policy.of(config, datetime.fromtimestamp(self.wall(), UTC).date()))
+        today = datetime.fromtimestamp(self.wall(), UTC).date()
+        return Compiled(config, Policy.of(config, today, self.sheet))
 
     # By hand
 
