@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from contextlib import asynccontextmanager
-from datetime import date
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,9 @@ from actors.fakes import key, provider
 from actors.scripted import REFUSED, Answer, House, house, refusal
 from bifrost.actors.discovery import Discovery
 from bifrost.codecs.json import dumps
-from bifrost.config.governance_section import GovernanceSection
+from bifrost.config.load import parse_tree
 from bifrost.config.settings import ClientSettings, Config, ProviderSettings
-from bifrost.governance.policy import Policy
+from bifrost.governance.model import Governance
 from bifrost.http.anthropic_objects import AnthropicObjectsDoor
 from bifrost.http.app import Front
 from bifrost.http.async_jobs import AsyncJobs
@@ -36,16 +35,12 @@ from bifrost.integrations.finder import Finder
 from bifrost.management.login import Login
 from bifrost.observe.http import HttpMeter
 from bifrost.observe.prometheus import Metrics
-from governance.nouns import VALUE, at
-from governance.nouns import key as virtual_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from quart import Response
     from trio.testing import MockClock
-
-    from bifrost.config.governance_section import VirtualKeyProviderSection, VirtualKeySection
 
 OPENAI = provider(key("a"))
 GROQ = provider(key("g"), name="groq")
@@ -84,18 +79,10 @@ class Door:
 
 
 @asynccontextmanager
-async def door(
-    *providers: tuple[ProviderSettings, Answer],
-    keys: tuple[VirtualKeySection, ...] = (),
-    **client: Any,
-) -> AsyncIterator[Door]:
-    config = Config(
-        client=ClientSettings(**client),
-        providers={each.name: each for each, _ in providers},
-        governance=GovernanceSection(virtual_keys=keys),
-    )
-    table = Policy.of(config, date(2026, 1, 1)).table
-    doors, defects, numbers = Doors(compile_views(config, table)), list[BaseException](), count()
+async def door(*providers: tuple[ProviderSettings, Answer], **client: Any) -> AsyncIterator[Door]:
+    settings = {each.name: each for each, _ in providers}
+    config = Config(client=ClientSettings(**client), providers=settings)
+    doors, defects, numbers = Doors(compile_views(config)), list[BaseException](), count()
 
     def new_id() -> str:
         return f"id-{next(numbers)}"
@@ -296,47 +283,6 @@ async def test_a_key_s_models_go_under_the_gateway_s_names() -> None:
     assert body["data"] == [{"id": "openai/gpt-4o"}, {"id": "openai/mine", "deployment": "theirs"}]
 
 
-TWO = (
-    (provider(key("a"), key("b", models=("o3",))), listing("gpt-4o", "o3")),
-    (GROQ, listing("llama")),
-)
-
-
-@pytest.mark.parametrize(
-    ("configs", "expected"),
-    [
-        ((at("openai"),), ["openai/gpt-4o", "openai/o3"]),
-        ((at("openai", allowed_models=("gpt-4o",)), at("groq")), ["groq/llama", "openai/gpt-4o"]),
-        ((at("openai", key_ids=("b",)),), ["openai/o3"]),
-        ((at("openai", key_ids=()),), []),
-        ((at("mistral"),), []),
-        ((), []),
-    ],
-)
-async def test_a_virtual_key_sees_what_it_may_ask_for(
-    configs: tuple[VirtualKeyProviderSection, ...], expected: list[str]
-) -> None:
-    async with door(*TWO, keys=(virtual_key(provider_configs=configs),)) as it:
-        assert await it.ids(x_bf_vk=VALUE) == expected
-        assert await it.ids("/openai/v1/models", authorization=f"Bearer {VALUE}") == expected
-        asked = {seen.headers[b"authorization"] for seen in it.house.seen}
-        assert (b"Bearer sk-g" in asked) == any(each.provider == "groq" for each in configs)
-        assert len(await it.ids()) == 3, "without one all are told"
-        assert await it.ids(x_bf_vk="sk-bf-other") == []
-
-
-async def test_who_has_to_have_a_virtual_key_gets_no_list_without_it() -> None:
-    keys = (virtual_key(), virtual_key("two", "sk-bf-two", is_active=False))
-    async with door(*TWO, keys=keys, enforce_auth_on_inference=True) as it:
-        for headers in ({}, {"x_bf_vk": "sk-bf-other"}):
-            status, body = await it.get("/v1/models", **headers)
-            assert (status, body["type"]) == (401, "virtual_key_required")
-        status, body = await it.get("/v1/models", x_bf_vk="sk-bf-two")
-        assert (status, body["type"]) == (403, "virtual_key_blocked")
-        assert await it.ids(x_bf_vk=VALUE) == ["openai/gpt-4o", "openai/o3"]
-        assert len(it.house.seen) == 2
-
-
 async def test_the_caller_s_headers_hold_here_too() -> None:
     async with door((OPENAI, listing("o3")), required_headers=("X-Team",)) as it:
         status, body = await it.get("/v1/models")
@@ -381,6 +327,57 @@ async def test_google_s_callers_are_told_failures_in_google_s_shape() -> None:
 
     assert (status, body["error"]["code"]) == (403, 403)
     assert body["error"]["status"] == "PERMISSION_DENIED"
+
+
+VIRTUAL = {"provider_configs": [], "id": "vk", "name": "vk", "value": "sk-bf-one"}
+
+
+def lists_of(provider_name: str, models: list[str], keys: list[str]) -> dict[str, Any]:
+    return {"provider": provider_name, "allowed_models": models, "key_ids": keys}
+
+
+@pytest.mark.parametrize(
+    ("configs", "expected"),
+    [
+        ([], []),
+        ([lists_of("openai", ["*"], ["*"])], ["openai/gpt-4o", "openai/o3"]),
+        (
+            [lists_of("openai", ["o3"], ["*"]), lists_of("groq", ["*"], ["*"])],
+            ["groq/l", "openai/o3"],
+        ),
+        ([lists_of("openai", [], ["*"])], []),
+        ([lists_of("openai", ["*"], ["nobody"]), lists_of("groq", ["l"], ["g"])], ["groq/l"]),
+    ],
+)
+async def test_with_a_virtual_key_there_is_what_it_allows(
+    configs: list[dict[str, Any]], expected: list[str]
+) -> None:
+    tree = {"governance": {"virtual_keys": [{**VIRTUAL, "provider_configs": configs}]}}
+    governance = Governance.of_section(parse_tree(tree, {}).governance)
+    async with door((OPENAI, listing("gpt-4o", "o3")), (GROQ, listing("l"))) as it:
+        it.front._doors.views = attrs.evolve(it.front._doors.views, governance=governance)
+        assert await it.ids(x_bf_vk="sk-bf-one") == expected
+        assert await it.ids("/openai/v1/models", authorization="Bearer sk-bf-one") == expected
+        assert await it.ids(x_bf_vk="sk-bf-unknown") == []
+        assert len(await it.ids()) == 3
+
+
+@pytest.mark.parametrize("value", ["", "sk-bf-other"])
+async def test_who_has_to_have_a_virtual_key_gets_no_list_without_it(value: str) -> None:
+    headers = {"x_bf_vk": value} if value else {}
+    async with door((OPENAI, listing("o3")), enforce_auth_on_inference=True) as it:
+        status, body = await it.get("/v1/models", **headers)
+        assert (status, body["type"]) == (401, "virtual_key_required")
+        assert not it.house.seen
+
+
+async def test_a_virtual_key_that_is_switched_off_sees_nothing() -> None:
+    off = {**VIRTUAL, "is_active": False, "provider_configs": [lists_of("openai", ["*"], ["*"])]}
+    tree = {"governance": {"virtual_keys": [off]}}
+    governance = Governance.of_section(parse_tree(tree, {}).governance)
+    async with door((OPENAI, listing("gpt-4o"))) as it:
+        it.front._doors.views = attrs.evolve(it.front._doors.views, governance=governance)
+        assert await it.ids(x_bf_vk="sk-bf-one") == []
 
 
 @pytest.mark.parametrize("prefix", ["/langchain", "/litellm", "/pydanticai"])

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bifrost.governance.policy import Terms
     from bifrost.service import Hop, HopOutcome, HopService
 
-__all__ = ["Governor"]
+__all__ = ["NOT_LOADED", "Governor"]
 
 ONE = Amounts(requests=1)
 """Enough to ask whether there is any room at all."""

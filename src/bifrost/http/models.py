@@ -49,7 +49,7 @@ OPENAI_PREFIXES = (
 CHOICE_HEADERS = ("x-bf-model-provider", "x-bf-list-models-provider")
 TIMEOUT_S = 60.0
 
-UNKNOWN = "virtual_key_not_found"
+REQUIRED = "virtual_key_required"
 NOBODYS = VirtualKey(id="", name="", hash="")
 """May ask nobody for anything."""
 
@@ -231,13 +231,16 @@ def _call(doors: Doors, surface: Surface) -> Call:
 
 
 def _holder(views: Views, call: Call) -> VirtualKey | None:
-    """Whose list it is to be; ``None`` for everybody's. A key that is not known has none. Raises Denial."""
+    """Whose list it is to be; ``None`` for everybody's. A key that is unknown or switched off has none.
+
+    Raises Denial where there has to be one.
+    """
     found = holder(views.governance, call, enforce=views.client.enforce_auth_on_inference)
     if not isinstance(found, NoAccess):
         return found
-    if found.error.kind == UNKNOWN:
-        return NOBODYS
-    raise found.error
+    if found.error.kind == REQUIRED:
+        raise found.error
+    return NOBODYS
 
 
 def _merged(rows: tuple[KeyModels, ...], holding: VirtualKey | None) -> list[lists.Model]:

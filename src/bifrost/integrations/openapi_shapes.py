@@ -15,6 +15,8 @@ from bifrost.integrations.openapi_anthropic import ANTHROPIC_SCHEMAS
 from bifrost.integrations.openapi_bedrock import BEDROCK_SCHEMAS
 from bifrost.integrations.openapi_cohere import COHERE_SCHEMAS
 from bifrost.integrations.openapi_genai import GENAI_SCHEMAS
+from bifrost.integrations.openapi_governance import GOVERNANCE_SCHEMAS
+from bifrost.integrations.openapi_management import MANAGEMENT_SCHEMAS
 from bifrost.integrations.openapi_parts import (
     ANY_BYTES,
     ANYTHING,
@@ -429,6 +431,8 @@ def _named() -> Iterator[tuple[str, Schema]]:
     yield from BEDROCK_SCHEMAS.items()
     yield from GENAI_SCHEMAS.items()
     yield from COHERE_SCHEMAS.items()
+    yield from GOVERNANCE_SCHEMAS.items()
+    yield from MANAGEMENT_SCHEMAS.items()
 
 
 SHAPES: Mapping[Operation, Shape] = MappingProxyType({op: _shape(op) for op in SUMMARIES})

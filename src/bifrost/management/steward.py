@@ -96,6 +96,13 @@ class Steward:
             loaded = None if self.keeper is None else await self.keeper.load()
             return await self._put_together(self.tree, loaded)
 
+    def show(self, tree: object) -> None:
+        """Without a store: have the nouns say what the file says, for whoever only looks. Blocks. Raises ConfigErrors."""
+        now_s = self.wall()
+        puts = (each for each in merge(tree, (), (), self.means).changes if isinstance(each, Put))
+        self.tree = tree
+        self._nouns = {(put.kind, put.id): _drafted(put, None, now_s) for put in puts}
+
     async def reload(self, tree: object) -> Compiled:
         """The same with what the file says now; applied. Raises as ``open``, and everything is as it was then.
 
