@@ -268,6 +268,8 @@ class Gateway:
         try:
             await self._live(task_status)
         finally:
+            # A store that comes back now finds nobody to read it again.
+            self._nursery = None
             await self._books.close()  # noqa: ASYNC102  shields itself, for a bounded time
             if self._file is not None:
                 await self._file.aclose()  # noqa: ASYNC102  shields itself, for a bounded time
