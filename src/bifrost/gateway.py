@@ -669,7 +669,11 @@ class Gateway:
             return key is not None and key.is_active
 
         return Gate(
-            self._login, self._doors, is_valid_key, local_only=is_loopback(self.options.host)
+            self._login,
+            self._doors,
+            is_valid_key,
+            local_only=is_loopback(self.options.host),
+            is_informed=lambda: self._governor.is_complete,
         )
 
     def _listing(self, service: Service) -> Listing:

@@ -263,6 +263,20 @@ async def test_what_names_no_model(
         assert (heard.error is None) == allowed
 
 
+@pytest.mark.parametrize(
+    ("more", "allowed"),
+    [({}, True), ({"budget": budget(1.0)}, False), ({"provider_configs": (at("openai", allowed_models=("m",)),)}, False)],
+)  # fmt: skip
+async def test_a_key_for_a_key(
+    more: dict[str, Any], allowed: bool, autojump_clock: MockClock
+) -> None:
+    """What OpenAI gives out for the realtime API works without the gateway, so past any limit."""
+    relay = Relay(method="POST", path="/v1/realtime/client_secrets", body=b"{}", verbatim=True)
+    async with governed(GovernanceSection(virtual_keys=(key(**more),))) as it:
+        heard = await it.hear(attrs.evolve(call("openai/", caller=CALLER), relay=relay))
+        assert (heard.error is None) == allowed
+
+
 # Limits
 
 

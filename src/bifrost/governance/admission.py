@@ -98,10 +98,28 @@ def access(
     if config is None:
         text = f"Provider '{target.provider}' is not allowed for this virtual key"
         return NoAccess(Denial(text, kind="provider_blocked"), False)
+    if _gives_out_a_key(call) and _is_narrow(governance, key, config):
+        text = "The route gives out a key that would work past the limits of this virtual key"
+        return NoAccess(Denial(text, kind="model_blocked"), False)
     if not _model_allowed(config, call, target):
         text = f"Model '{target.model}' is not allowed for this virtual key"
         return NoAccess(Denial(text, kind="model_blocked"), False)
     return Access(key, config.include_only)
+
+
+GRANTS = ("/realtime/client_secrets", "/realtime/sessions", "/chatkit/sessions")
+"""Relayed routes whose answer is a key of the provider's, good for some time without the gateway."""
+
+
+def _gives_out_a_key(call: Call) -> bool:
+    return call.relay is not None and call.relay.path.rstrip("/").endswith(GRANTS)
+
+
+def _is_narrow(governance: Governance, key: VirtualKey, config: ProviderConfig) -> bool:
+    """Whether ``key`` is held to anything at this provider."""
+    owners = (each.limits for each in governance.owners(key) if each is not None)
+    limits = (config.limits, key.limits, *owners)
+    return ALL not in config.allowed_models or any(limits)
 
 
 def _without_key(hash_: str, *, enforce: bool) -> NoAccess | None:
