@@ -8,7 +8,7 @@ import attrs
 from quart import Blueprint, Response
 
 from bifrost.config.redaction import shown
-from bifrost.errors import Denial
+from bifrost.errors import BadRequest
 from bifrost.http.management.described import about
 from bifrost.http.management.desk import Desk, answer, read_object
 from bifrost.http.openapi import described
@@ -41,7 +41,7 @@ def plugin_routes(desk: Desk, plugins: Plugins, login: Login) -> Blueprint:
 
     def refuse_path(sent: dict[str, Any], present: object = None) -> None:
         if sent.get("path", present) != present and not login.is_enabled:
-            raise Denial(BY_PATH, kind="login_required")
+            raise BadRequest(BY_PATH, status=403, param="path")
 
     @described(LIST)
     async def listed() -> Response:
