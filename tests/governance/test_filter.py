@@ -37,6 +37,7 @@ from actors.scripted import (
 from bifrost.actors.ledger import Ledger
 from bifrost.actors.ledger_messages import Counted
 from bifrost.actors.supervisor import supervise
+from bifrost.codecs.json import dumps, loads
 from bifrost.codecs.sse import data_frame
 from bifrost.config.governance_section import (
     GovernanceSection,
@@ -53,6 +54,7 @@ from bifrost.errors import NetworkError
 from bifrost.governance.filter import Governor
 from bifrost.governance.model import NANO
 from bifrost.governance.policy import Policy
+from bifrost.policy.pricing import Prices
 from bifrost.schema.call import Call, Caller, Operation, Relay, Target
 from bifrost.service import Exchange, Service, chain
 from governance.nouns import VALUE, at, budget, key, rate
@@ -503,6 +505,40 @@ async def test_many_at_once_overspend_by_the_estimates_error_at_most(
     assert used == len(served) * COST
     assert used <= 100 * COST + COST
     assert len(served) >= 10, "the estimate is not so much too high that nobody is served"
+
+
+async def test_what_has_no_price_is_held_for_by_what_it_cost_before(
+    autojump_clock: MockClock,
+) -> None:
+    """OpenRouter says itself what an answer cost: callers at once must not spend a budget many times."""
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5, "cost": 0.5}
+    answer = attrs.evolve(completion(), delay_s=1.0, pieces=(told_cost(usage),))
+    configs = (at("openrouter"),)
+    one = key(provider_configs=configs, budget=budget(2.0))
+    pool = provider(pool_key("a"), name="openrouter")
+    async with governed(GovernanceSection(virtual_keys=(one,)), (pool, answer)) as it:
+        it.governor.policy = attrs.evolve(
+            it.governor.policy, prices=Prices.of(today=date(2026, 1, 1))
+        )
+        await it.hear(call("openrouter/nobodys", caller=CALLER))
+        served: list[bool] = []
+
+        async def ask() -> None:
+            heard = await it.hear(call("openrouter/nobodys", caller=CALLER))
+            served.append(heard.error is None)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(ask)
+        assert sum(served) == 3
+        assert await it.used() == {"virtual_key:one:budget": 2 * NANO}
+
+
+def told_cost(usage: dict[str, float]) -> bytes:
+    (piece,) = completion().pieces
+    assert isinstance(piece, bytes)
+    body: Any = loads(piece)
+    return dumps({**body, "usage": usage})
 
 
 # Where a call may go

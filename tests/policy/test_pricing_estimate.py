@@ -7,6 +7,7 @@ from bifrost.policy.pricing_estimate import (
     UNLEARNED_TOKENS,
     Estimate,
     OutputSizes,
+    ToldCosts,
     estimate,
 )
 from bifrost.policy.pricing_rates import Rates, read_tariff
@@ -61,6 +62,18 @@ def test_images_by_the_piece_are_held_by_the_piece() -> None:
     facts = CallFacts(operation=Operation.IMAGE, text_bytes=40, choices=3)
 
     assert estimate(rates, facts).nano_usd == 120_000_000
+
+
+def test_what_providers_say_an_answer_costs_is_expected_of_the_next() -> None:
+    costs = ToldCosts(window=2, models=2)
+    assert costs.expected("p", "m") == 0
+    for nano_usd in (9, 5, 3):
+        costs.note("p", "m", nano_usd)
+    assert costs.expected("p", "m") == 5, "the dearest of the last two"
+    costs.note("p", "n", 1)
+    costs.note("p", "m", 1)
+    costs.note("p", "o", 1)
+    assert (costs.expected("p", "m"), costs.expected("p", "n")) == (3, 0)
 
 
 def test_a_model_is_learned_by_its_outputs() -> None:

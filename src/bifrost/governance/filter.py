@@ -22,7 +22,7 @@ from bifrost.governance.levels import Amounts, Level, general_levels, told
 from bifrost.governance.model import Limit, VirtualKey
 from bifrost.governance.policy import Policy
 from bifrost.integrations.targets import undecided
-from bifrost.policy.pricing import OutputSizes, base_name
+from bifrost.policy.pricing import OutputSizes, ToldCosts, base_name
 from bifrost.schema.call import Call
 from bifrost.service import Denied, Exchange, Service, Unanswered
 
@@ -59,6 +59,8 @@ class Governor:
     """Whether all virtual keys are known. Until the store has been read once, an unknown one may be good."""
     sizes: OutputSizes = attrs.field(factory=OutputSizes)
     """How long answers have been, for estimates."""
+    costs: ToldCosts = attrs.field(factory=ToldCosts)
+    """What they cost by their providers' own word, likewise."""
 
     # Round the exchange
 
@@ -148,7 +150,11 @@ class Governor:
         self, levels: tuple[Level, ...], hop: Hop, inner: HopService, terms: Terms
     ) -> HopOutcome:
         """The hop, with its estimate held on every level until it is over."""
-        async with self.ledger.hold(levels, terms.amounts) as held:
+        amounts = terms.amounts
+        if not amounts.nano_usd:
+            expected = self.costs.expected(hop.target.provider, hop.target.model)
+            amounts = attrs.evolve(amounts, nano_usd=expected)
+        async with self.ledger.hold(levels, amounts) as held:
             if isinstance(held, GatewayError):
                 return Unanswered(held)
             if isinstance(held, NotAdmitted):
@@ -167,14 +173,17 @@ class Governor:
             return await inner(hop)
         finally:
             hop.bill = charge(hop.attempts, terms.operation, terms.estimate, terms)
-            self._learn(hop)
+            self._learn(hop, max(1, terms.facts.choices))
 
-    def _learn(self, hop: Hop) -> None:
-        """How long an answer was, for those to come."""
+    def _learn(self, hop: Hop, choices: int) -> None:
+        """How long an answer was, of so many asked for at once, and what it cost: for those to come."""
+        provider, model = hop.target.provider, hop.target.model
         for attempt in hop.attempts:
-            if attempt.error_class is None and attempt.usage is not None:
-                tokens = attempt.usage.completion_tokens
-                self.sizes.note(hop.target.provider, hop.target.model, tokens)
+            usage = attempt.usage
+            if attempt.error_class is None and usage is not None:
+                self.sizes.note(provider, model, usage.completion_tokens // choices)
+                if usage.cost_nano_usd:
+                    self.costs.note(provider, model, usage.cost_nano_usd)
 
 
 @attrs.define(eq=False)

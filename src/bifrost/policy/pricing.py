@@ -17,7 +17,7 @@ import attrs
 
 from bifrost.policy.pricing_bundled import bundled_model, load
 from bifrost.policy.pricing_cost import NO_FACTS, CallFacts, cost
-from bifrost.policy.pricing_estimate import Estimate, OutputSizes, estimate
+from bifrost.policy.pricing_estimate import Estimate, OutputSizes, ToldCosts, estimate
 from bifrost.policy.pricing_facts import call_facts
 from bifrost.policy.pricing_names import base_name, other_names
 from bifrost.policy.pricing_overrides import Asked, Overrides
@@ -40,6 +40,7 @@ __all__ = [
     "Rates",
     "Sheet",
     "SheetError",
+    "ToldCosts",
     "base_name",
     "call_facts",
     "cost",

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from bifrost.policy.pricing_cost import CallFacts, cost
+from bifrost.policy.pricing_cost import MAX_NANO_USD, CallFacts, cost
 from bifrost.record import MediaUsage, Usage
 from bifrost.schema.call import Operation
 
 if TYPE_CHECKING:
     from bifrost.policy.pricing_rates import Rates
 
-__all__ = ["UNLEARNED_TOKENS", "Estimate", "OutputSizes", "estimate"]
+__all__ = ["UNLEARNED_TOKENS", "Estimate", "OutputSizes", "ToldCosts", "estimate"]
 
 BYTES_PER_TOKEN = 4
 UNLEARNED_TOKENS = 1024
@@ -144,3 +144,29 @@ class OutputSizes:
             return UNLEARNED_TOKENS
         # Rounded up: of 16 outputs it is the largest.
         return sizes.ordered[-(-len(sizes.ordered) * 95 // 100) - 1]
+
+
+@attrs.define(eq=False)
+class ToldCosts:
+    """What answers cost whose provider says so himself, for models that have no price: else nothing would be held for them.
+
+    The dearest of the last ``window`` of each of at most ``models`` models.
+    """
+
+    window: int = 16
+    models: int = 2000
+    _known: OrderedDict[tuple[str, str], deque[int]] = attrs.field(factory=OrderedDict, init=False)
+
+    def note(self, provider: str, model: str, nano_usd: int) -> None:
+        """An answer of ``model`` cost so much."""
+        costs = self._known.pop((provider, model), None)
+        if costs is None:
+            costs = deque(maxlen=self.window)
+        costs.append(min(nano_usd, MAX_NANO_USD))
+        self._known[provider, model] = costs
+        if len(self._known) > self.models:
+            self._known.popitem(last=False)
+
+    def expected(self, provider: str, model: str) -> int:
+        """What the next is likely to cost; 0 where none is known."""
+        return max(self._known.get((provider, model), (0,)))
