@@ -84,8 +84,15 @@ class _Telling:
     def body(self) -> Body:
         request, losses = self.request, self.losses
         sampling = self._sampling()
-        thinking = thinking_of(request, self.model, self.family, sampling, losses)
         conversed = converse_messages(request.messages, losses)
+        thinking = thinking_of(
+            request,
+            self.model,
+            self.family,
+            sampling,
+            losses,
+            began_unthinking=conversed.began_unthinking,
+        )
         tools = tool_config(
             request, conversed.tool_names, self.family, losses, thinks=thinking.is_on
         )

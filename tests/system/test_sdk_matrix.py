@@ -1,0 +1,83 @@
+"""Every SDK to every provider foreign to it: plain, streamed, with a tool and its result, with a picture, and with thinking.
+
+The upstreams are as strict as the real ones, and each SDK gives back what came as it came: whatever the gateway loses or
+puts in a wrong order on the way is refused with 400.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from system import as_asked
+from system.anthropic_upstream import claude
+from system.bedrock_like import BedrockLike
+from system.process import openai_provider, running
+from system.sdk import in_thread
+from system.talks import TALKS, Talk
+from system.upstream import Upstream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    import trio
+
+    from system.process import Gateway
+    from system.upstream import Behaviour
+
+pytestmark = pytest.mark.system
+
+CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+
+MODELS: dict[str, Callable[[], Behaviour]] = {
+    "openai/gpt-5": as_asked.openai,
+    "anthropic/claude-sonnet-4-5": claude,
+    "gemini/gemini-2.5-flash": as_asked.gemini,
+    "gemini/gemini-3-pro-preview": as_asked.gemini,
+    f"bedrock/{CLAUDE}": as_asked.bedrock,
+    "cohere/command-a-reasoning-08-2025": as_asked.cohere,
+}
+"""Models, and who answers for their providers."""
+
+
+@pytest.fixture
+async def gateway(nursery: trio.Nursery, tmp_path: Path) -> AsyncIterator[Gateway]:
+    """A gateway before all of them."""
+    providers: dict[str, Any] = {}
+    for model, behaviour in MODELS.items():
+        name = model.partition("/")[0]
+        upstream = BedrockLike() if name == "bedrock" else Upstream()
+        upstream.scripts = {"*": [behaviour()], CLAUDE: [behaviour()]}
+        await nursery.start(upstream.run)
+        providers[name] = openai_provider(upstream.url, prefix=name)
+    providers["bedrock"]["keys"][0]["bedrock_key_config"] = {"region": "eu-west-1"}
+    async with running({"providers": providers}, tmp_path) as it:
+        yield it
+
+
+OWN = {"openai": "openai", "openai-responses": "openai", "anthropic": "anthropic", "google-genai": "gemini", "boto3": "bedrock", "cohere": "cohere"}  # fmt: skip
+"""Whose SDK it is: those calls go as they came, and have tests of their own."""
+
+PAIRS = [
+    (name, model) for name in TALKS for model in MODELS if model.partition("/")[0] != OWN[name]
+]
+
+
+@pytest.mark.parametrize(("name", "model"), PAIRS)
+async def test_a_talk(name: str, model: str, gateway: Gateway) -> None:
+    def talk(*, thinks: bool = False) -> Talk:
+        return TALKS[name](gateway, model, thinks=thinks)
+
+    for streams in (False, True):
+        greeted = await in_thread(talk().say, "Say hello", streams=streams)
+        seen = await in_thread(talk().say, "What is this?", picture=True, streams=streams)
+        assert greeted == "Hello"
+        assert seen == "A picture of type image/png"
+        for thinks in (False, True):
+            asking = talk(thinks=thinks)
+            told = await in_thread(asking.say, "And Oslo?", tools=True, streams=streams)
+            again = await in_thread(asking.say, "And now?", tools=True, streams=streams)
+            assert "sunny in Oslo for 2 days" in told
+            assert "sunny in Oslo for 2 days" in again
