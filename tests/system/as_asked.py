@@ -30,6 +30,9 @@ __all__ = ["bedrock", "cohere", "gemini", "openai"]
 GREETING = "Hello"
 ARGUMENTS = {"city": "Oslo", "days": 2}
 THOUGHT = "A city: I call the tool."
+UNSIGNED = "skip_thought_signature_validator"
+"""What Gemini takes for calls that another model made."""
+
 SIGNATURE = base64.b64encode(b"signed by who thought it").decode()
 
 
@@ -113,7 +116,9 @@ def gemini() -> Behaviour:
 
 def _forged(body: dict[str, Any]) -> bool:
     parts = (part for content in body["contents"] for part in content["parts"])
-    return any(part.get("thoughtSignature", SIGNATURE) != SIGNATURE for part in parts)
+    return any(
+        part.get("thoughtSignature", SIGNATURE) not in {SIGNATURE, UNSIGNED} for part in parts
+    )
 
 
 def _gemini_parts(body: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -6,54 +6,28 @@ puts in a wrong order on the way is refused with 400.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from system import as_asked
-from system.anthropic_upstream import claude
-from system.bedrock_like import BedrockLike
-from system.process import openai_provider, running
+from system.providers import MODELS, all_of_them
 from system.sdk import in_thread
 from system.talks import TALKS, Talk
-from system.upstream import Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     import trio
 
     from system.process import Gateway
-    from system.upstream import Behaviour
 
 pytestmark = pytest.mark.system
-
-CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
-
-MODELS: dict[str, Callable[[], Behaviour]] = {
-    "openai/gpt-5": as_asked.openai,
-    "anthropic/claude-sonnet-4-5": claude,
-    "gemini/gemini-2.5-flash": as_asked.gemini,
-    "gemini/gemini-3-pro-preview": as_asked.gemini,
-    f"bedrock/{CLAUDE}": as_asked.bedrock,
-    "cohere/command-a-reasoning-08-2025": as_asked.cohere,
-}
-"""Models, and who answers for their providers."""
 
 
 @pytest.fixture
 async def gateway(nursery: trio.Nursery, tmp_path: Path) -> AsyncIterator[Gateway]:
-    """A gateway before all of them."""
-    providers: dict[str, Any] = {}
-    for model, behaviour in MODELS.items():
-        name = model.partition("/")[0]
-        upstream = BedrockLike() if name == "bedrock" else Upstream()
-        upstream.scripts = {"*": [behaviour()], CLAUDE: [behaviour()]}
-        await nursery.start(upstream.run)
-        providers[name] = openai_provider(upstream.url, prefix=name)
-    providers["bedrock"]["keys"][0]["bedrock_key_config"] = {"region": "eu-west-1"}
-    async with running({"providers": providers}, tmp_path) as it:
+    async with all_of_them(nursery, tmp_path) as it:
         yield it
 
 
