@@ -16,6 +16,7 @@ from dialects import cohere_wire
 from dialects.cohere_wire import check_chat
 from dialects.converse import event
 from system import bedrock_like, gemini_upstream, openai_rules
+from system.anthropic_rules import signature_of
 from system.upstream import chat_answer, plain, raw, status, stream, stream_chunks
 
 if TYPE_CHECKING:
@@ -177,9 +178,19 @@ def _told_back(body: dict[str, Any]) -> bool:
 
 
 def _thought_faults(content: list[dict[str, Any]]) -> Iterator[str]:
-    thoughts = [block["reasoningContent"]["reasoningText"] for block in content if "reasoningContent" in block]  # fmt: skip
-    if any(thought != {"text": THOUGHT, "signature": SIGNATURE} for thought in thoughts):
-        yield "Invalid `signature` in `thinking` block"
+    """Claude's signatures are the same wherever it runs."""
+    for block in content:
+        match block:
+            case {"reasoningContent": {"reasoningText": {"text": text, "signature": signature}}}:
+                if signature != signature_of(text):
+                    yield "Invalid `signature` in `thinking` block"
+            case {"reasoningContent": {"redactedContent": str(data)}}:
+                if not data.startswith("Redacted"):
+                    yield "Invalid `data` in `redacted_thinking` block"
+            case {"reasoningContent": _}:
+                yield "Missing `signature` in `thinking` block"
+            case _:
+                pass
 
 
 def _converse(received: Received) -> Behaviour:
@@ -196,7 +207,8 @@ def _converse_blocks(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     results = [block["toolResult"]["content"] for block in last if "toolResult" in block]
     pictures = [block["image"]["format"] for block in last if "image" in block]
     if "thinking" in body.get("additionalModelRequestFields", {}):
-        yield {"reasoningContent": {"reasoningText": {"text": THOUGHT, "signature": SIGNATURE}}}
+        thought = {"text": THOUGHT, "signature": signature_of(THOUGHT)}
+        yield {"reasoningContent": {"reasoningText": thought}}
     if results:
         [content] = results[0]
         yield {"text": f"It is {content.get('text') or content['json']}"}

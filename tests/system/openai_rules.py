@@ -75,7 +75,7 @@ def _faults_of_message(message: dict[str, Any], place: str) -> Iterator[str]:
         yield f"Additional properties are not allowed ({min(odd)!r} was unexpected) - '{place}'"
     if missing := shape.__required_keys__ - message.keys():
         yield f"Missing required parameter: '{place}.{min(missing)}'."
-    for call in message.get("tool_calls", ()):
+    for call in message.get("tool_calls") or ():
         if call.keys() != {"id", "type", "function"} or not isinstance(call["function"]["arguments"], str):  # fmt: skip
             yield f"Invalid type for '{place}.tool_calls'"
     if message.get("content") is None and not message.get("tool_calls"):
@@ -105,6 +105,6 @@ def _faults_of_order(messages: list[Any]) -> Iterator[str]:
             continue
         if open_calls:
             break
-        open_calls = {call["id"] for call in message.get("tool_calls", ())}
+        open_calls = {call["id"] for call in message.get("tool_calls") or ()}
     if open_calls:
         yield "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'."

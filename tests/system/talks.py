@@ -108,7 +108,13 @@ class ByChat(Talk):
                 message: Any = events.get_final_completion().choices[0].message
         else:
             message = chat.create(**asked).choices[0].message
-        self.history.append(message.to_dict())
+        kept = message.to_dict()
+        # Its helper for streams adds something of its own.
+        kept.pop("parsed", None)
+        for call in kept.get("tool_calls") or ():
+            call.pop("index", None)
+            call["function"].pop("parsed_arguments", None)
+        self.history.append(kept)
         calls = message.tool_calls or []
         return message.content or "", [
             (c.id, c.function.name, json.loads(c.function.arguments)) for c in calls

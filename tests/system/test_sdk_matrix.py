@@ -6,6 +6,7 @@ puts in a wrong order on the way is refused with 400.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,3 +56,25 @@ async def test_a_talk(name: str, model: str, gateway: Gateway) -> None:
             again = await in_thread(asking.say, "And now?", tools=True, streams=streams)
             assert "sunny in Oslo for 2 days" in told
             assert "sunny in Oslo for 2 days" in again
+
+
+UNSERVED = ("openai-responses", "openai/gpt-5")
+"""The upstream has chat only."""
+
+BEGUN = [(name, first) for name in TALKS for first in MODELS if (name, first) != UNSERVED]
+
+
+@pytest.mark.parametrize(("name", "first"), BEGUN)
+async def test_a_talk_goes_on_with_another_model(name: str, first: str, gateway: Gateway) -> None:
+    """As a fallback does, or a caller who changes his mind: thoughts and signatures of one are nothing to the others."""
+    begun = TALKS[name](gateway, first, thinks=True)
+    await in_thread(begun.say, "And Oslo?", tools=True, streams=True)
+    for second in MODELS:
+        if (name, second) == UNSERVED:
+            continue
+        talk = TALKS[name](gateway, second, thinks=True)
+        talk.history = copy.deepcopy(begun.history)
+
+        told = await in_thread(talk.say, "And now?", tools=True)
+
+        assert "sunny in Oslo for 2 days" in told, second

@@ -18,6 +18,7 @@ from bifrost.dialects.bridge_request import responses_to_chat
 from bifrost.dialects.chat_request import read_chat
 from bifrost.dialects.fields import Losses, sealed
 from bifrost.dialects.openai_edit import Encoded, refuse_loss
+from bifrost.dialects.thinking_seals import without_unsealed_content
 from bifrost.dialects.value_shape import obj
 from bifrost.errors import BadRequest
 from bifrost.schema.chat import ChatRequest
@@ -66,8 +67,10 @@ def encode_count(call: Call, model: str, provider: str) -> Encoded:
 
 
 def encode_native(call: Call, model: str, provider: str) -> Encoded:  # noqa: ARG001  a NativeCoder's
-    """What a caller said in this dialect, as he said it."""
-    members = {} if call.native is None else call.native.members
+    """What a caller said in this dialect, as he said it; but for Claude no thoughts without a signature."""
+    members = {} if call.native is None else {**call.native.members}
+    if "messages" in members and family_of(model) is Family.CLAUDE:
+        members["messages"] = without_unsealed_content(members["messages"])
     return Encoded(json.join_object(members))
 
 
