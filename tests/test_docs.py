@@ -25,6 +25,7 @@ from bifrost.dialects.replicate_request import FIELDS as REPLICATE_FIELDS
 from bifrost.dialects.replicate_request import IMAGE_FIELDS as REPLICATE_IMAGE_FIELDS
 from bifrost.errors import ErrorClass
 from bifrost.integrations import native
+from bifrost.management.governance_nouns import NATURES
 from bifrost.observe.lines import call_line
 from bifrost.observe.prometheus import KEY_STATES, Metrics
 from bifrost.providers.table import BUILT, FOREIGN, MIXED, UNBUILT
@@ -221,3 +222,31 @@ def test_everything_that_the_mock_can_be_told_is_described() -> None:
     page = (ROOT / "docs/mock-provider.md").read_text()
 
     assert [name for name in _CHECKS if f"`{name}`" not in page] == []
+
+
+def test_everything_of_governance_s_nouns_is_described() -> None:
+    page = (ROOT / "docs/governance.md").read_text()
+    table = page.partition("| Path | ")[2].partition("\n\n")[0]
+
+    for nature in NATURES.values():
+        (row,) = re.findall(
+            rf"^\| `/{nature.path}(?:/{{provider}})?` \| .*[A-Z]+.* \|$", table, re.MULTILINE
+        )[-1:]
+        names = re.findall(r"`(\w+)`(\*?)", row)
+        assert {name for name, _ in names} == set(nature.taken)
+        assert {name for name, star in names if star} == set(nature.needed)
+
+
+def test_every_denial_of_governance_is_described() -> None:
+    page = (ROOT / "docs/governance.md").read_text()
+    sources = (ROOT / "src/bifrost").rglob("*.py")
+    kinds = {
+        kind
+        for source in sources
+        for kind in re.findall(
+            r'kind="([a-z_]+_(?:required|not_found|blocked|exceeded))"', source.read_text()
+        )
+    }
+
+    assert len(kinds) >= 6
+    assert [kind for kind in sorted(kinds) if f"`{kind}`" not in page] == []

@@ -152,3 +152,59 @@ def test_hedging_needs_two_that_can_serve() -> None:
     assert said("gpt-4o", openai=hedged)[-1] == "hedge     a second key after 200 ms of silence"
     assert not any("hedge" in line for line in said("o3", openai=hedged))
     assert not any("hedge" in line for line in said("gpt-4o"))
+
+
+def governed(**key: Any) -> dict[str, Any]:
+    config = {"provider": "openai", "weight": 1, "allowed_models": ["gpt-4o"], "key_ids": ["a"]}
+    made = {"name": "one", "value": "sk-bf-one", "provider_configs": [config]}
+    return {"virtual_keys": [made | key]}
+
+
+def told(model: str, governance: dict[str, Any], *headers: tuple[str, str]) -> list[str]:
+    config = {"providers": {"openai": {"keys": KEYS}}, "governance": governance}
+    return list(explain(parse_config(json.dumps(config), {}), model, headers).lines)
+
+
+MINE = ("x-bf-vk", "sk-bf-one")
+
+
+def test_a_virtual_key_narrows_the_keys() -> None:
+    assert told("gpt-4o", governed(), MINE) == [
+        "virtual   one",
+        "routing   governance: openai/gpt-4o, chosen of 1 by weight",
+        "provider  openai",
+        "model     gpt-4o",
+        "key       a  100.0%  (weight 3)",
+        "not       off: disabled",
+        "not       blank: its value is blank",
+        "not       b: not among the keys that governance allows",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "headers", "refused"),
+    [
+        ({"is_active": False}, [MINE], "refused: Virtual key is inactive"),
+        ({"provider_configs": []}, [MINE], "refused: Provider 'openai' is not allowed for this virtual key"),
+        ({}, [("x-bf-vk", "sk-bf-two")], "refused: Virtual key not found"),
+    ],
+)  # fmt: skip
+def test_what_a_virtual_key_may_not(
+    key: dict[str, Any], headers: list[tuple[str, str]], refused: str
+) -> None:
+    assert told("openai/gpt-4o", governed(**key), *headers)[0] == refused
+
+
+def test_a_rule_sends_it_elsewhere() -> None:
+    rule = {
+        "id": "r",
+        "name": "cheaper",
+        "cel_expression": "headers['x-tier'] == 'free'",
+        "targets": [{"model": "o3"}],
+        "fallbacks": ["openai/gpt-4o"],
+    }
+    lines = told("openai/gpt-4o", {"routing_rules": [rule]}, ("x-tier", "free"))
+    assert "model     o3" in lines
+    assert "fallback  openai/gpt-4o" in lines
+    assert any("cheaper" in line for line in lines if line.startswith("routing"))
+    assert "model     gpt-4o" in told("openai/gpt-4o", {"routing_rules": [rule]})

@@ -29,11 +29,13 @@ from bifrost.actors.key_pool import KeyPool
 from bifrost.actors.ledger import Ledger
 from bifrost.actors.mailbox import ActorDied
 from bifrost.actors.messages import Generation, Need, PoolView
+from bifrost.actors.model_book import ModelBook
 from bifrost.actors.router import Router
 from bifrost.actors.supervisor import supervise
 from bifrost.actors.tokens import Tokens
 from bifrost.config.diff import applied, diff
 from bifrost.config.faults import ConfigErrors
+from bifrost.config.fingerprints import Fingerprints
 from bifrost.config.options import ServeOptions
 from bifrost.config.settings import Config, ProviderSettings
 from bifrost.config.starting import is_loopback, notices, refusals
@@ -54,6 +56,11 @@ from bifrost.http.inference import Inference
 from bifrost.http.inline_batches import InlineBatches
 from bifrost.http.job_calls import JobCalls
 from bifrost.http.listing import Listing
+from bifrost.http.management.config import Condition
+from bifrost.http.management.desk import Desk
+from bifrost.http.management.governance import Collaborators, governance_routes
+from bifrost.http.management.house import House
+from bifrost.http.management.standing import Standing
 from bifrost.http.models import model_routes
 from bifrost.http.openapi import openapi_routes
 from bifrost.http.passthrough import PassthroughDoor
@@ -62,10 +69,12 @@ from bifrost.http.responses_socket import ResponsesDoor
 from bifrost.http.server import serve as serve_http
 from bifrost.http.usage import usage_routes
 from bifrost.http.watch import Limits
+from bifrost.integrations.headers import SESSION_PREFIX
 from bifrost.integrations.mounted import DESCRIBED, FINDER
 from bifrost.jobs.room import Jobs, JobWatch
 from bifrost.management.books import Books
 from bifrost.management.login import Login
+from bifrost.management.price_list import NoPrices, PriceList
 from bifrost.management.steward import Compiled, Steward
 from bifrost.observe.filter import Observer
 from bifrost.observe.http import HttpMeter
@@ -73,13 +82,16 @@ from bifrost.observe.lines import call_level, call_line, models_line
 from bifrost.observe.logs import LEVELS, Logs, Sink
 from bifrost.observe.prometheus import JobsView, Metrics, StoreView, custom_labels
 from bifrost.policy.eligibility import base_type, eligible
+from bifrost.policy.pricing import Sheet
 from bifrost.policy.pricing import load as load_prices
+from bifrost.policy.pricing_sheet import MAX_SHEET_BYTES
 from bifrost.policy.token_sources import token_sources
 from bifrost.providers.foreign import Foreign
 from bifrost.providers.table import build_adapter
+from bifrost.schema.call import Call, Caller, Operation, Target
 from bifrost.service import Service, chain
 from bifrost.store.base import StoreAway, StoreBusy, StoreError
-from bifrost.store.config_open import Opened, open_config_store
+from bifrost.store.config_open import Opened, means, open_config_store
 from bifrost.store.keeper import StoreKeeper
 from bifrost.store.sealing import StoreSealed, sealing_notices
 from bifrost.store.sqlite import SqliteFile
@@ -91,7 +103,6 @@ if TYPE_CHECKING:
     from bifrost.config.diff import ConfigDiff
     from bifrost.policy.token_sources import TokenSource
     from bifrost.record import CallRecord
-    from bifrost.schema.call import Call, Operation
     from bifrost.transport.base import Upstream
 
 __all__ = ["Gateway", "explain", "serve"]
@@ -106,6 +117,12 @@ FIRST_TOKENS_S = 5.0
 
 PRICES_S = 10.0
 """Between two looks at the calendar, and at whether prices are wanted by now."""
+
+LIST_S = 60.0
+"""For a provider to tell its models."""
+
+PRICE_LIST_S = 45.0
+"""For the operator's price list to come."""
 
 SNAPSHOT_S = 1.0
 """For a pool, or the store, to show itself to a scrape."""
@@ -162,6 +179,13 @@ class Gateway:
     _governor: Governor = attrs.field(init=False)
     _books: Books = attrs.field(init=False)
     _login: Login = attrs.field(init=False)
+    steward: Steward = attrs.field(init=False)
+    _discovery: Discovery = attrs.field(init=False)
+    _models: ModelBook = attrs.field(init=False)
+    _wanted: Config = attrs.field(init=False)
+    """The configuration with what holds after a restart only."""
+    _price_list: PriceList = attrs.field(init=False)
+    _sheet: Sheet | None = attrs.field(default=None, init=False)
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
     """The pools'."""
     _file: SqliteFile | None = attrs.field(default=None, init=False)
@@ -184,10 +208,16 @@ class Gateway:
             on_warning=self._note_routing,
         )
         keeper = None if self.kept is None else self.kept.keeper
+        self._wanted = self.config
+        self.steward = Steward({}, None, means(Fingerprints()), os.environ, time.time)
         if self.kept is not None:
-            self.kept.steward.apply = self._take
+            self.steward = self.kept.steward
+            self.steward.apply = self._take
             self.kept.keeper.on_turn = self._note_config_store
         self._books = Books(self._ledger, keeper)
+        self._price_list = PriceList(
+            lambda: self.config.pricing, _fetch_prices, self._take_prices, self._note_no_prices
+        )
         if keeper is not None and keeper.latest is not None:
             self._books.open(keeper.latest.counters)
         self._governor.is_complete = keeper is None or keeper.latest is not None
@@ -195,9 +225,11 @@ class Gateway:
             self.config.auth,
             keeper,
             wall=time.time,
-            new_token=lambda: os.urandom(32).hex(),
+            new_token=lambda: SESSION_PREFIX + os.urandom(32).hex(),
             pepper=os.urandom(32),
         )
+        self._discovery = Discovery(self._pools, self._rng, time.time, self._note_unlisted)
+        self._models = ModelBook(lambda: tuple(self._pools), self._list_models)
         self._means = Means(self._pools, self.config.client, self._rng, time.time)
         self._router = Router(
             self._means, on_defect=self._note_defect, hop_filters=(self._governor.around_hop,)
@@ -240,7 +272,9 @@ class Gateway:
                     # Opening the file takes its time, and only those who hand in a job have to wait for it.
                     core.start_soon(self._jobs.run)
                 core.start_soon(self._books.run)
+                core.start_soon(self._models.run)
                 core.start_soon(self._keep_prices)
+                core.start_soon(self._price_list.run)
                 if self.kept is not None:
                     core.start_soon(self.kept.keeper.run)
                 await core.start(self._signals)
@@ -360,6 +394,16 @@ class Gateway:
             prices.turn_to(_today())
             await trio.sleep(PRICES_S)
 
+    def _take_prices(self, sheet: Sheet) -> None:
+        """Charge by the operator's own price list from now on."""
+        self._sheet = sheet
+        if self.kept is not None:
+            self.kept.steward.sheet = sheet
+        policy = Policy.of(self.config, _today(), sheet)
+        self._governor.policy = policy
+        self._doors.views = compile_views(self.config, policy.table)
+        self.logs.info("price list fetched", entries=len(sheet))
+
     # Reload
 
     async def _reload(self) -> None:
@@ -373,13 +417,19 @@ class Gateway:
             if reasons := refusals(fresh, self.options):
                 self.logs.error("configuration not reloaded", reason="; ".join(reasons))
                 return
-            await self._take(Compiled(fresh, Policy.of(fresh, _today())))
+            await self._take(Compiled(fresh, Policy.of(fresh, _today(), self._sheet)))
+            await self.show_file()
         except (ConfigErrors, OSError, StoreError) as error:
             self.logs.line("error", "configuration not reloaded", {"reason": str(error)})
 
+    async def show_file(self) -> None:
+        """Without a store: have the management API tell what the file says. Raises ConfigErrors, OSError."""
+        path, folder = self.options.config_path, self.options.app_dir
+        await trio.to_thread.run_sync(lambda: self.steward.show(read_tree(path, folder)))
+
     async def _take(self, compiled: Compiled) -> None:
         """Go by another configuration from now on."""
-        fresh = compiled.config
+        self._wanted = fresh = compiled.config
         change = diff(self.config, fresh)
         await self._apply(applied(self.config, fresh), change, compiled.policy)
         for notice in notices(fresh):
@@ -404,6 +454,7 @@ class Gateway:
             await self._login.change(fresh.auth)
         if self._jobs is not None:
             self._jobs.reconfigure(fresh.client)
+        self._models.tell_changed((*change.added, *change.changed, *change.removed))
         for name in change.removed:
             if name in self._pools:
                 nursery.start_soon(self._end_pool, name)
@@ -514,7 +565,7 @@ class Gateway:
         self._served.set()
 
     def _front(self) -> Front:
-        discovery = Discovery(self._pools, self._rng, time.time, self._note_unlisted)
+        discovery = self._discovery
         inference = Inference(
             finder=FINDER, doors=self._doors, service=self._service, new_id=_new_id
         )
@@ -539,9 +590,55 @@ class Gateway:
         )
         front.register_blueprint(health_routes(self._doors, self._render_metrics, self._stores()))
         front.register_blueprint(model_routes(self._doors, discovery))
-        front.register_blueprint(usage_routes(self._doors, self._ledger.ask_usage, time.time))
+        front.register_blueprint(
+            usage_routes(
+                self._doors,
+                self._ledger.ask_usage,
+                time.time,
+                lambda: self._governor.is_complete,
+            )
+        )
+        for blueprint in self._house().blueprints():
+            front.register_blueprint(blueprint)
+        front.register_blueprint(governance_routes(Desk(self.steward), self._of_governance()))
         front.register_blueprint(openapi_routes(front, DESCRIBED, async_jobs))
         return front
+
+    def _house(self) -> House:
+        def restart_reasons() -> tuple[str, ...]:
+            return diff(self.config, self._wanted).needs_restart
+
+        return House(
+            desk=Desk(self.steward),
+            login=self._login,
+            standing=Standing(self._pools, self._models),
+            condition=Condition(self._stores(), restart_reasons),
+            prices=lambda: self._governor.policy.prices,
+            new_id=_new_id,
+        )
+
+    def _of_governance(self) -> Collaborators:
+        return Collaborators(
+            config=lambda: self.config,
+            read_usage=self._books.usage,
+            new_id=_new_id,
+            new_value=self.steward.means.new_value,
+            wall=time.time,
+        )
+
+    async def _list_models(self, provider: str) -> tuple[KeyModels, ...]:
+        """For the house itself."""
+        now_s = trio.current_time()
+        call = Call(
+            id=_new_id(),
+            operation=Operation.LIST_MODELS,
+            stream=False,
+            target=Target("", ""),
+            caller=Caller(),
+            received_s=now_s,
+            deadline_s=now_s + LIST_S,
+        )
+        return await self._discovery.list_all((provider,), call)
 
     def _gate(self) -> Gate:
         def is_valid_key(sent: Mapping[bytes, bytes]) -> bool:
@@ -599,6 +696,9 @@ class Gateway:
 
     def _note_ledger_crash(self, name: str, error: Exception, crashes: int) -> None:
         self.logs.error("actor crashed", actor=name, crashes=crashes, reason=_defect(error))
+
+    def _note_no_prices(self, reason: str) -> None:
+        self.logs.warning("price list not fetched", reason=reason)
 
     def _note_routing(self, warning: str) -> None:
         self.logs.warning("routing", reason=warning)
@@ -691,7 +791,10 @@ async def _built(
     for name in custom_labels(config.client.prometheus_labels)[1]:
         notice = f"client.prometheus_labels: {name} is a label already, so it is left out"
         logs.warning("configuration", notice=notice)
-    return Gateway(config, options, read, logs, kept)
+    gateway = Gateway(config, options, read, logs, kept)
+    if kept is None:
+        await gateway.show_file()
+    return gateway
 
 
 async def _kept(config: Config, options: ServeOptions, logs: Logs) -> tuple[Kept, Config]:
@@ -740,6 +843,17 @@ def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+async def _fetch_prices(url: str) -> bytes:
+    """What is at ``url``. Raises NoPrices."""
+    # Few ask for a list, and all would wait for the import.
+    from bifrost.transport.download import NotFetched, download  # noqa: PLC0415
+
+    try:
+        return await download(url, MAX_SHEET_BYTES, PRICE_LIST_S)
+    except NotFetched as error:
+        raise NoPrices(str(error)) from None
 
 
 def _today() -> date:

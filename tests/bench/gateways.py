@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["KEYS", "KINDS", "OURS", "Gateway", "Route", "bifrost", "direct", "litellm", "portkey"]
 
 OURS = "bifrost"
-KINDS = ("plain", "governed", "stream", "translated", "paced", "responses", "embeddings")
+EVERYBODYS = ("plain", "stream", "translated", "paced", "responses", "embeddings")
+KINDS = (*EVERYBODYS, "governed")
 STREAMS = frozenset({"stream", "translated", "paced"})
 PATHS: Mapping[str, str] = MappingProxyType(
     {"responses": "/v1/responses", "embeddings": "/v1/embeddings"}
@@ -236,7 +237,7 @@ def litellm(at: Upstream, folder: Path, version: str) -> Gateway:
                 "weight": weight,
             },
         }
-        for kind in KINDS
+        for kind in EVERYBODYS
         for key, weight in KEYS.items()
     ]
     config = {
@@ -256,7 +257,7 @@ def litellm(at: Upstream, folder: Path, version: str) -> Gateway:
         "LITELLM_MODE": "PRODUCTION",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     }
-    routes = {kind: Route(port, path_of(kind), f"bench-{kind}") for kind in KINDS}
+    routes = {kind: Route(port, path_of(kind), f"bench-{kind}") for kind in EVERYBODYS}
     return Gateway(
         "litellm", version, routes, command, quiet_environment() | env, folder, port,
         "/health/liveliness",
@@ -282,7 +283,7 @@ def portkey(at: Upstream, folder: Path, version: str) -> Gateway:
 
     routes = {
         kind: Route(port, path_of(kind), model_of(kind), {"x-portkey-config": header(kind)})
-        for kind in KINDS
+        for kind in EVERYBODYS
     }
     env = quiet_environment() | {"NODE_ENV": "production", "PORT": str(port)}
     return Gateway("portkey", version, routes, command, env, folder, port, "/")

@@ -310,7 +310,12 @@ def test_a_signature_that_only_looks_like_ours_is_somebodys(inner: bytes) -> Non
     assert told["reasoning_details"][0]["data"] == signature
 
 
-@given(st.lists(st.dictionaries(st.text(), st.text() | st.integers(-9, 9))))
+READ = frozenset({"type", "text", "summary", "signature", "data", "id"})
+OTHER_NAMES = st.text().filter(lambda name: name not in READ)
+"""Members that are only handed on; the others have to be texts."""
+
+
+@given(st.lists(st.dictionaries(OTHER_NAMES, st.text() | st.integers(-9, 9))))
 def test_whatever_is_wrapped_comes_back(details: list[Object]) -> None:
     part = {"text": "a", "thoughtSignature": wrapped(details)}
     [told] = messages(model(part))
@@ -323,7 +328,9 @@ def test_whatever_is_wrapped_comes_back(details: list[Object]) -> None:
 # Settings
 
 
-@pytest.mark.parametrize(("asked", "told"), [("40.0", b"40"), ("40", b"40"), ("40.5", b"40.5")])
+@pytest.mark.parametrize(
+    ("asked", "told"), [("40.0", b"40"), ("40", b"40"), ("40.5", b"40.5"), ("6e136", b"6e+136")]
+)
 def test_a_count_has_no_point(asked: str, told: bytes) -> None:
     """Google's SDK writes it with one."""
     contents = b'[{"parts":[{"text":"x"}]}]'

@@ -302,6 +302,8 @@ async def test_limits_of_a_provider_hold_for_callers_without_a_key(
         assert told(heard) == (429, "request_limited")
         unknown = await it.hear(call(caller=Caller(virtual_key=Secret("sk-bf-x"))))
         assert told(unknown) == (429, "request_limited"), "it is looked at before the key"
+    async with governed(section, enforce=True) as it:
+        assert told(await it.hear(call())) == (401, "virtual_key_required")
 
 
 async def test_a_provider_s_denial_lets_the_chain_go_on_and_the_key_s_ends_it(

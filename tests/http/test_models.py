@@ -14,7 +14,9 @@ from actors.fakes import key, provider
 from actors.scripted import REFUSED, Answer, House, house, refusal
 from bifrost.actors.discovery import Discovery
 from bifrost.codecs.json import dumps
+from bifrost.config.load import parse_tree
 from bifrost.config.settings import ClientSettings, Config, ProviderSettings
+from bifrost.governance.model import Governance
 from bifrost.http.anthropic_objects import AnthropicObjectsDoor
 from bifrost.http.app import Front
 from bifrost.http.async_jobs import AsyncJobs
@@ -325,6 +327,48 @@ async def test_google_s_callers_are_told_failures_in_google_s_shape() -> None:
 
     assert (status, body["error"]["code"]) == (403, 403)
     assert body["error"]["status"] == "PERMISSION_DENIED"
+
+
+VIRTUAL = {"provider_configs": [], "id": "vk", "name": "vk", "value": "sk-bf-one"}
+
+
+def lists_of(provider_name: str, models: list[str], keys: list[str]) -> dict[str, Any]:
+    return {"provider": provider_name, "allowed_models": models, "key_ids": keys}
+
+
+@pytest.mark.parametrize(
+    ("configs", "expected"),
+    [
+        ([], []),
+        ([lists_of("openai", ["*"], ["*"])], ["openai/gpt-4o", "openai/o3"]),
+        (
+            [lists_of("openai", ["o3"], ["*"]), lists_of("groq", ["*"], ["*"])],
+            ["groq/l", "openai/o3"],
+        ),
+        ([lists_of("openai", [], ["*"])], []),
+        ([lists_of("openai", ["*"], ["nobody"]), lists_of("groq", ["l"], ["g"])], ["groq/l"]),
+    ],
+)
+async def test_with_a_virtual_key_there_is_what_it_allows(
+    configs: list[dict[str, Any]], expected: list[str]
+) -> None:
+    tree = {"governance": {"virtual_keys": [{**VIRTUAL, "provider_configs": configs}]}}
+    governance = Governance.of_section(parse_tree(tree, {}).governance)
+    async with door((OPENAI, listing("gpt-4o", "o3")), (GROQ, listing("l"))) as it:
+        it.front._doors.views = attrs.evolve(it.front._doors.views, governance=governance)
+        assert await it.ids(x_bf_vk="sk-bf-one") == expected
+        assert await it.ids("/openai/v1/models", authorization="Bearer sk-bf-one") == expected
+        assert await it.ids(x_bf_vk="sk-bf-unknown") == []
+        assert len(await it.ids()) == 3
+
+
+async def test_a_virtual_key_that_is_switched_off_sees_nothing() -> None:
+    off = {**VIRTUAL, "is_active": False, "provider_configs": [lists_of("openai", ["*"], ["*"])]}
+    tree = {"governance": {"virtual_keys": [off]}}
+    governance = Governance.of_section(parse_tree(tree, {}).governance)
+    async with door((OPENAI, listing("gpt-4o"))) as it:
+        it.front._doors.views = attrs.evolve(it.front._doors.views, governance=governance)
+        assert await it.ids(x_bf_vk="sk-bf-one") == []
 
 
 @pytest.mark.parametrize("prefix", ["/langchain", "/litellm", "/pydanticai"])

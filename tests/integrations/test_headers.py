@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import attrs
@@ -11,7 +12,15 @@ from bifrost.config.secret import AwsCredentials, Secret
 from bifrost.config.settings import ClientSettings, HeaderFilterSettings
 from bifrost.errors import BadRequest
 from bifrost.governance.expressions import Mentions
-from bifrost.integrations.headers import FEATURES, HeaderLines, HeaderRules, duration_s, request_id
+from bifrost.integrations.headers import (
+    FEATURES,
+    SESSION_PREFIX,
+    HeaderLines,
+    HeaderRules,
+    LoginPlace,
+    duration_s,
+    request_id,
+)
 from bifrost.schema.call import Caller
 
 OPEN = ClientSettings(allow_direct_keys=True)
@@ -565,3 +574,31 @@ def test_what_rules_see_is_bounded_text() -> None:
 
 def test_without_rules_nothing_is_kept() -> None:
     assert asked(Mentions(), ("x-a", b"1")) == {}
+
+
+PAIR_OF_ROOT = base64.b64encode(b"root:hunter2").decode()
+SESSION = f"{SESSION_PREFIX}{'0' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("place", "line", "expected"),
+    [
+        # Without a login everything but a session is a key.
+        (LoginPlace(), ("authorization", f"Bearer {PAIR_OF_ROOT}"), PAIR_OF_ROOT),
+        (LoginPlace(), ("authorization", f"Bearer {SESSION}"), None),
+        (LoginPlace(), ("x-api-key", SESSION), None),
+        # A login that does not guard calls leaves keys their place.
+        (LoginPlace(username="root"), ("authorization", "Bearer sk-1"), "sk-1"),
+        (LoginPlace(username="root"), ("authorization", f"Bearer {PAIR_OF_ROOT}"), None),
+        (LoginPlace(username="else"), ("authorization", f"Bearer {PAIR_OF_ROOT}"), PAIR_OF_ROOT),
+        # One that does takes it.
+        (LoginPlace(takes_authorization=True), ("authorization", "Bearer sk-1"), None),
+        (LoginPlace(takes_authorization=True), ("x-api-key", "sk-1"), "sk-1"),
+    ],
+)
+def test_the_administrator_s_credentials_are_no_keys(
+    place: LoginPlace, line: tuple[str, str], expected: str | None
+) -> None:
+    rules = HeaderRules.of(OPEN, login=place)
+    key = rules.read(((line[0].encode(), line[1].encode()),), "").direct_key
+    assert (key.reveal() if key else None) == expected

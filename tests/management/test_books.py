@@ -34,6 +34,7 @@ class Keeper:
     told: list[Mapping[str, CounterRow]] = attrs.field(factory=list)
     forgotten: set[str] = attrs.field(factory=set)
     flushes: int = 0
+    kept: dict[str, CounterRow] = attrs.field(factory=dict)
     is_away: bool = False
 
     def tell_counters(self, counters: Mapping[str, CounterRow]) -> None:
@@ -41,6 +42,9 @@ class Keeper:
 
     def tell_forgotten(self, ids: Iterable[str]) -> None:
         self.forgotten |= set(ids)
+
+    def written(self, ids: Iterable[str]) -> Mapping[str, CounterRow]:
+        return {name: self.kept[name] for name in ids if name in self.kept}
 
     async def flush(self) -> None:
         self.flushes += 1
@@ -107,3 +111,17 @@ async def test_limits_that_are_no_more_are_forgotten_and_those_that_turn_start_a
     assert usage == {"virtual_key:one:budget": Counted(0, midnight)}
     it.change(after, after, T0 + 5)
     assert await it.ledger.ask_usage(frozenset({"virtual_key:one:budget"})) == usage
+
+
+async def test_usage_is_what_the_ledger_has_or_what_was_written() -> None:
+    it = books(Keeper(kept={"a": CounterRow(1, T0)}))
+    it.open({"a": CounterRow(2, T0), "b": CounterRow(3, T0)})
+    it.ledger.close()
+    ids = frozenset({"a", "b", "never"})
+    assert await it.usage(ids, is_live=False) == {"a": Counted(1, T0)}
+    live = {"a": Counted(2, T0), "b": Counted(3, T0)}
+    assert await it.usage(ids, is_live=True) == live
+    alone = books(None)
+    alone.open({"a": CounterRow(2, T0)})
+    alone.ledger.close()
+    assert await alone.usage(ids, is_live=False) == {"a": Counted(2, T0)}

@@ -148,6 +148,24 @@ async def test_counters_are_written_as_they_are_told(
     assert keeper.waiting == 0
 
 
+async def test_it_knows_what_it_has_written(keeper: StoreKeeper, database: Flaky) -> None:
+    await SqlConfigStore(database).write_counters({"old": ONE})
+    await keeper.load()
+    keeper.tell_counters({"a": ONE, "b": TWO})
+    assert keeper.written(["old", "a"]) == {"old": ONE}, "what waits is not written yet"
+    await keeper.flush()
+    assert keeper.written(["old", "a", "b", "never"]) == {"old": ONE, "a": ONE, "b": TWO}
+    keeper.tell_counters({"a": TWO})
+    keeper.tell_forgotten(["b"])
+    database.is_away = True
+    with pytest.raises(StoreAway):
+        await keeper.flush()
+    assert keeper.written(["a", "b"]) == {"a": ONE, "b": TWO}
+    database.is_away = False
+    await keeper.flush()
+    assert keeper.written(["a", "b"]) == {"a": TWO}
+
+
 async def test_while_it_is_away_the_latest_waits_and_is_written_when_it_is_back(
     keeper: StoreKeeper,
     database: Flaky,

@@ -19,6 +19,10 @@ SERVED = {
 NAMING = ("/v1/files", "/v1/batches", "/openai/deployments", "/openai/openai/deployments")
 """Where there is no provider by default, or none of those here."""
 
+GOVERNANCE = "/api/governance/"
+THERE = "there"
+"""The id of one noun of each kind. It is never taken away, so that others find it."""
+
 FOREIGN = ("/anthropic", "/genai", "/langchain", "/litellm", "/pydanticai")
 
 
@@ -39,6 +43,12 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], **kwa
         # Who insists is refused what OpenAI's models have no word for, and that is much of it.
         headers.pop("x-bf-strict", None)
     parts: Any = case.path_parameters or {}
+    if case.path.startswith(GOVERNANCE):
+        if "id" in parts:
+            parts["id"] = "nobody" if case.method == "DELETE" else THERE
+        if "provider" in parts:
+            parts["provider"] = "openai"
+        return
     for name in ("path", "model"):
         if name in parts and case.method == "POST":
             parts[name] = f"{provider}/m"

@@ -474,7 +474,7 @@ async def test_gemini_clis_way_to_ask(gateway: Gateway, upstream: Upstream) -> N
         [{"text": "lo"}],
         [{"text": ""}],
     ]
-    assert answer.headers["x-bf-dropped-params"] == "top_k"
+    assert answer.headers["x-bf-dropped-params"] == "generationConfig.topK"
     asked = upstream.requests[0].json
     assert len(asked["tools"]) == 60
     assert asked["reasoning_effort"]

@@ -29,12 +29,11 @@ from bifrost.config.shape import (
     Open,
     Scalar,
     Section,
-    Shape,
     shape_of,
 )
 from bifrost.config.walk import secret_text, suits
 
-__all__ = ["canonical", "change_secrets", "content", "is_reference"]
+__all__ = ["Kinds", "Way", "canonical", "change_secrets", "content", "is_reference", "kinds_of"]
 
 Change = Callable[[str, str], str]
 """Of a secret text and its path: what stands there instead."""
@@ -66,13 +65,13 @@ def canonical(kind: str, body: Body) -> dict[str, Any]:
 
 def change_secrets(kind: str, body: Body, change: Change) -> dict[str, Any]:
     """The canonical ``body`` with each secret changed. Empty texts are not asked about; references are."""
-    return _Way(change).named(_kinds(kind), body, "")
+    return Way(change).named(kinds_of(kind), body, "")
 
 
 def content(kind: str, body: Body) -> bytes:
     """What a noun says, the same bytes however it was written down: without ids and usage, members in one order."""
-    way = _Way(lambda _, text: text, NO_CONTENT)
-    said = _whole(way.named(_kinds(kind), body, ""))
+    way = Way(lambda _, text: text, NO_CONTENT)
+    said = _whole(way.named(kinds_of(kind), body, ""))
     return json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -90,15 +89,19 @@ def _whole(value: object) -> object:
 
 
 @functools.cache
-def _kinds(kind: str) -> Kinds:
+def kinds_of(kind: str) -> Kinds:
+    """The members of a noun's body."""
     own = {name: (name, each) for name, each in BESIDES.get(kind, {}).items()}
-    return _spellings(shape_of(KINDS[kind])) | own
+    return {**_spellings(KINDS[kind]), **own}
 
 
-def _spellings(shape: Shape) -> dict[str, tuple[str, Kind]]:
+@functools.cache
+def _spellings(cls: type) -> Kinds:
+    """Of a section of ``cls``."""
+    shape = shape_of(cls)
     found = _of_members(shape.members)
     for _, inner in shape.spread:
-        found |= _spellings(inner)
+        found |= _spellings(inner.cls)
     return found
 
 
@@ -107,11 +110,15 @@ def _of_members(members: Iterable[Member]) -> dict[str, tuple[str, Kind]]:
 
 
 @attrs.frozen
-class _Way:
-    """One way through a body."""
+class Way:
+    """One way through a body. Members that are ``skipped`` are left out, and those that are ``null`` unless it ``keeps_null``.
+
+    An unknown member that is ``null`` stays: whoever checks the body shall find it.
+    """
 
     change: Change
     skipped: re.Pattern[str] = EVERY_MEMBER
+    keeps_null: bool = False
 
     def named(self, kinds: Kinds, raw: Body, path: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -121,12 +128,14 @@ class _Way:
             name, kind = kinds.get(spelling, (spelling, Open()))
             if value is not None:
                 found[name] = self.value(kind, value, below(path, name))
+            elif self.keeps_null or spelling not in kinds:
+                found[name] = None
         return found
 
     def value(self, kind: Kind, raw: object, path: str) -> object:
         match kind, raw:
             case Section(shape), Mapping():
-                return self.named(_spellings(shape), raw, path)
+                return self.named(_spellings(shape.cls), raw, path)
             case Group(members), Mapping():
                 return self.named(_of_members(members), raw, path)
             case Listed(inner), list():

@@ -84,6 +84,7 @@ def parse_tree(
         providers=providers,
         logs_store=_logs_store(whole.logs_store),
         governance=whole.governance,
+        pricing=whole.framework.pricing if whole.framework else None,
         auth=whole.auth_config or (whole.governance.auth_config if whole.governance else None),
         config_store=_config_store(whole.config_store, environ),
         encryption_key=whole.encryption_key or _encryption_key(environ),

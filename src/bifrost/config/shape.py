@@ -6,6 +6,7 @@ the JSON Schema from it.
 
 from __future__ import annotations
 
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -130,14 +131,16 @@ class Shape:
     members: tuple[Member, ...]
     spread: tuple[tuple[str, Shape], ...] = ()
     map_key: str | None = None
+    known: tuple[str, ...] = attrs.field(init=False)
+    """Every name that may stand in the section."""
 
-    @property
-    def known(self) -> tuple[str, ...]:
-        """Every name that may stand in the section."""
+    @known.default
+    def _names(self) -> tuple[str, ...]:
         own = tuple(name for member in self.members for name in member.names)
         return own + tuple(name for _, shape in self.spread for name in shape.known)
 
 
+@functools.cache
 def shape_of(cls: type) -> Shape:
     """Describe a settings class and all that it holds. The classes are ours: what is odd in one is a TypeError."""
     hints = typing.get_type_hints(cls, include_extras=True)

@@ -143,7 +143,7 @@ class Walk:
         """Values by attribute. A member that is needed and missing or wrong is FAILED; others are left to their default."""
         values: dict[str, object] = {}
         for member in members:
-            name = self._spelling(member, raw, path)
+            name = self._spelling(member, raw, path) if member.also else member.name
             value = raw.get(name)
             if isinstance(member.kind, Group):
                 values |= self._group(member.kind, value, below(path, name))

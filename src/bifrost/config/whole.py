@@ -36,6 +36,7 @@ BUILT_SECTIONS = frozenset(
         "logs_store",
         "governance",
         "auth_config",
+        "framework",
     }
 )
 """Those that have an effect."""

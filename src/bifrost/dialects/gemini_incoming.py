@@ -25,7 +25,17 @@ from bifrost.dialects.gemini_reading import (
     required,
 )
 from bifrost.dialects.gemini_schema_in import json_schema
-from bifrost.dialects.value_shape import boolean, choice, list_of, number, obj, text, whole, written
+from bifrost.dialects.value_shape import (
+    MAX_WHOLE,
+    boolean,
+    choice,
+    list_of,
+    number,
+    obj,
+    text,
+    whole,
+    written,
+)
 from bifrost.errors import BadRequest
 from bifrost.schema.call import Names, RawMembers
 
@@ -87,7 +97,10 @@ def _words(source: Mapping[str, Any], name: str, place: str) -> list[str]:
 def _count(source: Mapping[str, Any], name: str, place: str) -> float | None:
     """A number; Google's SDK writes those that are whole with a point, and not every upstream takes that."""
     value = number(source, name, place)
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    # Beyond this a float is no count of anything, and as an integer it could not be written.
+    if value is None or not float(value).is_integer() or abs(value) > MAX_WHOLE:
+        return value
+    return int(value)
 
 
 SETTINGS: Mapping[str, tuple[str, Read]] = {

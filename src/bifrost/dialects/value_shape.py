@@ -10,7 +10,7 @@ from bifrost.errors import BadRequest
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-__all__ = ["boolean", "choice", "list_of", "number", "obj", "text", "whole", "written"]
+__all__ = ["MAX_WHOLE", "boolean", "choice", "list_of", "number", "obj", "text", "whole", "written"]
 
 MAX_WHOLE = 2**53
 

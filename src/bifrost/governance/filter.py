@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bifrost.governance.policy import Terms
     from bifrost.service import Hop, HopOutcome, HopService
 
-__all__ = ["Governor"]
+__all__ = ["NOT_LOADED", "Governor"]
 
 ONE = Amounts(requests=1)
 """Enough to ask whether there is any room at all."""
@@ -132,8 +132,13 @@ class Governor:
         return await self._within(levels, hop, inner, terms)
 
     async def _refuse(self, found: NoAccess, general: tuple[Level, ...], hop: Hop) -> Denied:
-        """The refusal; before it come the limits of provider and model, which are looked at first."""
-        if general and (over := await self.ledger.ask_room(general, ONE)) is not None:
+        """The refusal; before it come the limits of provider and model, which are looked at first, unless a key is lacking."""
+        is_lacking = found.error.kind == "virtual_key_required"
+        if (
+            general
+            and not is_lacking
+            and (over := await self.ledger.ask_room(general, ONE)) is not None
+        ):
             return Denied(told(over.level, over.violations))
         if not hop.target.provider and not found.ends_chain:
             return Denied(undecided(hop.call), ends_chain=True)

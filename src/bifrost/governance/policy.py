@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from bifrost.config.settings import Config
-    from bifrost.policy.pricing import OutputSizes
+    from bifrost.policy.pricing import OutputSizes, Sheet
     from bifrost.record import Usage
     from bifrost.schema.call import Call
 
@@ -38,8 +38,8 @@ class Policy:
     _identities: dict[str, Identity] = attrs.field(factory=dict, init=False)
 
     @classmethod
-    def of(cls, config: Config, today: date) -> Policy:
-        """The policy of ``config``. Raises ConfigErrors with what only governance can find wrong in it."""
+    def of(cls, config: Config, today: date, sheet: Sheet | None = None) -> Policy:
+        """The policy of ``config``; ``sheet`` is the operator's price list. Raises ConfigErrors with what only governance can find wrong in it."""
         section = config.governance
         if found := faults(section):
             raise ConfigErrors(found)
@@ -53,6 +53,7 @@ class Policy:
                 section.pricing_overrides if section else (),
                 {name: each.pricing_overrides for name, each in config.providers.items()},
                 today=today,
+                sheet=sheet,
             ),
             enforce=config.client.enforce_auth_on_inference,
         )

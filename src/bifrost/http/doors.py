@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -11,7 +12,10 @@ from bifrost.config.settings import ClientSettings, Config
 from bifrost.governance.model import Governance
 from bifrost.governance.routing import RoutingTable
 from bifrost.http.cors import CorsRules
-from bifrost.integrations.headers import HeaderRules
+from bifrost.integrations.headers import HeaderRules, LoginPlace
+
+if TYPE_CHECKING:
+    from bifrost.config.governance_section import AuthSection
 
 __all__ = ["Doors", "Phase", "Views", "compile_views"]
 
@@ -35,8 +39,16 @@ def compile_views(config: Config, table: RoutingTable | None = None) -> Views:
         client=config.client,
         catalog=table.catalog,
         governance=table.governance,
-        headers=HeaderRules.of(config.client, table.rules.mentions),
+        headers=HeaderRules.of(config.client, table.rules.mentions, _login_place(config.auth)),
         cors=CorsRules.of(config.client),
+    )
+
+
+def _login_place(auth: AuthSection | None) -> LoginPlace:
+    if auth is None or not auth.is_enabled:
+        return LoginPlace()
+    return LoginPlace(
+        takes_authorization=not auth.disable_auth_on_inference, username=auth.admin_username
     )
 
 

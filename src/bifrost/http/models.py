@@ -10,6 +10,7 @@ from quart import Blueprint, Response, request
 
 from bifrost.codecs.json import dumps
 from bifrost.errors import BadRequest, ErrorClass, GatewayError, NoUsableKey
+from bifrost.governance.access import allows_model
 from bifrost.http.openapi import described
 from bifrost.http.reply import REQUEST_ID
 from bifrost.integrations import genai
@@ -34,6 +35,8 @@ from bifrost.schema.call import Call, Operation, Surface, Target
 
 if TYPE_CHECKING:
     from bifrost.actors.discovery import Discovery, KeyModels
+    from bifrost.config.settings import KeySettings
+    from bifrost.governance.model import ProviderConfig, VirtualKey
     from bifrost.http.doors import Doors
 
 __all__ = ["model_routes"]
@@ -91,7 +94,14 @@ def model_routes(doors: Doors, discovery: Discovery) -> Blueprint:
 
     async def gather(surface: Surface, of: str = "all") -> list[lists.Model]:
         call = _call(doors, surface)
-        return _merged(await discovery.list_all(_chosen(doors, of), call))
+        providers = _chosen(doors, of)
+        if not call.virtual_key_hash:
+            return _merged(await discovery.list_all(providers, call))
+        key = doors.views.governance.by_hash.get(call.virtual_key_hash)
+        if key is None or not key.is_active:
+            return []
+        held = tuple(name for name in providers if name in key.provider_configs)
+        return _allowed(key, await discovery.list_all(held, call)) if held else []
 
     @described(_about("Models of all providers", "openai", "models"))
     async def openai_list() -> Response:
@@ -230,6 +240,25 @@ def _merged(rows: tuple[KeyModels, ...]) -> list[lists.Model]:
         error.key_statuses = tuple(key_status(r.key.id, r.provider, r.error) for r in rows)
         raise error
     return merged
+
+
+def _allowed(key: VirtualKey, rows: tuple[KeyModels, ...]) -> list[lists.Model]:
+    """What ``key`` may ask for, of what the provider's keys it may use have."""
+    configs = key.provider_configs
+    usable = tuple(
+        row for row in rows if row.error is not None or _may_use(configs[row.provider], row.key)
+    )
+    return [
+        model
+        for model in _merged(usable)
+        for provider, _, name in (str(model["id"]).partition("/"),)
+        if allows_model(configs[provider], name)
+    ]
+
+
+def _may_use(config: ProviderConfig, key: KeySettings) -> bool:
+    only = config.include_only
+    return only is None or key.id in only or key.name in only
 
 
 def _worst(errors: list[GatewayError]) -> GatewayError:

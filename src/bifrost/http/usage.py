@@ -9,6 +9,7 @@ from quart import Blueprint, Response, request
 from bifrost.actors.mailbox import ActorDied
 from bifrost.codecs.json import dumps
 from bifrost.errors import Denial, ProviderUnavailable
+from bifrost.governance.filter import NOT_LOADED
 from bifrost.governance.usage import counters_of, usage_of
 from bifrost.http.openapi import described
 from bifrost.integrations.openapi import OF_CALLS, About, Access
@@ -39,8 +40,9 @@ def usage_routes(
     doors: Doors,
     read_usage: Callable[[frozenset[str]], Awaitable[Mapping[str, Counted]]],
     wall: Callable[[], float],
+    is_complete: Callable[[], bool],
 ) -> Blueprint:
-    """The blueprint. ``read_usage`` gives what counters stand at."""
+    """The blueprint. ``read_usage`` gives what counters stand at, ``is_complete`` says whether all virtual keys are known."""
     routes = Blueprint("usage", __name__)
 
     @routes.get(PATH)
@@ -56,6 +58,8 @@ def usage_routes(
             text = "virtual key is required. Provide a virtual key via the x-bf-vk header."
             raise Denial(text, kind="virtual_key_required", status=401)
         key = views.governance.by_hash.get(caller.virtual_key_hash)
+        if key is None and not is_complete():
+            raise ProviderUnavailable(NOT_LOADED, code="virtual_keys_not_loaded")
         if key is None:
             raise Denial("Virtual key not found", kind="virtual_key_not_found")
         try:

@@ -6,6 +6,7 @@ header says ever names a field of ours: labels and metadata go into maps of thei
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -25,13 +26,16 @@ if TYPE_CHECKING:
 
     from bifrost.config.settings import ClientSettings
 
-__all__ = ["HeaderLines", "HeaderRules", "duration_s", "request_id"]
+__all__ = ["SESSION_PREFIX", "HeaderLines", "HeaderRules", "LoginPlace", "duration_s", "request_id"]
 
 HeaderLines = tuple[tuple[bytes, bytes], ...]
 
 OURS = b"x-bf-"
 
 VIRTUAL_KEY_PREFIX = "sk-bf-"
+
+SESSION_PREFIX = "bf-session-"
+"""What tokens of the administrator's sessions begin with, so that none is ever taken for a provider's key."""
 
 CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key")
 """Where a key may be, in the order that decides."""
@@ -125,6 +129,36 @@ def duration_s(text: str) -> float | None:
 
 
 @attrs.frozen(kw_only=True)
+class LoginPlace:
+    """What ``authorization`` may be besides a key: the administrator's own credentials, which go nowhere.
+
+    ``takes_authorization``: calls need a login, whose place it is; no direct key is looked for there. ``username`` is the
+    administrator's; empty where there is no login.
+    """
+
+    takes_authorization: bool = False
+    username: str = ""
+
+    def owns(self, name: bytes, key: str) -> bool:
+        """Whether ``key`` in this header is, or may be, the administrator's."""
+        if key.startswith(SESSION_PREFIX):
+            return True
+        if name != b"authorization":
+            return False
+        return self.takes_authorization or (bool(self.username) and self._is_pair(key))
+
+    def _is_pair(self, key: str) -> bool:
+        """Name and password in base64, as older clients send them for a bearer."""
+        try:
+            return base64.b64decode(key, validate=True).startswith(f"{self.username}:".encode())
+        except ValueError:
+            return False
+
+
+NO_LOGIN = LoginPlace()
+
+
+@attrs.frozen(kw_only=True)
 class HeaderRules:
     """What the client settings say of headers."""
 
@@ -140,9 +174,15 @@ class HeaderRules:
     """Names without our prefix that are worth a look."""
     wanted: Mentions = NO_MENTIONS
     """What routing rules ask for."""
+    login: LoginPlace = NO_LOGIN
 
     @classmethod
-    def of(cls, client: ClientSettings, wanted: Mentions = NO_MENTIONS) -> HeaderRules:
+    def of(
+        cls,
+        client: ClientSettings,
+        wanted: Mentions = NO_MENTIONS,
+        login: LoginPlace = NO_LOGIN,
+    ) -> HeaderRules:
         """The rules of ``client``; ``wanted`` is what routing rules ask for, and costs nothing where it is nothing."""
         logging = (name.lower().encode() for name in client.logging_headers)
         logged = frozenset(name for name in logging if not _is_secret(name))
@@ -155,6 +195,7 @@ class HeaderRules:
             labels=_labels(client.prometheus_labels),
             interesting=logged | {*CREDENTIALS, b"user-agent", b"traceparent"},
             wanted=wanted,
+            login=login,
         )
 
     def without_required(self) -> HeaderRules:
@@ -351,7 +392,7 @@ class _Reading:
             return None
         for name in places:
             key = self.credentials.get(name)
-            if key and not _is_virtual(key):
+            if key and not _is_virtual(key) and not self.rules.login.owns(name, key):
                 return _key(name, key)
         return None
 

@@ -15,6 +15,8 @@ from bifrost.integrations.openapi_anthropic import ANTHROPIC_SCHEMAS
 from bifrost.integrations.openapi_bedrock import BEDROCK_SCHEMAS
 from bifrost.integrations.openapi_cohere import COHERE_SCHEMAS
 from bifrost.integrations.openapi_genai import GENAI_SCHEMAS
+from bifrost.integrations.openapi_governance import GOVERNANCE_SCHEMAS
+from bifrost.integrations.openapi_management import MANAGEMENT_SCHEMAS
 from bifrost.integrations.openapi_parts import (
     ANY_BYTES,
     ANYTHING,
@@ -315,13 +317,13 @@ OF_REQUESTS: Mapping[Operation, Mapping[str, Schema]] = {
         FORM: form_body({"file": FILE, "purpose": TEXT}, {"provider": TEXT}),
     },
     Operation.BATCH_CREATE: {
+        # Or ``requests`` in place of a file, which is the gateway's own and told in words (operations.md).
         JSON: json_body(
-            {},
+            {"input_file_id": SAID, "endpoint": SAID},
             {
-                **every(TEXT, "input_file_id endpoint completion_window provider"),
+                **every(TEXT, "completion_window provider"),
                 "metadata": OBJECT,
                 "model": MODEL,
-                "requests": LIST,
             },
         )
     },
@@ -429,6 +431,8 @@ def _named() -> Iterator[tuple[str, Schema]]:
     yield from BEDROCK_SCHEMAS.items()
     yield from GENAI_SCHEMAS.items()
     yield from COHERE_SCHEMAS.items()
+    yield from GOVERNANCE_SCHEMAS.items()
+    yield from MANAGEMENT_SCHEMAS.items()
 
 
 SHAPES: Mapping[Operation, Shape] = MappingProxyType({op: _shape(op) for op in SUMMARIES})

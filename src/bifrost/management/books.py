@@ -41,6 +41,16 @@ class Books:
             {name: Counted(row.used, row.since_unix_s) for name, row in counters.items()}
         )
 
+    async def usage(self, ids: frozenset[str], *, is_live: bool) -> Mapping[str, Counted]:
+        """What these counters stand at: as the ledger has them, or as they were written down last.
+
+        Without a store there is only the ledger. Raises ActorDied if it is broken.
+        """
+        if is_live or self.keeper is None:
+            return await self.ledger.ask_usage(ids)
+        written = self.keeper.written(ids)
+        return {name: Counted(row.used, row.since_unix_s) for name, row in written.items()}
+
     async def run(self) -> None:
         """Write what changes, again and again, until cancelled."""
         while True:

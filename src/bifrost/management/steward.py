@@ -22,6 +22,7 @@ from bifrost.config.placed_limits import place_limits
 from bifrost.config.settings import Config
 from bifrost.errors import Denial
 from bifrost.governance.policy import Policy
+from bifrost.policy.pricing import Sheet
 from bifrost.store.config_base import StoreConflict, StoreTaken
 from bifrost.store.keeper import StoreKeeper
 
@@ -63,6 +64,8 @@ class Steward:
     """Why a configuration that is good may not be served all the same."""
     apply: Apply | None = attrs.field(default=None, init=False)
     """Set by whoever has a house; until then changes are only kept."""
+    sheet: Sheet | None = attrs.field(default=None, init=False)
+    """The operator's price list, once it has been fetched."""
     differences: tuple[Difference, ...] = attrs.field(default=(), init=False)
     """Where file and store were not of one mind when they were put together last."""
     _nouns: dict[Name, Noun] = attrs.field(factory=dict, init=False)
@@ -92,6 +95,13 @@ class Steward:
         async with self._lock:
             loaded = None if self.keeper is None else await self.keeper.load()
             return await self._put_together(self.tree, loaded)
+
+    def show(self, tree: object) -> None:
+        """Without a store: have the nouns say what the file says, for whoever only looks. Blocks. Raises ConfigErrors."""
+        now_s = self.wall()
+        puts = (each for each in merge(tree, (), (), self.means).changes if isinstance(each, Put))
+        self.tree = tree
+        self._nouns = {(put.kind, put.id): _drafted(put, None, now_s) for put in puts}
 
     async def reload(self, tree: object) -> Compiled:
         """The same with what the file says now; applied. Raises as ``open``, and everything is as it was then.
@@ -147,7 +157,8 @@ class Steward:
         if reasons := self.refuse(config):
             raise ConfigErrors([ConfigError("", reason, "another") for reason in reasons])
         config = attrs.evolve(config, warnings=(*config.warnings, *warnings))
-        return Compiled(config, Policy.of(config, datetime.fromtimestamp(self.wall(), UTC).date()))
+        today = datetime.fromtimestamp(self.wall(), UTC).date()
+        return Compiled(config, Policy.of(config, today, self.sheet))
 
     # By hand
 

@@ -108,6 +108,8 @@ class StoreKeeper:
     """What is being written."""
     _known: dict[str, float] = attrs.field(factory=dict, init=False)
     """Sessions that were found or begun, for when the store is away. The one found last is the last."""
+    _written: dict[str, CounterRow] = attrs.field(factory=dict, init=False)
+    """Counters as the store has them."""
     _wake: trio.Event = attrs.field(factory=trio.Event, init=False)
     _writing: trio.Lock = attrs.field(factory=trio.Lock, init=False)
 
@@ -125,6 +127,7 @@ class StoreKeeper:
     async def load(self) -> Loaded:
         """Everything, which is ``latest`` then. Raises StoreError: then ``latest`` is as it was."""
         self.latest = await self._ask(self.store.load)
+        self._written = dict(self.latest.counters)
         return self.latest
 
     async def write(self, changes: Sequence[Change], now_s: float) -> tuple[Noun, ...]:
@@ -135,6 +138,10 @@ class StoreKeeper:
         if self.latest is not None:
             self.latest = _applied(self.latest, changes, nouns)
         return nouns
+
+    def written(self, ids: Iterable[str]) -> Mapping[str, CounterRow]:
+        """What these counters stand at in the store; those it does not have are left out."""
+        return {name: self._written[name] for name in ids if name in self._written}
 
     def tell_counters(self, counters: Mapping[str, CounterRow]) -> None:
         """Have these written soon. Never waits."""
@@ -271,8 +278,11 @@ class StoreKeeper:
             await self.store.add_session(token_hash, expires_s, now_s)
         if waiting.counters:
             await self.store.write_counters(waiting.counters)
+            self._written |= waiting.counters
         if waiting.forgotten:
             await self.store.forget_counters(waiting.forgotten)
+            for name in waiting.forgotten:
+                self._written.pop(name, None)
 
     async def _ask(self, what: Callable[[], Awaitable[T]]) -> T:
         try:
