@@ -100,7 +100,7 @@ def _faults_of_order(messages: list[Any]) -> Iterator[str]:
     for message in messages:
         if message.get("role") == "tool":
             if message["tool_call_id"] not in open_calls:
-                yield "messages with role 'tool' must be a response to a preceeding message with 'tool_calls'."
+                yield "messages with role 'tool' must be a response to a preceding message with 'tool_calls'."
             open_calls.discard(message["tool_call_id"])
             continue
         if open_calls:
