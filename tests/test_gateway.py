@@ -580,6 +580,25 @@ async def test_a_gateway_that_was_stopped_ends_with_status_0(tmp_path: Path) -> 
     assert sink.lines[-1]["event"] == "stopped"
 
 
+async def test_a_store_that_comes_back_at_the_very_end_harms_nothing(tmp_path: Path) -> None:
+    """What waits for it is written last, when nobody is left to read it again."""
+
+    @attrs.define(eq=False)
+    class Late:
+        on_turn: Callable[[None], None]
+
+        async def flush(self) -> None:
+            self.on_turn(None)
+
+    async with serving(config({"mock": MOCK}), tmp_path) as it:
+        late: Any = Late(it.gateway._note_config_store)
+        it.gateway._books.keeper = late
+        signal.raise_signal(signal.SIGTERM)
+        await it.sink.wait_for("stopped")
+
+    assert it.sink.of("store is back")
+
+
 async def test_below_its_level_a_call_has_no_line(tmp_path: Path) -> None:
     async with serving(config({"mock": MOCK}), tmp_path) as it:
         it.gateway.logs.level = LEVELS["warn"]

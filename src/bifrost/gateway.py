@@ -74,6 +74,7 @@ from bifrost.integrations.mounted import DESCRIBED, FINDER
 from bifrost.jobs.room import Jobs, JobWatch
 from bifrost.management.books import Books
 from bifrost.management.login import Login
+from bifrost.management.plugins import Plugins
 from bifrost.management.price_list import NoPrices, PriceList
 from bifrost.management.steward import Compiled, Steward
 from bifrost.observe.filter import Observer
@@ -176,6 +177,7 @@ class Gateway:
     _router: Router = attrs.field(init=False)
     _service: Service = attrs.field(init=False)
     _ledger: Ledger = attrs.field(init=False)
+    _plugins: Plugins = attrs.field(init=False)
     _governor: Governor = attrs.field(init=False)
     _books: Books = attrs.field(init=False)
     _login: Login = attrs.field(init=False)
@@ -231,15 +233,28 @@ class Gateway:
         self._discovery = Discovery(self._pools, self._rng, time.time, self._note_unlisted)
         self._models = ModelBook(lambda: tuple(self._pools), self._list_models)
         self._means = Means(self._pools, self.config.client, self._rng, time.time)
+        self._plugins = Plugins(_folder(self.options), self._note_no_plugin)
         self._router = Router(
-            self._means, on_defect=self._note_defect, hop_filters=(self._governor.around_hop,)
+            self._means,
+            on_defect=self._note_defect,
+            hop_filters=(
+                self._plugins.before.around_hop,
+                self._governor.around_hop,
+                self._plugins.after.around_hop,
+            ),
         )
         observer = Observer(
             readers=self._readers(),
             on_shed=self._metrics.shed,
             on_defect=self._note_front_defect,
         )
-        self._service = chain((observer.around, self._governor.around), self._router.dispatch)
+        filters = (
+            observer.around,
+            self._plugins.before.around,
+            self._governor.around,
+            self._plugins.after.around,
+        )
+        self._service = chain(filters, self._router.dispatch)
         if self.config.logs_store is not None:
             path = self.config.logs_store.path
             self._file = SqliteFile(
@@ -253,6 +268,8 @@ class Gateway:
         try:
             await self._live(task_status)
         finally:
+            # A store that comes back now finds nobody to read it again.
+            self._nursery = None
             await self._books.close()  # noqa: ASYNC102  shields itself, for a bounded time
             if self._file is not None:
                 await self._file.aclose()  # noqa: ASYNC102  shields itself, for a bounded time
@@ -278,6 +295,7 @@ class Gateway:
                 if self.kept is not None:
                     core.start_soon(self.kept.keeper.run)
                 await core.start(self._signals)
+                await self._plugins.follow(self.config.plugins)
                 await self._await_tokens()
                 url = await core.start(self._serve_http)
                 self._doors.phase = Phase.READY
@@ -443,6 +461,8 @@ class Gateway:
         if not self._governor.is_complete and self.kept is not None:
             latest = self.kept.keeper.latest
             self._books.open(latest.counters if latest else {})
+        if fresh.plugins != self.config.plugins:
+            await self._plugins.follow(fresh.plugins)
         self._books.change(self._governor.policy.governance, policy.governance, time.time())
         self.config = fresh
         self._governor.policy = policy
@@ -615,6 +635,7 @@ class Gateway:
             condition=Condition(self._stores(), restart_reasons),
             prices=lambda: self._governor.policy.prices,
             new_id=_new_id,
+            plugins=self._plugins,
         )
 
     def _of_governance(self) -> Collaborators:
@@ -648,7 +669,11 @@ class Gateway:
             return key is not None and key.is_active
 
         return Gate(
-            self._login, self._doors, is_valid_key, local_only=is_loopback(self.options.host)
+            self._login,
+            self._doors,
+            is_valid_key,
+            local_only=is_loopback(self.options.host),
+            is_informed=lambda: self._governor.is_complete,
         )
 
     def _listing(self, service: Service) -> Listing:
@@ -696,6 +721,9 @@ class Gateway:
 
     def _note_ledger_crash(self, name: str, error: Exception, crashes: int) -> None:
         self.logs.error("actor crashed", actor=name, crashes=crashes, reason=_defect(error))
+
+    def _note_no_plugin(self, name: str, reason: str) -> None:
+        self.logs.error("plugin not loaded", plugin=name, reason=reason)
 
     def _note_no_prices(self, reason: str) -> None:
         self.logs.warning("price list not fetched", reason=reason)
@@ -854,6 +882,11 @@ async def _fetch_prices(url: str) -> bytes:
         return await download(url, MAX_SHEET_BYTES, PRICE_LIST_S)
     except NotFetched as error:
         raise NoPrices(str(error)) from None
+
+
+def _folder(options: ServeOptions) -> Path:
+    """What relative paths of plugins start from: where the file is."""
+    return options.app_dir if options.config_path is None else options.config_path.parent
 
 
 def _today() -> date:

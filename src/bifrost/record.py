@@ -96,6 +96,8 @@ class AttemptRecord:
     usage: Usage | None = None
     delivered_tokens: int = 0
     """About how many tokens of the answer went to the caller, for answers whose usage never came."""
+    deployment: str = ""
+    """What the key calls the model, where that is something else."""
 
 
 @attrs.frozen

@@ -128,6 +128,33 @@ def test_a_limit_that_two_levels_share_counts_a_call_once() -> None:
     assert used(book, "shared:budget") == (ONE.nano_usd, 0)
 
 
+def test_a_clock_that_was_ahead_does_not_keep_a_limit_used_up() -> None:
+    book = LedgerBook()
+    levels, years = vk(requests=1, every="1h"), 50 * 365 * 86400.0
+    book.charge(book.hold(levels, ONE, T0 + years).hold_id, ONE, T0 + years)
+    found = book.violation(levels, ONE, T0)
+    assert found is not None, "what is used is used"
+    assert found.violations[0].left_s == 3600.0
+    assert book.take_changes() == {"vk:rate_limit:requests": Counted(1, T0)}
+    assert book.violation(levels, ONE, T0 + 3600) is None
+
+
+def test_a_counter_stays_what_a_database_can_keep() -> None:
+    book = LedgerBook()
+    book.restore({"vk:budget": Counted(2**63 - 2, T0)})
+    book.charge(book.hold(vk(usd=1.0), ONE, T0).hold_id, Amounts(nano_usd=10**18), T0)
+    assert used(book, "vk:budget") == (2**63 - 1, 0)
+
+
+def test_a_hold_of_a_forgotten_limit_is_none_of_its_successor_s() -> None:
+    book = LedgerBook()
+    former = book.hold(vk(usd=1.0), ONE, T0)
+    book.forget({"vk:budget"})
+    book.hold(vk(usd=1.0), ONE, T0)
+    book.charge(former.hold_id, ONE, T0)
+    assert used(book, "vk:budget") == (0, ONE.nano_usd)
+
+
 def test_a_forgotten_counter_stays_forgotten() -> None:
     book = LedgerBook()
     held = book.hold(vk(usd=1.0), ONE, T0)

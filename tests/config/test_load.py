@@ -150,7 +150,7 @@ def test_every_other_section_loads_and_is_named() -> None:
     config = load("rooms.json")
 
     assert set(config.unbuilt) == {
-        "encryption_key", "config_store", "logs_store (postgres)", "vector_store", "mcp", "plugins", "websocket",
+        "encryption_key", "config_store", "logs_store (postgres)", "vector_store", "mcp", "plugins (otel)", "plugins (semantic_cache)", "websocket",
         "compat", "cluster_config", "saml_config", "load_balancer_config", "guardrails_config", "audit_logs",
     }  # fmt: skip
     assert set(config.unguarded) == {"guardrails_config.guardrail_rules", "saml_config.enabled"}

@@ -298,6 +298,8 @@ def test_extra_params_merge_deeply_and_win_but_not_over_the_route() -> None:
         "list": [2],
         "prediction": 1,
         "model": "evil",
+        "MODEL": "evil",
+        "models": ["evil"],
         "stream": False,
         "fallbacks": [],
         "provider": "evil",

@@ -22,7 +22,7 @@ USAGE = Usage(prompt_tokens=10, completion_tokens=5, total_tokens=15)
 class Penny:
     """A nano-dollar a prompt token, ten an output token; an answer without usage costs 7."""
 
-    def cost(self, usage: Usage | None, key_id: str = "") -> int:
+    def cost(self, usage: Usage | None, key_id: str = "", deployment: str = "") -> int:
         if usage is None:
             return 7
         return usage.prompt_tokens + 10 * usage.completion_tokens
@@ -49,7 +49,8 @@ CUT = attempt(ErrorClass.NETWORK, first_event_s=0.1, delivered_tokens=20)
         ("an answer whose provider told no sum", (attempt(usage=attrs.evolve(USAGE, total_tokens=0)),), Bill(1, 15, 60)),
         ("an answer without a count", (attempt(delivered_tokens=8),), Bill(1, 108, 180, True)),
         ("a stream cut after its first event", (CUT,), Bill(1, 120, 300, True)),
-        ("a stream cut after its usage", (attrs.evolve(CUT, usage=USAGE),), Bill(1, 15, 60)),
+        ("a stream cut after its usage", (attrs.evolve(CUT, usage=USAGE, delivered_tokens=4),), Bill(1, 15, 60)),
+        ("a stream cut that told its prompt at its beginning", (attrs.evolve(CUT, usage=attrs.evolve(USAGE, completion_tokens=1, total_tokens=11)),), Bill(1, 30, 210, True)),
         ("a caller who left in the middle", (attempt(ErrorClass.CANCELLED, first_event_s=0.1, delivered_tokens=3),), Bill(1, 103, 130, True)),
         ("a caller who left before it began", (attempt(ErrorClass.CANCELLED, status=None),), Bill(0, 100, 100, True)),
         ("a caller who left before it was sent", (attempt(ErrorClass.CANCELLED, status=None, is_sent=False),), Bill()),

@@ -53,7 +53,7 @@ from bifrost.errors import NetworkError
 from bifrost.governance.filter import Governor
 from bifrost.governance.model import NANO
 from bifrost.governance.policy import Policy
-from bifrost.schema.call import Call, Caller, Relay
+from bifrost.schema.call import Call, Caller, Operation, Relay, Target
 from bifrost.service import Exchange, Service, chain
 from governance.nouns import VALUE, at, budget, key, rate
 
@@ -106,10 +106,11 @@ async def governed(
     *providers: tuple[ProviderSettings, Script],
     enforce: bool = False,
     seed: int = 0,
+    prices: tuple[PricingOverrideSection, ...] = (PRICE,),
     **client: Any,
 ) -> AsyncIterator[Governed]:
     section = section or GovernanceSection(virtual_keys=(key(),))
-    section = attrs.evolve(section, pricing_overrides=(PRICE,))
+    section = attrs.evolve(section, pricing_overrides=prices)
     served = providers or ((provider(pool_key("a")), completion()),)
     config = Config(
         client=ClientSettings(enforce_auth_on_inference=enforce, **client),
@@ -190,6 +191,31 @@ async def test_what_a_key_does_not_allow(
         assert not it.house.seen
 
 
+@pytest.mark.parametrize(
+    ("allowed", "models", "is_let_in"),
+    [
+        (("m", "n"), b'["n","m"]', True),
+        (("m",), b"null", True),
+        (("m",), b'["m","n"]', False),
+        (("m",), b'"n"', False),
+        (("m",), b"[1]", False),
+        (("m",), b"[" * 100_000, False),
+        (("*",), b'["n"]', True),
+    ],
+)
+async def test_models_that_an_upstream_goes_on_to_are_asked_for_too(
+    allowed: tuple[str, ...], models: bytes, is_let_in: bool, autojump_clock: MockClock
+) -> None:
+    config = at("openai", allowed_models=allowed)
+    async with governed(GovernanceSection(virtual_keys=(key(provider_configs=(config,)),))) as it:
+        made = call(caller=CALLER)
+        heard = await it.hear(attrs.evolve(made, members={**made.members, "models": models}))
+        if is_let_in:
+            assert heard.error is None
+        else:
+            assert told(heard) == (403, "model_blocked")
+
+
 async def test_the_record_says_whose_key_it_was(autojump_clock: MockClock) -> None:
     section = GovernanceSection(
         virtual_keys=(key(team_id="t"),), teams=(TeamSection(id="t", name="T"),)
@@ -233,6 +259,20 @@ async def test_what_names_no_model(
         virtual_keys=(key(provider_configs=(at("openai", allowed_models=models),)),)
     )
     async with governed(section) as it:
+        heard = await it.hear(attrs.evolve(call("openai/", caller=CALLER), relay=relay))
+        assert (heard.error is None) == allowed
+
+
+@pytest.mark.parametrize(
+    ("more", "allowed"),
+    [({}, True), ({"budget": budget(1.0)}, False), ({"provider_configs": (at("openai", allowed_models=("m",)),)}, False)],
+)  # fmt: skip
+async def test_a_key_for_a_key(
+    more: dict[str, Any], allowed: bool, autojump_clock: MockClock
+) -> None:
+    """What OpenAI gives out for the realtime API works without the gateway, so past any limit."""
+    relay = Relay(method="POST", path="/v1/realtime/client_secrets", body=b"{}", verbatim=True)
+    async with governed(GovernanceSection(virtual_keys=(key(**more),))) as it:
         heard = await it.hear(attrs.evolve(call("openai/", caller=CALLER), relay=relay))
         assert (heard.error is None) == allowed
 
@@ -372,6 +412,51 @@ async def test_how_streams_are_charged(
             assert bill.nano_usd == COST * requests
         else:
             assert bill.nano_usd > PROMPT
+
+
+@pytest.mark.parametrize(
+    ("answer", "stream"),
+    [
+        (completion("x" * 400), False),
+        (streamed(*(chunk("word") for _ in range(40))), True),
+        (streamed(*(chunk("word") for _ in range(40)), NetworkError("cut"), whole=False), True),
+    ],
+    ids=["plain", "stream", "cut"],
+)
+async def test_what_passes_through_is_paid_for_by_our_own_count(
+    answer: Answer, stream: bool, autojump_clock: MockClock
+) -> None:
+    section = GovernanceSection(
+        virtual_keys=(key(budget=budget(9.0), rate_limit=rate(requests=9, tokens=10**6)),)
+    )
+    relay = Relay(
+        method="POST", path="/v1/x", body=b'{"a":"%s"}' % (b"b " * 99), verbatim=True, is_generation=True
+    )  # fmt: skip
+    async with governed(section, (provider(pool_key("a")), answer)) as it:
+        asked = call("openai/m", caller=CALLER, stream=stream)
+        asked = attrs.evolve(asked, relay=relay, operation=Operation.RELAY, members={})
+        record = (await it.hear(asked)).record
+        bill, used = record.hops[0].bill, await it.used()
+        assert bill.is_estimated
+        assert 50 + 40 <= bill.tokens <= 50 + 200, "its prompt, and what came"
+        assert bill.nano_usd == 52 * PROMPT + (bill.tokens - 52) * OUTPUT
+        assert used["virtual_key:one:budget"] == bill.nano_usd
+        assert used["virtual_key:one:rate_limit:tokens"] == bill.tokens
+
+
+async def test_a_name_that_only_a_key_knows_costs_what_its_deployment_does(
+    autojump_clock: MockClock,
+) -> None:
+    named = pool_key("a", models=("*",), deployments={"fast": "gpt-4o"})
+    section = GovernanceSection(virtual_keys=(key(budget=budget(9.0)),))
+    async with governed(section, (provider(named), completion()), prices=()) as it:
+        terms = it.governor.policy.terms(
+            call("openai/fast"), Target("openai", "fast"), it.governor.sizes
+        )
+        assert terms.amounts.nano_usd > 0, "held"
+        (hop,) = (await it.hear(call("openai/fast", caller=CALLER))).record.hops
+        assert hop.attempts[0].deployment == "gpt-4o"
+        assert hop.bill.nano_usd == (await it.used())["virtual_key:one:budget"] == 3 * 2_500 + 2 * 10_000  # fmt: skip
 
 
 async def test_who_leaves_before_the_first_event_pays_his_prompt(

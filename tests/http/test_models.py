@@ -362,6 +362,15 @@ async def test_with_a_virtual_key_there_is_what_it_allows(
         assert len(await it.ids()) == 3
 
 
+@pytest.mark.parametrize("value", ["", "sk-bf-other"])
+async def test_who_has_to_have_a_virtual_key_gets_no_list_without_it(value: str) -> None:
+    headers = {"x_bf_vk": value} if value else {}
+    async with door((OPENAI, listing("o3")), enforce_auth_on_inference=True) as it:
+        status, body = await it.get("/v1/models", **headers)
+        assert (status, body["type"]) == (401, "virtual_key_required")
+        assert not it.house.seen
+
+
 async def test_a_virtual_key_that_is_switched_off_sees_nothing() -> None:
     off = {**VIRTUAL, "is_active": False, "provider_configs": [lists_of("openai", ["*"], ["*"])]}
     tree = {"governance": {"virtual_keys": [off]}}

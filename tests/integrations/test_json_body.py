@@ -60,6 +60,15 @@ def refusal(raw: bytes, route: InferenceRoute = OPENAI, catalog: Catalog = SERVE
 
 
 @BOTH
+@pytest.mark.parametrize("name", ["Model", "MODEL", "mODEl"])
+def test_a_model_is_named_in_one_way(name: str, route: InferenceRoute) -> None:
+    """Servers written in Go take it by any case, and of several the last."""
+    refused = refusal(body(**{name: "another"}), route)
+
+    assert (refused.message, refused.param) == ("the body names more than one model", "model")
+
+
+@BOTH
 def test_a_request_becomes_a_call(route: InferenceRoute) -> None:
     raw = body(stream=True, max_completion_tokens=7, stream_options={"include_usage": True})
 

@@ -82,6 +82,22 @@ async def test_changes_are_told_every_two_seconds_and_at_the_end(
     assert keeper.flushes == 1
 
 
+async def test_nothing_is_written_over_what_has_not_been_read(autojump_clock: MockClock) -> None:
+    """A store that was away from the start has an earlier process's counters: they are added to, not replaced."""
+    keeper = Keeper()
+    it = books(keeper)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(supervise, it.ledger, on_crash=lambda *_: None))
+        nursery.start_soon(it.run)
+        await spend(it.ledger)
+        await trio.sleep(10)
+        assert keeper.told == []
+        it.open({"vk:budget": CounterRow(1, T0)})
+        await trio.sleep(3)
+        nursery.cancel_scope.cancel()
+    assert keeper.told == [{"vk:budget": CounterRow(10, T0)}]
+
+
 async def test_an_end_without_its_store_is_an_end(autojump_clock: MockClock) -> None:
     it = books(Keeper(is_away=True))
     it.ledger.close()

@@ -9,6 +9,7 @@ import argon2
 import attrs
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from bifrost.config.governance_section import AuthSection
 from bifrost.config.secret import Secret
@@ -112,6 +113,68 @@ async def test_a_session_is_found_by_another_process(autojump_clock: MockClock) 
     assert not await login(sessions=sessions).is_session(token)
     with pytest.raises(StoreAway):
         await other.begin("admin", "hunter2", HERE)
+
+
+async def test_a_session_ends_with_its_password_also_if_that_changes_between_two_processes(
+    autojump_clock: MockClock,
+) -> None:
+    sessions = Sessions()
+    token = await login(sessions=sessions).begin("admin", "hunter2", HERE)
+    assert not await login(auth("another"), sessions).is_session(token)
+    assert await login(sessions=sessions).is_session(token)
+
+
+async def test_tokens_that_are_made_up_do_not_crowd_the_store(autojump_clock: MockClock) -> None:
+    @attrs.define(eq=False)
+    class Slow(Sessions):
+        asked: int = 0
+
+        async def find_session(self, token_hash: str, now_s: float) -> float | None:
+            self.asked += 1
+            await trio.sleep(1)
+            return await super().find_session(token_hash, now_s)
+
+    sessions = Slow()
+    one = login(sessions=sessions)
+    known = await one.begin("admin", "hunter2", HERE)
+    refused = 0
+
+    async def ask(token: str) -> None:
+        nonlocal refused
+        try:
+            assert not await one.accepts(sent(f"Bearer {token}"), HERE)
+        except Overloaded:
+            refused += 1
+
+    async with trio.open_nursery() as nursery:
+        for number in range(100):
+            nursery.start_soon(ask, f"made-up-{number}")
+        await wait_all_tasks_blocked()
+        assert await one.is_session(known), "who is known is let in all the same"
+    assert (sessions.asked, refused) == (32, 68)
+    assert not await one.is_session("another")
+
+
+async def test_a_password_that_is_changed_while_it_is_looked_at_is_good_no_more(
+    autojump_clock: MockClock,
+) -> None:
+    one = login(auth(HASHED))
+    accepted: list[bool] = []
+
+    async def ask() -> None:
+        accepted.append(await one.accepts(sent(f"Basic {basic('admin', 'hunter2')}"), HERE))
+
+    hashing = one._hashing
+    for who in "ab":
+        await hashing.acquire_on_behalf_of(who)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        await wait_all_tasks_blocked()
+        await one.change(auth("another"))
+        for who in "ab":
+            hashing.release_on_behalf_of(who)
+    assert accepted == [False]
+    assert not await one.accepts(sent(f"Basic {basic('admin', 'hunter2')}"), HERE)
 
 
 @pytest.mark.parametrize("password", ["hunter2", HASHED], ids=["plain", "hashed"])

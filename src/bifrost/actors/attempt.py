@@ -59,7 +59,7 @@ class Delivered:
     """Bytes of an event, in the piece whose events were smallest."""
 
     def count(self, size: int, events: int) -> None:
-        """Note ``size`` bytes with ``events`` events of the answer."""
+        """Note ``size`` bytes with ``events`` events of the answer; of what comes in one piece there are none."""
         self.size += size
         if events:
             self.events += events
@@ -70,7 +70,7 @@ class Delivered:
     def tokens(self) -> int:
         """About so many; 0 if nothing was."""
         if not self.events:
-            return 0
+            return -(-self.size // BYTES_PER_TOKEN)
         text = self.size - self.events * self.lightest
         return max(self.events, round(text / BYTES_PER_TOKEN))
 
@@ -99,6 +99,7 @@ class Attempt:
     error: GatewayError | None = None
     is_sent: bool = False
     """Whether the upstream may be at work on it."""
+    _deployment: str = ""
     _begun: bool = False
     _delivered: Delivered = attrs.field(factory=Delivered)
     _headers: tuple[tuple[str, str], ...] = ()
@@ -125,6 +126,7 @@ class Attempt:
         limits = _limits(generation.settings.network, call, self.sent_s, self._note_sent)
         try:
             request = await self._request()
+            self._deployment = request.model_deployment or ""
             if request.follow_up is None:
                 if request.sign is not None:
                     request = (await _in_memory(request)).signed(self.wall())
@@ -300,8 +302,16 @@ class Attempt:
         if not self._begun:
             await self._begin(answer, now_s)
         self._live.tally.count(progress.events, now_s)
-        self._delivered.count(len(progress.data), progress.events)
+        self._delivered.count(len(progress.data), self._events_in(progress))
         await self.hop.send(Chunk(progress.data))
+
+    def _events_in(self, progress: Progress) -> int:
+        """Of a stream; nobody else has counted those of one that passes as it came."""
+        if not self.hop.call.stream:
+            return 0
+        data = progress.data
+        is_counted = not self.hop.call.is_verbatim
+        return progress.events if is_counted else data.count(b"\n\n") + data.count(b"\r\n\r\n")
 
     async def _begin(self, answer: UpstreamAnswer, now_s: float) -> None:
         if self.claim is not None:
@@ -380,6 +390,7 @@ class Attempt:
             is_sent=self.is_sent,
             usage=self.usage,
             delivered_tokens=self._delivered.tokens,
+            deployment=self._deployment,
         )
 
 

@@ -26,6 +26,10 @@ HOLDS_STAND_S = 1.0
 """When to come back where only what others hold is in the way: they will have been charged less, or let go."""
 
 
+MAX_USED = 2**63 - 1
+"""What a database takes for an integer. Whoever is told of more has used up every limit."""
+
+
 @attrs.define(eq=False)
 class Counter:
     """``used`` since ``since_unix_s``; ``held`` by calls under way."""
@@ -62,7 +66,7 @@ class LedgerBook:
         """Count on from what the counters stood at when they were written down."""
         for name, each in counted.items():
             counter = self.counters.setdefault(name, Counter(0, each.since_unix_s))
-            counter.used += each.used
+            counter.used = min(counter.used + each.used, MAX_USED)
             counter.since_unix_s = min(counter.since_unix_s, each.since_unix_s)
             counter.period = None
 
@@ -117,6 +121,10 @@ class LedgerBook:
         elif counter.is_over(limit.period, now_unix_s):
             counter.start(limit.period.start(now_unix_s))
             self._changed.add(limit.id)
+        elif counter.since_unix_s > now_unix_s:
+            # The clock was ahead and has been set right: what is used stays so until this period's end, not until that one's.
+            counter.since_unix_s, counter.period = limit.period.start(now_unix_s), None
+            self._changed.add(limit.id)
         return counter
 
     # Settlement
@@ -133,7 +141,7 @@ class LedgerBook:
                 counter = self._counter(limit, now_unix_s)
                 counter.held = max(0, counter.held - amount)
                 if spent := amounts.of(limit.unit):
-                    counter.used += spent
+                    counter.used = min(counter.used + spent, MAX_USED)
                     self._changed.add(limit.id)
 
     # What administrators do
@@ -146,10 +154,13 @@ class LedgerBook:
             self._changed.add(name)
 
     def forget(self, ids: Iterable[str]) -> None:
-        """Drop these counters: their limits are no more."""
-        for name in ids:
+        """Drop these counters: their limits are no more, and what is held of them is not held of others of their names."""
+        gone = frozenset(ids)
+        for name in gone:
             self.counters.pop(name, None)
             self._changed.discard(name)
+        for hold_id, held in self.holds.items():
+            self.holds[hold_id] = tuple(each for each in held if each[0].id not in gone)
 
     # Views
 

@@ -28,11 +28,15 @@ from bifrost.config.walk import Walk
 from bifrost.config.whole import BUILT_SECTIONS, WholeFile
 
 if TYPE_CHECKING:
-    from bifrost.config.sections import StoreSection
+    from bifrost.config.sections import PluginSection, StoreSection
 
 __all__ = ["ConfigError", "ConfigErrors", "detect_providers", "parse_config", "parse_tree"]
 
 ENCRYPTION_KEY = "BIFROST_ENCRYPTION_KEY"
+
+ALWAYS_ON = frozenset({"telemetry", "logging", "governance"})
+BUILT_IN_PLUGINS = ALWAYS_ON | {"otel", "semantic_cache", "compat", "maxim", "litellm", "mocker"}
+"""Names that mean something of the gateway's own, without a path."""
 
 DETECTED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -84,6 +88,7 @@ def parse_tree(
         providers=providers,
         logs_store=_logs_store(whole.logs_store),
         governance=whole.governance,
+        plugins=tuple(each for each in whole.plugins if not _is_built_in(each)),
         pricing=whole.framework.pricing if whole.framework else None,
         auth=whole.auth_config or (whole.governance.auth_config if whole.governance else None),
         config_store=_config_store(whole.config_store, environ),
@@ -162,10 +167,17 @@ def _unbuilt_sections(whole: WholeFile) -> Iterator[str]:
         value = getattr(whole, field.name)
         if field.name not in BUILT_SECTIONS and _asks(value):
             yield field.name
+    for plugin in whole.plugins:
+        if _is_built_in(plugin) and plugin.enabled and plugin.name not in ALWAYS_ON:
+            yield f"plugins ({plugin.name})"
     if whole.logs_store and whole.logs_store.enabled and whole.logs_store.type != "sqlite":
         yield f"logs_store ({whole.logs_store.type})"
     if whole.client.enable_litellm_fallbacks:
         yield "client.enable_litellm_fallbacks"
+
+
+def _is_built_in(plugin: PluginSection) -> bool:
+    return plugin.path is None and plugin.name in BUILT_IN_PLUGINS
 
 
 def _asks(section: object) -> bool:

@@ -36,7 +36,7 @@ from bifrost.config.rules import (
     positive,
 )
 from bifrost.config.secret import Secret
-from bifrost.config.sections import PostgresSection, PricingSection
+from bifrost.config.sections import PluginSection, PostgresSection, PricingSection
 from bifrost.config.texts import (
     ADDRESS,
     HEADER_NAME,
@@ -367,6 +367,8 @@ class Config:
     """Budgets and rate limits are with their owners; the login is in ``auth``."""
     auth: AuthSection | None = None
     """From ``governance.auth_config``, or its older place."""
+    plugins: tuple[PluginSection, ...] = ()
+    """Those of the operator's own; what is built in is no plugin here."""
     pricing: PricingSection | None = None
     """From ``framework.pricing``."""
     config_store: ConfigStoreSettings | None = attrs.field(factory=ConfigStoreSettings)

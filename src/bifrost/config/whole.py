@@ -37,6 +37,7 @@ BUILT_SECTIONS = frozenset(
         "governance",
         "auth_config",
         "framework",
+        "plugins",
     }
 )
 """Those that have an effect."""

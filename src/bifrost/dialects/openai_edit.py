@@ -33,8 +33,8 @@ INDISPENSABLE = frozenset({"cached_content", "instances.image", "instances.refer
 MERGE_DEPTH = 32
 """Objects nested deeper replace instead of merging."""
 
-UNMERGED = frozenset({"model", "stream", "fallbacks", "provider"})
-"""What ``extra_params`` may not change: where a call goes is decided, and told, by the gateway."""
+UNMERGED = frozenset({"model", "models", "stream", "fallbacks", "provider"})
+"""What ``extra_params`` may not change, in whatever case: where a call goes is decided, and told, by the gateway."""
 
 
 @attrs.frozen
@@ -118,7 +118,8 @@ def merge_extra_params(edit: Edit) -> None:
     if not raw.startswith(b"{"):
         return
     del edit.members["extra_params"]
-    extra = {name: value for name, value in json.split_object(raw).items() if name not in UNMERGED}
+    members = json.split_object(raw).items()
+    extra = {name: value for name, value in members if name.lower() not in UNMERGED}
     edit.members = _merged(edit.members, extra, MERGE_DEPTH)
 
 
@@ -127,7 +128,7 @@ def merge_extra(body: bytes, extra: Mapping[str, object]) -> bytes:
 
     Raises BadRequest for what is nested too deeply.
     """
-    over = {name: written(value) for name, value in extra.items() if name not in UNMERGED}
+    over = {n: written(value) for n, value in extra.items() if n.lower() not in UNMERGED}
     return json.join_object(_merged(json.split_object(body), over, MERGE_DEPTH)) if over else body
 
 

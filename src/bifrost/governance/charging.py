@@ -1,7 +1,8 @@
 """What a hop is charged, by what its attempts came to. Pure.
 
-The rule (in ``docs/governance.md`` for users): an answer costs what its provider says it used. One that was cut short, or that
-came without a count, costs its prompt by estimate and what was delivered of it by our count. An attempt that was given up after
+The rule: an answer costs what its provider says it used. One that was cut short, or that came without a count, costs its prompt
+by estimate and what was delivered of it by our count; of what the provider told before the cut, the larger counts, for some tell
+their prompt at the beginning and what they answered at the end only. An attempt that was given up after
 its request had been sent (the loser of a race, a time-out, a caller who left) costs its prompt: providers bill it. What the
 upstream refused costs nothing. One hop is one request, if it answered at all.
 """
@@ -9,6 +10,8 @@ upstream refused costs nothing. One hop is one request, if it answered at all.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
+
+import attrs
 
 from bifrost.errors import ErrorClass
 from bifrost.record import Bill, Usage
@@ -49,8 +52,11 @@ GIVEN_UP = frozenset({ErrorClass.CANCELLED, ErrorClass.DEADLINE, ErrorClass.TIME
 class Pricing(Protocol):
     """What one call costs at one target."""
 
-    def cost(self, usage: Usage | None, key_id: str = "") -> int:
-        """Integer nano-dollars for an answer by the key ``key_id``; ``None``: it told no usage."""
+    def cost(self, usage: Usage | None, key_id: str = "", deployment: str = "") -> int:
+        """Integer nano-dollars for an answer by the key ``key_id``, which calls the model ``deployment`` if that is told.
+
+        No usage: the answer told none.
+        """
         ...
 
 
@@ -69,7 +75,7 @@ def charge(
         else:
             continue
         requests |= _answered(attempt)
-        nano_usd += pricing.cost(usage, attempt.key_id)
+        nano_usd += pricing.cost(usage, attempt.key_id, attempt.deployment)
         tokens += _tokens(usage) if operation in COUNTED else 0
     return Bill(requests, tokens, nano_usd, is_estimated)
 
@@ -84,11 +90,21 @@ def _own_count(attempt: AttemptRecord, operation: Operation, estimate: Estimate)
     if operation not in GENERATIVE:
         return None
     if _answered(attempt):
-        is_told = attempt.usage is not None
-        return None if is_told else estimate.delivered(attempt.delivered_tokens)
+        if attempt.usage is None:
+            return estimate.delivered(attempt.delivered_tokens)
+        return None if attempt.error_class is None else _beyond(attempt.usage, attempt)
     was_refused = attempt.status is not None and attempt.status >= 400
     is_owed = attempt.is_sent and attempt.error_class in GIVEN_UP and not was_refused
     return estimate.delivered(0) if is_owed else None
+
+
+def _beyond(told: Usage, attempt: AttemptRecord) -> Usage | None:
+    """``told`` with what was delivered of a cut answer, where that is more than it says; ``None`` where it is not."""
+    more = attempt.delivered_tokens - told.completion_tokens
+    if more <= 0:
+        return None
+    total = _tokens(told) + more
+    return attrs.evolve(told, completion_tokens=attempt.delivered_tokens, total_tokens=total)
 
 
 def _tokens(usage: Usage | None) -> int:

@@ -166,7 +166,7 @@ class Governor:
         try:
             return await inner(hop)
         finally:
-            hop.bill = charge(hop.attempts, hop.call.operation, terms.estimate, terms)
+            hop.bill = charge(hop.attempts, terms.operation, terms.estimate, terms)
             self._learn(hop)
 
     def _learn(self, hop: Hop) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import attrs
@@ -34,6 +36,8 @@ class Policy:
     table: RoutingTable
     prices: Prices
     enforce: bool = False
+    deployments: Mapping[tuple[str, str], str] = MappingProxyType({})
+    """By provider and model: what a key calls it, for an estimate made before it is known which key."""
     _levels: dict[tuple[str, str], tuple[Level, ...]] = attrs.field(factory=dict, init=False)
     _identities: dict[str, Identity] = attrs.field(factory=dict, init=False)
 
@@ -56,6 +60,12 @@ class Policy:
                 sheet=sheet,
             ),
             enforce=config.client.enforce_auth_on_inference,
+            deployments={
+                (name, model): deployment
+                for name, each in config.providers.items()
+                for key in each.keys
+                for model, deployment in key.deployments.items()
+            },
         )
 
     @property
@@ -84,13 +94,23 @@ class Policy:
 
     def terms(self, call: Call, target: Target, sizes: OutputSizes) -> Terms:
         """On what terms ``call`` goes to ``target``."""
-        facts = call_facts(call)
+        facts, operation = call_facts(call), _charged_as(call)
         key_id = call.identity.virtual_key_id
         rates = self.prices.rates(
-            target.model, target.provider, call.operation, virtual_key_id=key_id
+            target.model,
+            target.provider,
+            operation,
+            virtual_key_id=key_id,
+            deployment=self.deployments.get((target.provider, target.model), ""),
         )
         guess = estimate(rates, facts, sizes.learned(target.provider, target.model))
-        return Terms(self.prices, target, call.operation, facts, key_id, guess)
+        return Terms(self.prices, target, operation, facts, key_id, guess)
+
+
+def _charged_as(call: Call) -> Operation:
+    """What passes as it came and asks for tokens is paid for by them, like a call that is understood."""
+    is_generation = call.relay is not None and call.relay.is_generation
+    return Operation.CHAT if is_generation else call.operation
 
 
 @attrs.frozen
@@ -110,13 +130,14 @@ class Terms:
         guess = self.estimate
         return Amounts(requests=1, tokens=guess.tokens, nano_usd=guess.nano_usd)
 
-    def cost(self, usage: Usage | None, key_id: str = "") -> int:
-        """Nano-dollars for an answer by the key ``key_id``; ``None``: it told no usage."""
+    def cost(self, usage: Usage | None, key_id: str = "", deployment: str = "") -> int:
+        """As ``charging.Pricing`` has it."""
         rates = self.prices.rates(
             self.target.model,
             self.target.provider,
             self.operation,
             virtual_key_id=self.virtual_key_id,
             key_id=key_id,
+            deployment=deployment,
         )
         return cost(rates, usage, self.operation, self.facts)

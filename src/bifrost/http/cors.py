@@ -68,6 +68,11 @@ class CorsRules:
             return self.any_origin
         return _SANE.fullmatch(origin) is not None and (self.any_origin or self._named(origin))
 
+    def lists(self, origin: bytes) -> bool:
+        """Whether ``origin`` is listed by itself: not by ``*``, and not for being this machine's."""
+        text = origin.decode("latin-1").lower()
+        return text in self.exact or any(pattern.fullmatch(text) for pattern in self.patterns)
+
     def names(self, origin: bytes | None) -> bool:
         """Whether ``origin`` is this machine's, or listed by itself and not only by ``*``."""
         return origin is not None and _SANE.fullmatch(origin) is not None and self._named(origin)

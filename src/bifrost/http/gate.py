@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from bifrost.errors import Denial, Unauthorized
+from bifrost.errors import Denial, ProviderUnavailable, Unauthorized
 from bifrost.http.doors import Doors
 from bifrost.integrations.openapi import Access
 from bifrost.management.login import Login
@@ -36,6 +36,8 @@ class Gate:
     doors: Doors
     is_valid_key: Callable[[Sent], bool]
     local_only: bool
+    is_informed: Callable[[], bool] = lambda: True
+    """Whether the configuration store has been read. Until then nobody knows whether it wants a login."""
 
     @property
     def guards_inference(self) -> bool:
@@ -51,11 +53,16 @@ class Gate:
                 await self._ask(sent, address)
             return
         if not self.login.is_enabled:
+            if path.startswith("/api") and not self.is_informed():
+                raise ProviderUnavailable("the configuration store is away", code="store_away")
             self._keep_strangers_out(sent)
         elif not self._is_whitelisted(path):
             await self._ask(sent, address)
 
     async def _ask(self, sent: Sent, address: str) -> None:
+        if b"cookie" in sent and not self._is_own_page(sent):
+            # A browser adds the cookie to what any page asks for; another port of this machine counts as the same site.
+            raise Denial("pages of this origin may not use the management API", kind="not_local")
         if not await self.login.accepts(sent, address):
             raise Unauthorized("Unauthorized")
 
@@ -64,6 +71,11 @@ class Gate:
             if path == route or (route.endswith("*") and path.startswith(route[:-1])):
                 return True
         return False
+
+    def _is_own_page(self, sent: Sent) -> bool:
+        origin = sent.get(b"origin")
+        is_own = origin is None or origin.partition(b"://")[2] == sent.get(b"host", b"")
+        return is_own or (origin is not None and self.doors.views.cors.lists(origin))
 
     def _keep_strangers_out(self, sent: Sent) -> None:
         host, origin = sent.get(b"host", b""), sent.get(b"origin")

@@ -10,7 +10,9 @@ from quart import Blueprint, Response, request
 
 from bifrost.codecs.json import dumps
 from bifrost.errors import BadRequest, ErrorClass, GatewayError, NoUsableKey
-from bifrost.governance.access import allows_model
+from bifrost.governance.access import allows_model, allows_provider
+from bifrost.governance.admission import NoAccess, holder
+from bifrost.governance.model import VirtualKey
 from bifrost.http.openapi import described
 from bifrost.http.reply import REQUEST_ID
 from bifrost.integrations import genai
@@ -31,13 +33,12 @@ from bifrost.integrations.openapi import (
     Parameter,
 )
 from bifrost.integrations.openapi_shapes import JSON
+from bifrost.policy.eligibility import KEYLESS
 from bifrost.schema.call import Call, Operation, Surface, Target
 
 if TYPE_CHECKING:
     from bifrost.actors.discovery import Discovery, KeyModels
-    from bifrost.config.settings import KeySettings
-    from bifrost.governance.model import ProviderConfig, VirtualKey
-    from bifrost.http.doors import Doors
+    from bifrost.http.doors import Doors, Views
 
 __all__ = ["model_routes"]
 
@@ -47,6 +48,10 @@ OPENAI_PREFIXES = (
 )
 CHOICE_HEADERS = ("x-bf-model-provider", "x-bf-list-models-provider")
 TIMEOUT_S = 60.0
+
+REQUIRED = "virtual_key_required"
+NOBODYS = VirtualKey(id="", name="", hash="")
+"""May ask nobody for anything."""
 
 PROVIDER = Parameter("provider", "Whose models; all providers' by default.")
 PAGE = (
@@ -93,15 +98,11 @@ def model_routes(doors: Doors, discovery: Discovery) -> Blueprint:
     routes = Blueprint("models", __name__)
 
     async def gather(surface: Surface, of: str = "all") -> list[lists.Model]:
-        call = _call(doors, surface)
-        providers = _chosen(doors, of)
-        if not call.virtual_key_hash:
-            return _merged(await discovery.list_all(providers, call))
-        key = doors.views.governance.by_hash.get(call.virtual_key_hash)
-        if key is None or not key.is_active:
-            return []
-        held = tuple(name for name in providers if name in key.provider_configs)
-        return _allowed(key, await discovery.list_all(held, call)) if held else []
+        call, chosen = _call(doors, surface), _chosen(doors, of)
+        key = _holder(doors.views, call)
+        if key is not None:
+            chosen = tuple(name for name in chosen if allows_provider(key, name))
+        return _merged(await discovery.list_all(chosen, call), key)
 
     @described(_about("Models of all providers", "openai", "models"))
     async def openai_list() -> Response:
@@ -229,36 +230,42 @@ def _call(doors: Doors, surface: Surface) -> Call:
     )
 
 
-def _merged(rows: tuple[KeyModels, ...]) -> list[lists.Model]:
+def _holder(views: Views, call: Call) -> VirtualKey | None:
+    """Whose list it is to be; ``None`` for everybody's. A key that is unknown or switched off has none.
+
+    Raises Denial where there has to be one.
+    """
+    found = holder(views.governance, call, enforce=views.client.enforce_auth_on_inference)
+    if not isinstance(found, NoAccess):
+        return found
+    if found.error.kind == REQUIRED:
+        raise found.error
+    return NOBODYS
+
+
+def _merged(rows: tuple[KeyModels, ...], holding: VirtualKey | None) -> list[lists.Model]:
     """All lists as one. A provider that fails is left out, unless nothing at all was found."""
-    merged = lists.merge(
-        lists.of_key(row.provider, row.key, row.models) for row in rows if row.error is None
-    )
+    told = [row for row in rows if row.error is None]
+    merged = lists.merge(_visible(row, holding) for row in told)
     errors = [row.error for row in rows if row.error is not None]
-    if not merged and errors and not any(row.error is None for row in rows):
+    if errors and not told:
         error = _worst(errors)
         error.key_statuses = tuple(key_status(r.key.id, r.provider, r.error) for r in rows)
         raise error
     return merged
 
 
-def _allowed(key: VirtualKey, rows: tuple[KeyModels, ...]) -> list[lists.Model]:
-    """What ``key`` may ask for, of what the provider's keys it may use have."""
-    configs = key.provider_configs
-    usable = tuple(
-        row for row in rows if row.error is not None or _may_use(configs[row.provider], row.key)
-    )
-    return [
-        model
-        for model in _merged(usable)
-        for provider, _, name in (str(model["id"]).partition("/"),)
-        if allows_model(configs[provider], name)
-    ]
-
-
-def _may_use(config: ProviderConfig, key: KeySettings) -> bool:
-    only = config.include_only
-    return only is None or key.id in only or key.name in only
+def _visible(row: KeyModels, holding: VirtualKey | None) -> list[lists.Model]:
+    """The models of one key, as far as whoever holds a virtual key may ask for them."""
+    models = lists.of_key(row.provider, row.key, row.models)
+    if holding is None:
+        return models
+    config = holding.provider_configs[row.provider]
+    keys = config.include_only
+    if keys is not None and row.key != KEYLESS and keys.isdisjoint((row.key.id, row.key.name)):
+        return []
+    prefix = f"{row.provider}/"
+    return [m for m in models if allows_model(config, str(m["id"]).removeprefix(prefix))]
 
 
 def _worst(errors: list[GatewayError]) -> GatewayError:

@@ -12,6 +12,7 @@ from bifrost.catalog import Catalog
 from bifrost.codecs.coding import CodingError, DecodedTooLarge, decode_whole
 from bifrost.codecs.json import InvalidJSON, split_object
 from bifrost.errors import BadRequest, BodyTooLarge
+from bifrost.integrations.body_model import DIFFERING
 from bifrost.integrations.headers import HeaderLines, HeaderRules
 from bifrost.schema.call import Call, Caller, Operation, Surface
 from bifrost.schema.payload import Form
@@ -35,6 +36,8 @@ Params = Mapping[str, str]
 NO_PARAMS: Params = MappingProxyType({})
 
 MAX_QUERY = 2048
+
+MODEL = "model"
 
 SECRET_PARAMS = frozenset({"key", "access_token", "oauth_token"})
 """Of a query; Google's clients put credentials there."""
@@ -127,12 +130,19 @@ def query_of(request: Request) -> str:
 
 
 def members_of(request: Request) -> dict[str, bytes]:
-    """The members of the body. Raises BadRequest, in the surface's words, if it is no JSON object."""
+    """The members of the body. Raises BadRequest, in the surface's words, if it is no JSON object.
+
+    Refused as well is one that may name another model to its next reader: upper case means nothing to Go's.
+    """
     try:
-        return split_object(request.body)
+        members = split_object(request.body)
     except InvalidJSON as error:
         text = request.route.integration.bad_json.format(reason=error)
         raise BadRequest(text, cause=str(error)) from error
+    for name in members:
+        if len(name) == len(MODEL) and name != MODEL and name.lower() == MODEL:
+            raise BadRequest(DIFFERING, param=MODEL)
+    return members
 
 
 def unpack(body: bytes, coding: str, max_bytes: int) -> bytes:

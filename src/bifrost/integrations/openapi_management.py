@@ -35,6 +35,7 @@ MANAGEMENT_SCHEMAS: Mapping[str, Schema] = MappingProxyType(
                 ("client_config", "framework_config", "auth_config"), OBJECT
             ),
         },
+        "management_plugin": _object({"name": SAID}, enabled=FLAG, config=OBJECT, path=SAID),
         "management_login": _object({"username": TEXT, "password": TEXT}),
         "management_text": TEXT,
         "management_message": _object({"message": TEXT}),

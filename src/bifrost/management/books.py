@@ -34,9 +34,11 @@ class Books:
 
     ledger: Ledger
     keeper: StoreKeeper | None
+    _is_open: bool = attrs.field(default=False, init=False)
 
     def open(self, counters: Mapping[str, CounterRow]) -> None:
-        """Begin with what was written down; before the ledger runs."""
+        """Begin with what was written down. Until then nothing is written: it would stand in its place."""
+        self._is_open = True
         self.ledger.restore(
             {name: Counted(row.used, row.since_unix_s) for name, row in counters.items()}
         )
@@ -88,7 +90,7 @@ class Books:
                 self.keeper.tell_forgotten(gone)
 
     async def _tell(self) -> None:
-        if self.keeper is None:
+        if self.keeper is None or not self._is_open:
             return
         try:
             changed = await self.ledger.ask_changes()

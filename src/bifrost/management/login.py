@@ -37,6 +37,9 @@ MAX_CREDENTIAL = 1024
 HASHES_AT_A_TIME = 2
 HASHES_WAITING = 16
 
+LOOKUPS_AT_A_TIME = 32
+"""Of sessions in the store. Whoever makes tokens up must not be able to keep it from everybody else."""
+
 REMEMBERED = 256
 """Credentials that were found good, and sessions."""
 
@@ -103,6 +106,8 @@ class Login:
     _known: OrderedDict[str, float] = attrs.field(factory=OrderedDict, init=False)
     """Sessions seen lately, with their ends: the store need not be asked again, nor be there."""
     _hashing: trio.CapacityLimiter = attrs.field(init=False)
+    _looking: int = attrs.field(default=0, init=False)
+    """Lookups under way."""
 
     def __attrs_post_init__(self) -> None:
         self._hashing = trio.CapacityLimiter(HASHES_AT_A_TIME)
@@ -136,18 +141,23 @@ class Login:
         if not await self._is_password(username, password, address):
             raise Unauthorized("Invalid username or password")
         token, now_s = self.new_token(), self.wall()
-        await self.sessions.add_session(_digest(token), now_s + SESSION_S, now_s)
-        self._remember(_digest(token), now_s + SESSION_S)
+        digest = self._digest_of(token)
+        await self.sessions.add_session(digest, now_s + SESSION_S, now_s)
+        self._remember(digest, now_s + SESSION_S)
         return token
 
     async def end(self, token: str) -> None:
         """Log out. Raises StoreError."""
-        self._known.pop(_digest(token), None)
+        digest = self._digest_of(token)
+        self._known.pop(digest, None)
         if self.sessions is not None:
-            await self.sessions.end_session(_digest(token))
+            await self.sessions.end_session(digest)
 
     async def accepts(self, headers: Mapping[bytes, bytes], address: str) -> bool:
-        """Whether one of the request's credentials is good. Raises Denial (429) for who has guessed too often."""
+        """Whether one of the request's credentials is good.
+
+        Raises Denial (429) for who has guessed too often, Overloaded.
+        """
         for token, pair in credentials_of(headers):
             if token is not None and await self.is_session(token):
                 return True
@@ -156,23 +166,29 @@ class Login:
         return False
 
     async def is_session(self, token: str) -> bool:
-        """Whether ``token`` is that of a session which has not ended."""
+        """Whether ``token`` is that of a session which has not ended. Raises Overloaded if too many ask at once."""
         if not 0 < len(token) <= MAX_CREDENTIAL:
             return False
-        digest, now_s = _digest(token), self.wall()
+        digest, now_s = self._digest_of(token), self.wall()
         if (until_s := self._known.get(digest)) is not None:
             return now_s < until_s
-        if self.sessions is None:
-            return False
-        try:
-            until = await self.sessions.find_session(digest, now_s)
-        except StoreError:
-            # Who is not known from before has to wait for the store; nobody is let in for its being away.
-            return False
+        until = None if self.sessions is None else await self._find(self.sessions, digest, now_s)
         if until is None:
             return False
         self._remember(digest, until)
         return True
+
+    async def _find(self, sessions: SessionStore, digest: str, now_s: float) -> float | None:
+        if self._looking >= LOOKUPS_AT_A_TIME:
+            raise Overloaded("too many logins at once", retry_after_s=1.0)
+        self._looking += 1
+        try:
+            return await sessions.find_session(digest, now_s)
+        except StoreError:
+            # Who is not known from before has to wait for the store; nobody is let in for its being away.
+            return None
+        finally:
+            self._looking -= 1
 
     async def _is_password(self, username: str, password: str, address: str) -> bool:
         now_s = trio.current_time()
@@ -198,7 +214,8 @@ class Login:
         is_name = hmac.compare_digest(username.encode(), auth.admin_username.encode())
         # The password is looked at whatever the name is: how long it takes shall not tell whether that was right.
         is_password = await self._verify(auth.admin_password, password)
-        if not (is_name and is_password):
+        # It takes its time, and who may log in may be another by then.
+        if not (is_name and is_password) or self.auth is not auth:
             return False
         self._good[mark] = None
         if len(self._good) > REMEMBERED:
@@ -212,6 +229,14 @@ class Login:
         if self._hashing.statistics().tasks_waiting >= HASHES_WAITING:
             raise Overloaded("too many logins at once", retry_after_s=1.0)
         return await trio.to_thread.run_sync(_verify, secret, password, limiter=self._hashing)
+
+    def _digest_of(self, token: str) -> str:
+        """What a session is kept by. With another password it is another, so whatever comes between, none outlives its own."""
+        auth, password = self.auth, ""
+        if auth is not None and auth.admin_password:
+            password = auth.admin_password.reveal()
+        owner = _digest(f"{auth.admin_username if auth else ''}\0{password}")
+        return hmac.digest(owner.encode(), token.encode(), "sha256").hex()
 
     def _remember(self, digest: str, until_s: float) -> None:
         self._known[digest] = until_s

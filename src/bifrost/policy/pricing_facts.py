@@ -13,7 +13,7 @@ from bifrost.schema.payload import Field, File
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bifrost.schema.call import Call, RawMembers
+    from bifrost.schema.call import Call, RawMembers, Relay
     from bifrost.schema.payload import Form
 
 __all__ = ["call_facts", "media_in"]
@@ -114,10 +114,18 @@ def _sizes(call: Call, members: RawMembers) -> tuple[int, int]:
         files = files if call.operation in IMAGES else 0
         return sum(len(each) for each in members.values()), files * MEDIA_TOKENS_MAX
     if call.relay is not None and not members:
-        return min(call.body_bytes, MEDIA_TOKENS_MAX * 4), 0
+        return _sizes_of_relayed(call, call.relay)
     sizes = [media_in(each) if len(each) > SMALL_BYTES else (0, 0) for each in members.values()]
     text_bytes = sum(len(each) for each in members.values()) - sum(size for size, _ in sizes)
     return text_bytes, sum(tokens for _, tokens in sizes)
+
+
+def _sizes_of_relayed(call: Call, relay: Relay) -> tuple[int, int]:
+    """Of what goes on as it came, and is mostly no text unless tokens are asked for."""
+    if not relay.is_generation or not isinstance(relay.body, bytes):
+        return min(call.body_bytes, MEDIA_TOKENS_MAX * 4), 0
+    size, tokens = media_in(relay.body)
+    return len(relay.body) - size, tokens
 
 
 def _fields(form: Form) -> RawMembers:

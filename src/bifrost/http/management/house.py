@@ -10,10 +10,12 @@ import attrs
 from bifrost.http.management.config import Condition, config_routes
 from bifrost.http.management.desk import Desk
 from bifrost.http.management.models import known_model_routes
+from bifrost.http.management.plugins import plugin_routes
 from bifrost.http.management.providers import provider_routes
 from bifrost.http.management.session import session_routes
 from bifrost.http.management.standing import Standing
 from bifrost.management.login import Login
+from bifrost.management.plugins import Plugins
 from bifrost.policy.pricing import Prices
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class House:
     prices: Callable[[], Prices]
     """Those of now."""
     new_id: Callable[[], str]
+    plugins: Plugins
 
     def blueprints(self) -> Sequence[Blueprint]:
         """All of them."""
@@ -42,4 +45,5 @@ class House:
             config_routes(self.desk, self.condition),
             session_routes(self.login),
             known_model_routes(self.standing.book, self.prices),
+            plugin_routes(self.desk, self.plugins, self.login),
         )
