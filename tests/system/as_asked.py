@@ -104,6 +104,9 @@ def gemini() -> Behaviour:
     """Gemini, which signs its calls, and wants its own signatures back."""
 
     async def behave(conn: trio.SocketStream, received: Received) -> None:
+        if received.method == "GET":
+            await plain({"models": [{"name": "models/gemini-2.5-flash"}]})(conn, received)
+            return
         told = gemini_upstream.answer(*_gemini_parts(received.json))
         is_stream = ":streamGenerateContent" in received.path
         then = gemini_upstream.strict_stream([told]) if is_stream else gemini_upstream.strict(told)
