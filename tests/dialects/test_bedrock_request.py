@@ -349,6 +349,33 @@ def test_thinking_comes_first_and_byte_for_byte() -> None:
     assert sent.dropped == ()
 
 
+@pytest.mark.parametrize("limit", [{}, {"temperature": 0.5}])
+@pytest.mark.parametrize("wish", [{"reasoning_effort": "low"}, {"reasoning": {"max_tokens": 2000}}])
+def test_a_loop_that_began_without_thoughts_goes_on_without(wish: Any, limit: Any) -> None:
+    """Claude refuses a turn that is to be thought in, and begins with a call."""
+    sent = encode(messages=[HI, asked(), result()], **wish, **limit)
+    later = encode(messages=[HI, asked(), result(), HI], **wish)
+    begun = encode(messages=[HI, {"role": "assistant", "content": "So"}], **wish)
+
+    body = json.loads(sent.body)
+    assert "additionalModelRequestFields" not in body
+    assert body.get("inferenceConfig", {}) == limit
+    assert sent.dropped == begun.dropped == later.dropped == ("reasoning",)
+
+
+def test_what_needs_no_thoughts_before_calls_is_left() -> None:
+    loop: Any = [HI, asked(), result()]
+    adaptive = body_of(OPUS, messages=loop, reasoning_effort="low")
+    off = body_of(messages=loop, reasoning_effort="none")
+    after = body_of(
+        messages=[*loop, {"role": "assistant", "content": "So."}, HI], reasoning_effort="low"
+    )
+
+    assert adaptive["additionalModelRequestFields"]["thinking"] == {"type": "adaptive"}
+    assert off["additionalModelRequestFields"]["thinking"] == {"type": "disabled"}
+    assert after["additionalModelRequestFields"]["thinking"]["type"] == "enabled"
+
+
 @pytest.mark.parametrize(
     ("said", "dropped"),
     [

@@ -324,7 +324,6 @@ def test_conversations_that_make_no_sense_are_refused(messages: Any, text: str) 
         ({"stop": list("abcdef")}, "at most 5"),
         ({"tools": [{"type": "function", "function": {"name": "1x"}}]}, "no name that Gemini takes"),
         ({"tools": [WEATHER], "tool_choice": {"type": "function", "function": {"name": "x"}}}, "'x' is not among tools"),
-        ({"tools": [WEATHER, {"type": "google_search"}]}, "functions together with googleSearch"),
         ({"seed": "x"}, "seed must be a number"),
     ],
 )  # fmt: skip
@@ -394,6 +393,20 @@ def test_other_tools_are_named_and_searches_wished_for() -> None:
     assert sent(**asked).dropped == ("web_search_options.search_context_size",)
     both = said("gemini-3-pro", tools=[WEATHER], web_search_options={})["tools"]
     assert [list(tool) for tool in both] == [["functionDeclarations"], ["googleSearch"]]
+
+
+def test_googles_own_tools_give_way_to_functions_where_a_model_takes_not_both() -> None:
+    asked: Any = {
+        "tools": [WEATHER, {"type": "web_search"}, {"codeExecution": {}}],
+        "web_search_options": {"search_context_size": "low"},
+    }
+
+    assert [list(tool) for tool in said(**asked)["tools"]] == [["functionDeclarations"]]
+    assert sent(**asked).dropped == (
+        "tools.web_search",
+        "tools.codeExecution",
+        "web_search_options",
+    )
 
 
 def parts_of(model: str, message: dict[str, Any], call_id: str = "c1") -> Any:

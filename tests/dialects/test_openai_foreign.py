@@ -230,3 +230,18 @@ def test_a_count_of_openais_own_callers_goes_as_it_came() -> None:
     encoded = CODERS[Operation.COUNT_TOKENS].encode(asked, "gpt", STANDARD, provider="openai")
 
     assert json.loads(encoded.body) == {"input": "hi", "model": "gpt"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "is_kept"), [("openai", False), ("azure", False), ("vllm", True)]
+)
+def test_thoughts_in_words_are_not_for_openai(provider: str, is_kept: bool) -> None:
+    """Of a conversation that another model began: OpenAI knows no such member, whoever calls."""
+    message = {"role": "assistant", "content": "a", "reasoning": "Hm"}
+    for native in (Native(dialect=Dialect.COHERE, members={}), None):
+        asked = attrs.evolve(call(messages=[*ASK, message, *ASK]), native=native)
+
+        body, dropped = sent(asked, provider=provider)
+
+        assert ("reasoning" in body["messages"][1]) is is_kept
+        assert dropped == (() if is_kept else ("reasoning",))

@@ -14,46 +14,19 @@ import pytest
 import trio
 
 from system.anthropic_upstream import claude
-from system.gemini_upstream import answer, strict, strict_stream
+from system.as_asked import gemini
 from system.process import openai_provider, running
 from system.upstream import Upstream
 
 if TYPE_CHECKING:
     from system.process import Gateway
-    from system.upstream import Behaviour, Received
+    from system.upstream import Behaviour
 
 pytestmark = pytest.mark.system
 
 FOLDER = Path(__file__).parent / "clients"
 
 CLIENT_S = 120
-
-
-def gemini() -> Behaviour:
-    """Gemini, as strict as the real one, answering what is asked."""
-
-    async def behave(conn: trio.SocketStream, received: Received) -> None:
-        told = answer(_part(received.json))
-        is_stream = ":streamGenerateContent" in received.path
-        then = strict_stream([told]) if is_stream else strict(told)
-        await then(conn, received)
-
-    return behave
-
-
-def _part(body: dict[str, Any]) -> dict[str, Any]:
-    for part in body["contents"][-1]["parts"]:
-        match part:
-            case {"functionResponse": {"response": result}}:
-                return {"text": f"It is {result}"}
-            case {"inlineData": {"mimeType": kind}}:
-                return {"text": f"A picture of type {kind}"}
-            case _:
-                pass
-    if "tools" not in body:
-        return {"text": "Hello"}
-    name = body["tools"][0]["functionDeclarations"][0]["name"]
-    return {"functionCall": {"id": "c1", "name": name, "args": {"city": "Oslo", "days": 2}}}
 
 
 PROVIDERS = {"anthropic/claude-sonnet-4-5": claude, "gemini/gemini-2.5-flash": gemini}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -17,6 +16,7 @@ import trio
 
 from bifrost.catalog import Catalog
 from bifrost.codecs.multipart import encode_form, form_content_type
+from bifrost.config.key_configs import BedrockKeySettings
 from bifrost.config.secret import Secret
 from bifrost.config.settings import (
     ClientSettings,
@@ -26,10 +26,10 @@ from bifrost.config.settings import (
     ProviderSettings,
 )
 from bifrost.dialects.base import AnswerFacts
-from bifrost.integrations import native, openai
-from bifrost.integrations.base import InferenceRoute, Request
-from bifrost.integrations.envelope import error_body, error_event
+from bifrost.integrations.base import Request
 from bifrost.integrations.headers import HeaderRules
+from bifrost.integrations.manners import manner_of
+from bifrost.integrations.mounted import FINDER
 from bifrost.integrations.object_routes import operation_of
 from bifrost.integrations.relay import changed_form, relay_request
 from bifrost.integrations.relay_routes import Relayed, Understood, classify
@@ -45,9 +45,23 @@ if TYPE_CHECKING:
 __all__ = ["FOLDER", "Pair", "call_of", "pairs"]
 
 FOLDER = Path(__file__).parents[1] / "recorded/wire"
-ADDRESSES = {"openai": None, "groq": None, "vllm": "http://127.0.0.1:8000"}
-KEY = KeySettings(id="k", name="recorded", value=Secret("sk-recorded"))
+ADDRESSES = {
+    "openai": None,
+    "groq": None,
+    "vllm": "http://127.0.0.1:8000",
+    "anthropic": None,
+    "bedrock": None,
+    "cohere": None,
+    "gemini": None,
+}
+KEY = KeySettings(
+    id="k",
+    name="recorded",
+    value=Secret("sk-recorded"),
+    bedrock=BedrockKeySettings(region="eu-west-1"),
+)
 BOUNDARY = b"bifrost-recorded"
+STREAMS = {".sse", ".eventstream"}
 ASKED_S, ANSWERED_S = 0.0, 0.25
 
 CONFIG = Config(
@@ -58,9 +72,6 @@ CONFIG = Config(
 )
 CATALOG = Catalog.of(CONFIG)
 RULES = HeaderRules.of(ClientSettings())
-ROUTES: Mapping[str, InferenceRoute] = MappingProxyType(
-    {route.path: route for route in (*openai.ROUTES, *native.ROUTES)}
-)
 
 
 @attrs.frozen
@@ -81,7 +92,7 @@ class Pair:
         made = {"sent.http": _sent(request)}
         for answer in self.folder.glob("answer*"):
             told = _told(answer, call, adapter, request)
-            made[answer.name.replace("answer", "told")] = told
+            made[_told_name(answer, call)] = told
         return made
 
     def recorded(self) -> dict[str, bytes]:
@@ -106,11 +117,16 @@ def call_of(pair: Pair) -> Call:
     form = _form(asked["form"]) if "form" in asked else None
     body = json.dumps(asked["body"], ensure_ascii=False).encode() if "body" in asked else b""
     method = asked.get("method", "POST")
-    if path not in ROUTES:
+    bare, _, query = path.partition("?")
+    found = FINDER.find(bare)
+    if found is None:
         return _relayed(method, path, headers, body, form)
+    route, params = found
     request = Request(
         id="call-1",
-        route=ROUTES[path],
+        route=route,
+        params=params,
+        query=query,
         headers=headers,
         body=body,
         remote_addr="192.0.2.1",
@@ -191,6 +207,14 @@ async def _joined(payload: Any) -> bytes:
     return b"".join([block async for block in payload.blocks()])
 
 
+def _told_name(answer: Path, call: Call) -> str:
+    """``told`` and how its caller's dialect frames it."""
+    suffix = answer.suffix
+    if suffix in STREAMS:
+        suffix = ".eventstream" if call.surface is Surface.BEDROCK else ".sse"
+    return answer.stem.replace("answer", "told") + suffix
+
+
 def _told(path: Path, call: Call, adapter: Adapter, request: UpstreamRequest) -> bytes:
     """What the caller gets."""
     answer = path.read_bytes()
@@ -201,18 +225,22 @@ def _told(path: Path, call: Call, adapter: Adapter, request: UpstreamRequest) ->
         sent_s=ASKED_S,
         received_s=ANSWERED_S,
         operation=call.operation,
+        dialect=call.surface.dialect,
+        is_native=request.is_native,
         members=call.members,
+        native=call.native,
         dropped_params=request.dropped_params,
         model_deployment=request.model_deployment,
     )
-    if path.suffix == ".sse":
+    manner = manner_of(call.surface)
+    if path.suffix in STREAMS:
         return _streamed(answer, call, adapter, facts)
     if (status := path.stem.partition("-")[2]).isdigit():
         error = adapter.decode_error(int(status), (), answer, KEY)
-        return error_body(error, call=call, target=call.target)
+        return manner.body(error, call=call, target=call.target)
     plain = adapter.decode_plain(answer, facts)
     if plain.error is not None:
-        return error_body(plain.error, call=call, target=call.target)
+        return manner.body(plain.error, call=call, target=call.target)
     return plain.body
 
 
@@ -224,7 +252,7 @@ def _streamed(answer: bytes, call: Call, adapter: Adapter, facts: AnswerFacts) -
     data = b"".join(progress.data for progress in told)
     if progress.error is None:
         return data
-    return data + error_event(progress.error, call=call, target=call.target)
+    return data + manner_of(call.surface).event(progress.error, call=call, target=call.target)
 
 
 def _write() -> Iterator[str]:

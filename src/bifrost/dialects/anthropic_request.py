@@ -22,6 +22,7 @@ from bifrost.dialects.chat_request import read_chat
 from bifrost.dialects.fields import Losses, sealed
 from bifrost.dialects.openai_edit import Encoded
 from bifrost.dialects.structured_tool import structured_tool
+from bifrost.dialects.thinking_seals import without_unsealed
 from bifrost.errors import BadRequest
 from bifrost.schema.chat import ChatRequest
 
@@ -96,10 +97,12 @@ def _lenient(call: Call) -> Caller:
 
 
 def encode_native(call: Call, model: str, provider: str) -> Encoded:  # noqa: ARG001  a coder's
-    """A request that came in Anthropic's own dialect, as it came but for the model's name."""
+    """A request that came in Anthropic's own dialect, as it came but for the model's name, and thoughts without a signature."""
     if call.native is None:
         raise BadRequest("the request did not come in Anthropic's dialect")
     members = {**call.native.members, "model": json.dumps(model)}
+    if "messages" in members:
+        members["messages"] = without_unsealed(members["messages"])
     query = parse_qsl(call.native.query, keep_blank_values=True)
     return Encoded(json.join_object(members), query=tuple(query))
 

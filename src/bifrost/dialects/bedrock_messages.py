@@ -65,6 +65,9 @@ class Conversed:
     tool_names: tuple[str, ...]
     """Converse wants their tools described whenever there are calls in the conversation."""
 
+    began_unthinking: bool
+    """Whether the turn that goes on here began without thoughts: with a call, or with the answer itself."""
+
 
 def converse_messages(messages: Iterable[Message], losses: Losses) -> Conversed:
     """The conversation. Raises BadRequest with the place for what Converse cannot be told."""
@@ -151,7 +154,8 @@ class _Telling:
     def done(self) -> Conversed:
         turns = _alternating(turn for turn in self.turns if turn.content or turn.results)
         _check(turns)
-        return Conversed(self.system, [turn.told() for turn in turns], tuple(self.names))
+        told = [turn.told() for turn in turns]
+        return Conversed(self.system, told, tuple(self.names), _began_unthinking(turns))
 
 
 def _alternating(turns: Iterable[Turn]) -> list[Turn]:
@@ -180,6 +184,11 @@ def _check(turns: list[Turn]) -> None:
         before = turn
     if before.asked:
         raise BadRequest(f"{before.place}: its tool calls have no results", param=before.place)
+
+
+def _began_unthinking(turns: list[Turn]) -> bool:
+    spoke = turns[-2] if turns[-1].answered else turns[-1]
+    return spoke.role == "assistant" and "reasoningContent" not in spoke.content[0]
 
 
 def _check_results(turn: Turn, before: Turn) -> None:

@@ -59,9 +59,18 @@ NOTHING = Thinking({})
 
 
 def thinking_of(
-    request: ChatRequest, model: str, family: Family, sampling: Sampling, losses: Losses
+    request: ChatRequest,
+    model: str,
+    family: Family,
+    sampling: Sampling,
+    losses: Losses,
+    *,
+    began_unthinking: bool = False,
 ) -> Thinking:
     """What ``request`` asks for, in the words of ``family``. Changes ``sampling`` where thinking does not go with it.
+
+    ``began_unthinking``: the turn that goes on has calls of tools with no thoughts before them. Claude refuses to think
+    by a budget in the rest of it, so whoever keeps no thoughts gets none till his turn is over.
 
     Raises BadRequest for a budget that there is no room for.
     """
@@ -70,7 +79,11 @@ def thinking_of(
         return NOTHING
     match family:
         case Family.CLAUDE:
-            return _claude(asked, _is_enabled(request), model, sampling, losses)
+            effort = asked.effort or (MEDIUM if _is_enabled(request) else None)
+            if began_unthinking and not _is_adaptive(asked, model) and not _is_off(asked, effort):
+                losses.lose("reasoning")
+                return NOTHING
+            return _claude(asked, effort, model, sampling, losses)
         case Family.NOVA:
             return _nova(asked, sampling, losses)
         case Family.GPT_OSS:
@@ -86,12 +99,11 @@ def _is_enabled(request: ChatRequest) -> bool:
 
 
 def _claude(
-    asked: Reasoning, is_enabled: bool, model: str, sampling: Sampling, losses: Losses
+    asked: Reasoning, effort: str | None, model: str, sampling: Sampling, losses: Losses
 ) -> Thinking:
-    effort = asked.effort or (MEDIUM if is_enabled else None)
-    if asked.is_off or asked.max_tokens == 0 or (effort is None and asked.max_tokens is None):
+    if _is_off(asked, effort):
         return Thinking({"thinking": {"type": "disabled"}})
-    if asked.max_tokens is None and claude_base_name(model) in ADAPTIVE:
+    if _is_adaptive(asked, model):
         fields: dict[str, object] = {
             "thinking": {"type": "adaptive"},
             "output_config": {"effort": "low" if effort == "minimal" else effort},
@@ -102,6 +114,14 @@ def _claude(
         fields = {"thinking": {"type": "enabled", "budget_tokens": budget}}
     _quiet(sampling, losses)
     return Thinking(fields, is_on=True)
+
+
+def _is_off(asked: Reasoning, effort: str | None) -> bool:
+    return asked.is_off or asked.max_tokens == 0 or (effort is None and asked.max_tokens is None)
+
+
+def _is_adaptive(asked: Reasoning, model: str) -> bool:
+    return asked.max_tokens is None and claude_base_name(model) in ADAPTIVE
 
 
 def _claude_budget(asked: Reasoning, effort: str, model: str, sampling: Sampling) -> int:

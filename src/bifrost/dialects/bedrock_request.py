@@ -18,6 +18,7 @@ from bifrost.dialects.bridge_request import responses_to_chat
 from bifrost.dialects.chat_request import read_chat
 from bifrost.dialects.fields import Losses, sealed
 from bifrost.dialects.openai_edit import Encoded, refuse_loss
+from bifrost.dialects.thinking_seals import without_unsealed_content
 from bifrost.dialects.value_shape import obj
 from bifrost.errors import BadRequest
 from bifrost.schema.chat import ChatRequest
@@ -66,8 +67,10 @@ def encode_count(call: Call, model: str, provider: str) -> Encoded:
 
 
 def encode_native(call: Call, model: str, provider: str) -> Encoded:  # noqa: ARG001  a NativeCoder's
-    """What a caller said in this dialect, as he said it."""
-    members = {} if call.native is None else call.native.members
+    """What a caller said in this dialect, as he said it; but for Claude no thoughts without a signature."""
+    members = {} if call.native is None else {**call.native.members}
+    if "messages" in members and family_of(model) is Family.CLAUDE:
+        members["messages"] = without_unsealed_content(members["messages"])
     return Encoded(json.join_object(members))
 
 
@@ -84,8 +87,15 @@ class _Telling:
     def body(self) -> Body:
         request, losses = self.request, self.losses
         sampling = self._sampling()
-        thinking = thinking_of(request, self.model, self.family, sampling, losses)
         conversed = converse_messages(request.messages, losses)
+        thinking = thinking_of(
+            request,
+            self.model,
+            self.family,
+            sampling,
+            losses,
+            began_unthinking=conversed.began_unthinking,
+        )
         tools = tool_config(
             request, conversed.tool_names, self.family, losses, thinks=thinking.is_on
         )

@@ -36,7 +36,8 @@ FIELDS: Fields = MappingProxyType(
         "reasoning_effort": mapped("generationConfig.thinkingConfig", "of models that think"),
         "reasoning_max_tokens": mapped("generationConfig.thinkingConfig", "of models that think"),
         "tools": mapped(
-            "tools", "functions; google_search, code_execution and url_context by their types"
+            "tools",
+            "functions; google_search, code_execution and url_context by their types, before Gemini 3 only where there are no functions",
         ),
         "tool_choice": mapped("toolConfig.functionCallingConfig"),
         "web_search_options": mapped("tools.googleSearch", "what is in it is dropped"),

@@ -74,24 +74,28 @@ def _declaration(tool: Tool, losses: Losses) -> Object:
 
 
 def _others(request: ChatRequest, model: str, losses: Losses) -> list[Object]:
+    """Google's own tools; none beside functions for models that refuse the two together, for those the caller runs himself."""
     found: Object = {}
+    asked: list[str] = []
     for tool in request.other_tools:
         name = _other_name(tool)
+        said = f"tools.{str(tool.get('type', name or 'unknown'))[:100]}"
         if name is None:
-            losses.lose(f"tools.{str(tool.get('type', 'unknown'))[:100]}")
+            losses.lose(said)
         else:
             told = next((value for key, value in tool.items() if key != "type"), None)
             is_own = tool.get("type") is None and isinstance(told, dict)
             found[name] = told if is_own else {}
+            asked.append(said)
     options = request.members.get("web_search_options")
     if options is not None:
         found.setdefault("googleSearch", {})
-        if isinstance(options, dict):
-            losses.lose(*(f"web_search_options.{name}" for name in options))
+        asked.append("web_search_options")
     if found and request.tools and (generation_of(model) or MIXES) < MIXES:
-        raise BadRequest(
-            f"{model} does not take functions together with {', '.join(found)}", param="tools"
-        )
+        losses.lose(*asked)
+        return []
+    if isinstance(options, dict):
+        losses.lose(*(f"web_search_options.{name}" for name in options))
     return [{name: value} for name, value in found.items()]
 
 

@@ -19,7 +19,7 @@ from bifrost.dialects.bridge_reading import (
     sayings_of,
     thoughts_of,
 )
-from bifrost.dialects.gemini_signatures import OF_CALL, OF_TEXT, split_id
+from bifrost.dialects.gemini_signatures import NONE_NEEDED, OF_CALL, OF_TEXT, split_id
 from bifrost.dialects.gemini_thoughts import wrapped
 from bifrost.dialects.openai_usage import read_usage
 
@@ -181,6 +181,9 @@ def call_parts(calls: list[Called], details: list[Object]) -> tuple[list[Object]
         parts.append({**told, "thoughtSignature": signature} if signature else told)
     if spare:
         parts.append({"text": "", "thoughtSignature": spare})
+    if parts and not any("thoughtSignature" in part for part in parts):
+        # With Google's word for it the conversation can go on with Gemini 3, which wants one at the first call.
+        parts[0]["thoughtSignature"] = NONE_NEEDED
     return parts, failure
 
 

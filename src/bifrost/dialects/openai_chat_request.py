@@ -75,6 +75,8 @@ def encode_chat(
     try:
         if call.native is not None:
             _fit(edit, call, quirks, model, provider)
+        if provider in OPENAI_ITSELF:
+            _strip_reasoning_text(edit)
         _edit_all(edit, quirks, model, merges=call.caller.passthrough_extra_params)
         if disable_store:
             edit.members["store"] = b"false"
@@ -208,9 +210,15 @@ def _strip_extensions(edit: Edit, quirks: Quirks) -> None:
         if openai_extensions.may_be_in(tools):
             edit.members["tools"], lost = openai_extensions.strip_tools(tools)
             edit.lose(lost)
-    if quirks.drops_reasoning_text and b'"reasoning"' in messages:
-        messages, lost = openai_extensions.strip_reasoning(edit.members["messages"])
-        edit.members["messages"] = messages
+    if quirks.drops_reasoning_text:
+        _strip_reasoning_text(edit)
+
+
+def _strip_reasoning_text(edit: Edit) -> None:
+    """Answers of other models have it, so that it comes back in conversations that they began."""
+    messages = edit.members.get("messages", b"")
+    if b'"reasoning"' in messages:
+        edit.members["messages"], lost = openai_extensions.strip_reasoning(messages)
         edit.lose(lost)
 
 

@@ -5,14 +5,18 @@ Whoever serves Claude refuses a whole request for a seal that is another's, so t
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from bifrost.codecs import json
 from bifrost.dialects.gemini_signatures import is_signature
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bifrost.schema.chat import ReasoningDetail
 
-__all__ = ["seal_of"]
+__all__ = ["seal_of", "without_unsealed", "without_unsealed_content"]
 
 OPENAIS = "gAAAA"
 """How what OpenAI has encrypted begins (Fernet)."""
@@ -26,3 +30,56 @@ def seal_of(detail: ReasoningDetail) -> str | None:
     if not is_ours or not seal or seal.startswith(OPENAIS) or is_signature(detail):
         return None
     return seal
+
+
+_EMPTY_SEAL = re.compile(rb'"signature"\s*:\s*""')
+
+_THOUGHT = re.compile(rb'"reasoningText"')
+
+
+def without_unsealed(raw: bytes) -> bytes:
+    """``raw``, the messages of Anthropic's dialect in JSON, without thoughts that nobody has signed.
+
+    Such are told of models that sign none. Claude refuses a request with one, so that a conversation could not go on with
+    him.
+    """
+    return _filtered(raw, _is_unsealed) if _EMPTY_SEAL.search(raw) else raw
+
+
+def without_unsealed_content(raw: bytes) -> bytes:
+    """The same for messages of Converse."""
+    return _filtered(raw, _is_unsealed_content) if _THOUGHT.search(raw) else raw
+
+
+def _filtered(raw: bytes, is_refused: Callable[[bytes], bool]) -> bytes:
+    """The messages without blocks that are refused; one that has nothing else keeps them."""
+
+    def fit(message: bytes) -> bytes:
+        members = json.split_object(message)
+        content = members.get("content", b"")
+        if not content.startswith(b"["):
+            return message
+        blocks = json.split_array(content)
+        kept = [block for block in blocks if not is_refused(block)]
+        if not kept or len(kept) == len(blocks):
+            return message
+        return json.join_object({**members, "content": json.join_array(kept)})
+
+    try:
+        return json.join_array([fit(message) for message in json.split_array(raw)])
+    except json.InvalidJSON:
+        # Not what messages look like: the upstream says so better.
+        return raw
+
+
+def _is_unsealed(block: bytes) -> bool:
+    members = json.split_object(block)
+    return members.get("type") == b'"thinking"' and members.get("signature") == b'""'
+
+
+def _is_unsealed_content(block: bytes) -> bool:
+    match json.loads(block):
+        case {"reasoningContent": {"reasoningText": dict(thought)}}:
+            return not thought.get("signature")
+        case _:
+            return False
