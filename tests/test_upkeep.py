@@ -63,7 +63,7 @@ def test_before_the_first_start_everything_is_only_in_the_file(tmp_path: Path) -
     result = run(tmp_path, "config", "diff")
 
     assert result.exit_code == 1
-    assert result.output.splitlines() == [
+    assert result.stdout.splitlines() == [
         "client client: only in the file; the file holds",
         "team t: only in the file; the file holds",
         "virtual_key one: only in the file; the file holds",
@@ -77,7 +77,7 @@ def test_after_it_they_are_the_same(tmp_path: Path) -> None:
 
     result = run(tmp_path, "config", "diff")
 
-    assert (result.exit_code, result.output) == (0, "")
+    assert (result.exit_code, result.stdout) == (0, "")
     assert str(nouns[-1].body["value"]).startswith("sk-bf-")
 
 
@@ -90,7 +90,7 @@ def test_a_difference_is_told_while_the_gateway_runs(tmp_path: Path) -> None:
     result = run(tmp_path, "config", "diff")
 
     assert result.exit_code == 1
-    assert result.output.splitlines() == [
+    assert result.stdout.splitlines() == [
         "team t: differs; the store holds",
         '    name: file "Core", store "By API"',
         "team new: only in the store; the store holds",
@@ -101,7 +101,7 @@ def test_a_difference_is_told_while_the_gateway_runs(tmp_path: Path) -> None:
 def test_without_a_store_there_is_nothing_to_differ_from(tmp_path: Path) -> None:
     result = run(tmp_path, "config", "diff", config="config_store: {enabled: false}")
 
-    assert (result.exit_code, result.output) == (
+    assert (result.exit_code, result.stdout) == (
         0,
         "there is no configuration store (config_store.enabled: false)\n",
     )

@@ -147,7 +147,7 @@ def explain(
     config_path: Path | None,
     app_dir: Path,
 ) -> None:
-    """Say which keys would serve MODEL, how often, and why the others would not. Sends nothing.
+    """Say which keys would serve MODEL by the file alone, how often, and why the others would not. Sends nothing.
 
     Exit status 1 if nobody would.
     """
@@ -176,6 +176,8 @@ def config_diff(context: click.Context, config_path: Path | None, app_dir: Path)
     with _told():
         document, mistakes = read_document(config_path, app_dir)
         found = upkeep.differences(document, mistakes, os.environ, app_dir)
+    where = find_config(config_path, app_dir)
+    click.echo(f"file: {where or f'none in {app_dir}'}; store: of {app_dir}", err=True)
     if found is None:
         click.echo("there is no configuration store (config_store.enabled: false)")
         return

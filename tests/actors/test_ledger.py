@@ -75,6 +75,16 @@ def test_where_nothing_is_held_any_room_is_enough() -> None:
     assert book.violation(levels, ONE, T0) is None
 
 
+def test_a_look_begins_no_time() -> None:
+    book = LedgerBook()
+    levels = vk(requests=1, every="1h")
+    assert book.violation(levels, ONE, T0) is None
+    assert book.usage(None) == {}
+    book.charge(book.hold(levels, ONE, T0).hold_id, Amounts(requests=1), T0)
+    assert book.violation(levels, ONE, T0 + 4000) is None
+    assert book.usage(None)["vk:rate_limit:requests"] == Counted(1, T0), "nor a second one"
+
+
 def test_what_is_used_up_says_when_it_starts_anew() -> None:
     book = LedgerBook()
     levels = vk(requests=1, every="1h")
@@ -83,7 +93,8 @@ def test_what_is_used_up_says_when_it_starts_anew() -> None:
     assert found is not None
     assert (found.violations[0].used, found.violations[0].left_s) == (1, 3000.0)
     assert book.violation(levels, ONE, T0 + 3600) is None
-    assert used(book, "vk:rate_limit:requests") == (0, 0)
+    book.hold(levels, ONE, T0 + 3600)
+    assert used(book, "vk:rate_limit:requests") == (0, 1)
 
 
 def test_halves_of_a_rate_limit_are_told_together() -> None:

@@ -35,3 +35,12 @@ def test_written_out_they_are_a_configuration_that_means_the_same() -> None:
     provider = with_defaults("provider", {})
     told = parse_tree({"providers": {"mock": provider}}, {}).providers["mock"]
     assert told == parse_tree({"providers": {"mock": {}}}, {}).providers["mock"]
+
+
+def test_what_means_the_opposite_of_empty_stays_absent() -> None:
+    """No list of allowed requests allows all of them; an empty one none."""
+    custom = with_defaults(
+        "provider", {"custom_provider_config": {"base_provider_type": "openai"}}
+    )["custom_provider_config"]
+    assert "allowed_requests" not in custom
+    assert custom["request_path_overrides"] == {}

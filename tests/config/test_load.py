@@ -150,7 +150,7 @@ def test_every_other_section_loads_and_is_named() -> None:
     config = load("rooms.json")
 
     assert set(config.unbuilt) == {
-        "encryption_key", "config_store", "logs_store (postgres)", "vector_store", "mcp", "plugins (otel)", "plugins (semantic_cache)", "websocket",
+        "logs_store (postgres)", "vector_store", "mcp", "plugins (otel)", "plugins (semantic_cache)", "websocket",
         "compat", "cluster_config", "saml_config", "load_balancer_config", "guardrails_config", "audit_logs",
     }  # fmt: skip
     assert set(config.unguarded) == {"guardrails_config.guardrail_rules", "saml_config.enabled"}
@@ -166,7 +166,7 @@ def test_every_other_section_loads_and_is_named() -> None:
         ("governance: {teams: [{id: t, name: t}]}", (), ()),
         ("auth_config: {is_enabled: true, admin_username: a, admin_password: b}", (), ()),
         ("config_store: {enabled: false}", (), ()),
-        ("config_store: {type: sqlite, config: {path: x}}", ("config_store",), ()),
+        ("config_store: {type: sqlite, config: {path: x}}", (), ()),
         ("logs_store: {type: sqlite, config: {path: x}}", (), ()),
         ("logs_store: {type: postgres, enabled: false}", (), ()),
         ("plugins: [{name: a, enabled: false}]", (), ()),

@@ -101,10 +101,15 @@ class LedgerBook:
         self, limits: tuple[Limit, ...], estimate: Amounts, now_unix_s: float
     ) -> Iterator[Violation]:
         for limit in limits:
-            counter = self._counter(limit, now_unix_s)
-            used, since = counter.used, counter.since_unix_s
+            # Only looked at: a time begins with what is counted in it.
+            counter = self.counters.get(limit.id)
+            if counter is None:
+                continue
+            if not (is_over := counter.is_over(limit.period, now_unix_s)):
+                counter = self._counter(limit, now_unix_s)
+            used = 0 if is_over else counter.used
             if used >= limit.amount:
-                left_s = limit.period.left_s(since, now_unix_s)
+                left_s = limit.period.left_s(counter.since_unix_s, now_unix_s)
                 yield Violation(limit.unit, used, limit.amount, limit.period, left_s)
                 continue
             # Where nothing is held any usage below the limit will do, or a small limit would refuse every call.

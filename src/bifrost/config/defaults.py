@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -20,7 +21,7 @@ from bifrost.config.shape import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from bifrost.config.shape import Shape
 
@@ -70,7 +71,8 @@ def _default(member: Member) -> object:
         case Listed() if isinstance(member.default, tuple):
             return [each for each in member.default if isinstance(each, str | int | float)]
         case Mapped():
-            return {} if not member.default else None
+            # Absent may mean the opposite of empty: every operation, and none.
+            return {} if isinstance(member.default, Mapping) and not member.default else None
         case Scalar() | Choice():
             return member.default
         case _:

@@ -38,6 +38,8 @@ BUILT_SECTIONS = frozenset(
         "auth_config",
         "framework",
         "plugins",
+        "config_store",
+        "encryption_key",
     }
 )
 """Those that have an effect."""

@@ -29,7 +29,7 @@ __all__ = [
 NAMED = frozenset({Operation.RESPONSES, Operation.IMAGE, Operation.IMAGE_EDIT})
 """Operations whose events have an ``event:`` line."""
 
-RETRY_STATUSES = frozenset({429, 503})
+RETRY_STATUSES = frozenset({402, 429, 503})
 
 MAX_RETRY_AFTER_S = 86400
 

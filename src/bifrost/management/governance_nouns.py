@@ -173,6 +173,9 @@ class Patching:
         nature = NATURES[kind]
         sent = _spelt(kind, sent)
         refuse_unknown(sent, nature.known, "")
+        if kind == "virtual_key" and all(sent.get(name) is not None for name in OWNERS):
+            text = "VirtualKey cannot be attached to both Team and Customer"
+            raise BadRequest(text, param="customer_id")
         # A provider is there before it has limits, and so is its name.
         is_there = bool(present) or kind == "provider_limit"
         shown = _shown(nature, noun_id, present) if is_there else {}
@@ -200,9 +203,6 @@ class Patching:
         if not body.get("value"):
             raise BadRequest("a virtual key has to have a value", param="value")
         wanted = [name for name in OWNERS if change.get(name) is not None]
-        if len(wanted) == len(OWNERS):
-            text = "VirtualKey cannot be attached to both Team and Customer"
-            raise BadRequest(text, param="customer_id")
         if wanted:
             # Whoever names the one means: instead of the other.
             body |= dict.fromkeys(set(OWNERS) - set(wanted))
