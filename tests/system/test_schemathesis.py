@@ -127,7 +127,9 @@ async def test_the_management_api_keeps_to_its_description(tmp_path: Path) -> No
     checks = [name for name in CHECKS if name != "positive_data_acceptance"]
     async with running(config, tmp_path) as gateway:
         status, text = await run_schemathesis(gateway.url, tmp_path, *MANAGEMENT, checks=checks)
-        complaints = [line for line in gateway.lines if line.get("level", "error") == "error"]
+        told = [line for line in gateway.lines if line.get("level", "error") == "error"]
+        # Plugins of made-up names are not there, and that is told.
+        complaints = [line for line in told if line["event"] != "plugin not loaded"]
         still_there = await gateway.get("/api/providers/mock")
 
     assert status == 0, text[-20_000:]
