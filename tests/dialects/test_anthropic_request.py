@@ -806,6 +806,20 @@ def test_the_dialect_itself_goes_as_it_came() -> None:
         encode_native(call({}), MODEL, "anthropic")
 
 
+def test_a_thought_that_nobody_signed_is_left_out_and_named() -> None:
+    blocks = b'{"type":"thinking","thinking":"Hm","signature":""},{"type":"text","text":"a"}'
+    members = {"messages": b'[{"role":"assistant","content":[%b]}]' % blocks}
+    native = Native(dialect=Dialect.ANTHROPIC, members=members)
+    asked = attrs.evolve(call({}), native=native)
+
+    sent = encode_native(asked, MODEL, "anthropic")
+
+    assert json.loads(sent.body)["messages"][0]["content"] == [{"type": "text", "text": "a"}]
+    assert sent.dropped == ("messages.content.thinking",)
+    with pytest.raises(BadRequest, match=r"does not take: messages\.content\.thinking"):
+        encode_native(attrs.evolve(asked, caller=Caller(strict=True)), MODEL, "anthropic")
+
+
 def test_a_schema_nested_beyond_measure_is_a_bad_request() -> None:
     deep: dict[str, Any] = {"type": "object"}
     for _ in range(400):

@@ -796,3 +796,18 @@ def test_a_caller_of_converse_is_passed_on_as_he_spoke() -> None:
 
     assert sent.body == b'{"messages":[ {"role": "user"} ],"unheardOf":1.50}'
     assert encode_native(call, CLAUDE, "bedrock").body == b"{}"
+
+
+def test_a_thought_that_nobody_signed_is_left_out_for_claude_and_named() -> None:
+    thought = b'{"reasoningContent":{"reasoningText":{"text":"Hm"}}}'
+    members = {"messages": b'[{"role":"assistant","content":[%b,{"text":"a"}]}]' % thought}
+    asked = attrs.evolve(call_of(), native=Native(dialect=Dialect.BEDROCK, members=members))
+
+    sent = encode_native(asked, CLAUDE, "bedrock")
+
+    assert json.loads(sent.body)["messages"][0]["content"] == [{"text": "a"}]
+    assert sent.dropped == ("messages.content.reasoningContent",)
+    strict = attrs.evolve(asked, caller=Caller(strict=True))
+    with pytest.raises(BadRequest, match="does not take"):
+        encode_native(strict, CLAUDE, "bedrock")
+    assert encode_native(strict, NOVA, "bedrock").dropped == ()

@@ -32,9 +32,10 @@ def test_blocks_of_messages(content: Any, left: Any) -> None:
     other = {"role": "user", "content": [{**BARE, "type": "text"}]}
     raw = json.dumps([{"role": "assistant", "content": content}, other]).encode()
 
-    told = json.loads(without_unsealed(raw))
+    told, lost = without_unsealed(raw)
 
-    assert told == [{"role": "assistant", "content": left}, other]
+    assert json.loads(told) == [{"role": "assistant", "content": left}, other]
+    assert lost == (() if left == content else ("messages.content.thinking",))
 
 
 @pytest.mark.parametrize(
@@ -50,16 +51,19 @@ def test_blocks_of_messages(content: Any, left: Any) -> None:
 def test_blocks_of_converse(content: Any, left: Any) -> None:
     raw = json.dumps([{"role": "assistant", "content": content}]).encode()
 
-    assert json.loads(without_unsealed_content(raw)) == [{"role": "assistant", "content": left}]
+    told, lost = without_unsealed_content(raw)
+
+    assert json.loads(told) == [{"role": "assistant", "content": left}]
+    assert lost == (() if left == content else ("messages.content.reasoningContent",))
 
 
 @pytest.mark.parametrize(
     "raw", [b'{"signature": ""}', b'["signature", {"signature": ""}, 1]', b"["]
 )
 def test_what_is_no_messages_is_left_for_the_upstream_to_refuse(raw: bytes) -> None:
-    assert without_unsealed(raw) == raw
+    assert without_unsealed(raw) == (raw, ())
 
 
 def test_without_a_sign_nothing_is_looked_at() -> None:
-    assert without_unsealed(b"\xff") == b"\xff"
-    assert without_unsealed_content(b"\xff") == b"\xff"
+    assert without_unsealed(b"\xff") == (b"\xff", ())
+    assert without_unsealed_content(b"\xff") == (b"\xff", ())

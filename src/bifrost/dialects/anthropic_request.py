@@ -20,7 +20,7 @@ from bifrost.dialects.anthropic_tools import choice_of, tools_of
 from bifrost.dialects.bridge_request import responses_to_chat
 from bifrost.dialects.chat_request import read_chat
 from bifrost.dialects.fields import Losses, sealed
-from bifrost.dialects.openai_edit import Encoded
+from bifrost.dialects.openai_edit import Encoded, refuse_loss
 from bifrost.dialects.structured_tool import structured_tool
 from bifrost.dialects.thinking_seals import without_unsealed
 from bifrost.errors import BadRequest
@@ -96,15 +96,20 @@ def _lenient(call: Call) -> Caller:
     return attrs.evolve(call.caller, strict=False, passthrough_extra_params=False)
 
 
-def encode_native(call: Call, model: str, provider: str) -> Encoded:  # noqa: ARG001  a coder's
-    """A request that came in Anthropic's own dialect, as it came but for the model's name, and thoughts without a signature."""
+def encode_native(call: Call, model: str, provider: str) -> Encoded:
+    """A request that came in Anthropic's own dialect, as it came but for the model's name, and thoughts without a signature.
+
+    Raises BadRequest for such thoughts if the caller wants nothing left out.
+    """
     if call.native is None:
         raise BadRequest("the request did not come in Anthropic's dialect")
     members = {**call.native.members, "model": json.dumps(model)}
+    lost: tuple[str, ...] = ()
     if "messages" in members:
-        members["messages"] = without_unsealed(members["messages"])
+        members["messages"], lost = without_unsealed(members["messages"])
+        refuse_loss(lost, call, provider)
     query = parse_qsl(call.native.query, keep_blank_values=True)
-    return Encoded(json.join_object(members), query=tuple(query))
+    return Encoded(json.join_object(members), query=tuple(query), dropped=lost)
 
 
 @attrs.frozen

@@ -66,12 +66,17 @@ def encode_count(call: Call, model: str, provider: str) -> Encoded:
     return attrs.evolve(sent, body=body, dropped=(*lost, *sent.dropped))
 
 
-def encode_native(call: Call, model: str, provider: str) -> Encoded:  # noqa: ARG001  a NativeCoder's
-    """What a caller said in this dialect, as he said it; but for Claude no thoughts without a signature."""
+def encode_native(call: Call, model: str, provider: str) -> Encoded:
+    """What a caller said in this dialect, as he said it; but for Claude no thoughts without a signature.
+
+    Raises BadRequest for such thoughts if the caller wants nothing left out.
+    """
     members = {} if call.native is None else {**call.native.members}
+    lost: tuple[str, ...] = ()
     if "messages" in members and family_of(model) is Family.CLAUDE:
-        members["messages"] = without_unsealed_content(members["messages"])
-    return Encoded(json.join_object(members))
+        members["messages"], lost = without_unsealed_content(members["messages"])
+        refuse_loss(lost, call, provider)
+    return Encoded(json.join_object(members), dropped=lost)
 
 
 @attrs.define(eq=False)

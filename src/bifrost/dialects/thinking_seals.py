@@ -37,39 +37,47 @@ _EMPTY_SEAL = re.compile(rb'"signature"\s*:\s*""')
 _THOUGHT = re.compile(rb'"reasoningText"')
 
 
-def without_unsealed(raw: bytes) -> bytes:
-    """``raw``, the messages of Anthropic's dialect in JSON, without thoughts that nobody has signed.
+def without_unsealed(raw: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """``raw``, the messages of Anthropic's dialect in JSON, without thoughts that nobody has signed; and what was lost.
 
     Such are told of models that sign none. Claude refuses a request with one, so that a conversation could not go on with
-    him.
+    him. The place of what was lost is in the dialect's own words.
     """
-    return _filtered(raw, _is_unsealed) if _EMPTY_SEAL.search(raw) else raw
+    if not _EMPTY_SEAL.search(raw):
+        return raw, ()
+    return _filtered(raw, _is_unsealed, "messages.content.thinking")
 
 
-def without_unsealed_content(raw: bytes) -> bytes:
+def without_unsealed_content(raw: bytes) -> tuple[bytes, tuple[str, ...]]:
     """The same for messages of Converse."""
-    return _filtered(raw, _is_unsealed_content) if _THOUGHT.search(raw) else raw
+    if not _THOUGHT.search(raw):
+        return raw, ()
+    return _filtered(raw, _is_unsealed_content, "messages.content.reasoningContent")
 
 
-def _filtered(raw: bytes, is_refused: Callable[[bytes], bool]) -> bytes:
+def _filtered(
+    raw: bytes, is_refused: Callable[[bytes], bool], place: str
+) -> tuple[bytes, tuple[str, ...]]:
     """The messages without blocks that are refused; one that has nothing else keeps them."""
-
-    def fit(message: bytes) -> bytes:
-        members = json.split_object(message)
-        content = members.get("content", b"")
-        if not content.startswith(b"["):
-            return message
-        blocks = json.split_array(content)
-        kept = [block for block in blocks if not is_refused(block)]
-        if not kept or len(kept) == len(blocks):
-            return message
-        return json.join_object({**members, "content": json.join_array(kept)})
-
     try:
-        return json.join_array([fit(message) for message in json.split_array(raw)])
+        messages = json.split_array(raw)
+        fit = [_fit(message, is_refused) for message in messages]
     except json.InvalidJSON:
         # Not what messages look like: the upstream says so better.
-        return raw
+        return raw, ()
+    return (raw, ()) if fit == messages else (json.join_array(fit), (place,))
+
+
+def _fit(message: bytes, is_refused: Callable[[bytes], bool]) -> bytes:
+    members = json.split_object(message)
+    content = members.get("content", b"")
+    if not content.startswith(b"["):
+        return message
+    blocks = json.split_array(content)
+    kept = [block for block in blocks if not is_refused(block)]
+    if not kept or len(kept) == len(blocks):
+        return message
+    return json.join_object({**members, "content": json.join_array(kept)})
 
 
 def _is_unsealed(block: bytes) -> bool:
