@@ -14,7 +14,6 @@ from urllib.parse import quote, urlencode
 import attrs
 
 from bifrost.config.secret import Token
-from bifrost.config.settings import ProviderSettings
 from bifrost.dialects.anthropic_answer import read_answer, read_count
 from bifrost.dialects.anthropic_relay import RelayStream, relay_answer
 from bifrost.dialects.anthropic_request import (
@@ -28,19 +27,19 @@ from bifrost.dialects.openai_operations import OBJECTS
 from bifrost.errors import BadRequest, ConfigurationMissing, ErrorClass, UnsupportedOperation
 from bifrost.providers.anthropic import PATHS as CLAUDES
 from bifrost.providers.anthropic import credential, join, version_header
+from bifrost.providers.composite import Composite
 from bifrost.providers.foreign import Foreign, ForeignCoder, ForeignSpec, NativeCoder, foreign
-from bifrost.providers.openai_compatible import OpenAICompatible, openai_compatible
+from bifrost.providers.openai_compatible import openai_compatible
 from bifrost.providers.place import Address, Place, address_of, place_of
 from bifrost.providers.request_headers import header_line
 from bifrost.providers.spec import ProviderSpec
 from bifrost.schema.call import Dialect, Operation, request_type
 
 if TYPE_CHECKING:
-    from bifrost.config.settings import KeySettings
-    from bifrost.dialects.base import AnswerFacts, StreamDecoder
+    from bifrost.config.settings import KeySettings, ProviderSettings
+    from bifrost.dialects.base import AnswerFacts
     from bifrost.dialects.openai_edit import Encoded
-    from bifrost.errors import GatewayError
-    from bifrost.providers.base import Adapter, Headers, PlainAnswer, RateHint, UpstreamRequest
+    from bifrost.providers.base import Adapter, Headers, UpstreamRequest
     from bifrost.schema.call import Call, Target
 
 __all__ = ["AZURE", "azure"]
@@ -264,19 +263,13 @@ OF_THE_RESOURCE = frozenset({Operation.LIST_MODELS, Operation.RELAY, *OBJECTS})
 
 
 @attrs.frozen(kw_only=True)
-class Azure:
-    """An ``Adapter`` that has one for each dialect; made by ``azure``."""
+class Azure(Composite):
+    """An ``Adapter`` that has one for each dialect, ``main`` for OpenAI's; made by ``azure``."""
 
-    settings: ProviderSettings
-    _openai: OpenAICompatible
     _claude: Foreign
 
-    @property
-    def name(self) -> str:
-        return self.settings.name
-
     def supports(self, operation: Operation, *, stream: bool) -> bool:
-        return any(part.supports(operation, stream=stream) for part in (self._openai, self._claude))
+        return any(part.supports(operation, stream=stream) for part in (self.main, self._claude))
 
     def encode(self, call: Call, target: Target, key: KeySettings) -> UpstreamRequest:
         deployment = key.deployments.get(target.model)
@@ -291,41 +284,17 @@ class Azure:
     def _part(self, operation: Operation, *names: str | None) -> Adapter:
         """Who speaks as what is called by ``names`` does."""
         is_claude = operation not in OF_THE_RESOURCE and _is_claude(*names)
-        return self._claude if is_claude else self._openai
+        return self._claude if is_claude else self.main
 
     def _of(self, facts: AnswerFacts) -> Adapter:
         return self._part(facts.operation, facts.model_requested, facts.model_deployment)
-
-    def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
-        return self._of(facts).decode_plain(body, facts)
 
     def answers_in_bytes(
         self, operation: Operation, content_type: bytes, *, stream: bool = False
     ) -> bool:
         if operation is Operation.COUNT_TOKENS:
             return False
-        return self._openai.answers_in_bytes(operation, content_type, stream=stream)
-
-    def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:
-        return self._of(facts).stream_decoder(facts)
-
-    def decode_error(
-        self,
-        status: int,
-        headers: Headers,
-        body: bytes,
-        key: KeySettings,
-        *,
-        now_unix_s: float | None = None,
-        raw: bool = False,
-    ) -> GatewayError:
-        return self._openai.decode_error(status, headers, body, key, now_unix_s=now_unix_s, raw=raw)
-
-    def rate_hint(self, headers: Headers, now_unix_s: float) -> RateHint:
-        return self._openai.rate_hint(headers, now_unix_s)
-
-    def decode_models(self, body: bytes) -> tuple[dict[str, object], ...]:
-        return self._openai.decode_models(body)
+        return self.main.answers_in_bytes(operation, content_type, stream=stream)
 
 
 def azure(settings: ProviderSettings) -> Azure:
@@ -341,6 +310,6 @@ def azure(settings: ProviderSettings) -> Azure:
     addresses = AzureAddresses(base, paths, places)
     return Azure(
         settings=settings,
-        openai=openai_compatible(AZURE, settings, addresses),
+        main=openai_compatible(AZURE, settings, addresses),
         claude=_claude(settings, addresses),
     )

@@ -14,7 +14,6 @@ from urllib.parse import quote
 import attrs
 
 from bifrost.codecs import json
-from bifrost.config.settings import ProviderSettings
 from bifrost.dialects.huggingface_embed import encode_embed, read_embed
 from bifrost.dialects.huggingface_media import (
     encode_edit,
@@ -34,20 +33,20 @@ from bifrost.dialects.huggingface_names import (
 from bifrost.dialects.huggingface_transcript import encode_transcript, read_transcript
 from bifrost.errors import BadRequest, UnsupportedOperation, UpstreamError
 from bifrost.providers.base import Ask, Headers, UpstreamRequest
+from bifrost.providers.composite import Composite
 from bifrost.providers.foreign import Foreign, ForeignCoder, ForeignSpec, foreign
 from bifrost.providers.further import elsewhere, further, shared_lines
-from bifrost.providers.openai_compatible import OpenAICompatible, openai_compatible
+from bifrost.providers.openai_compatible import openai_compatible
 from bifrost.providers.place import Place, place_of
 from bifrost.providers.simple import bearer
 from bifrost.providers.spec import ProviderSpec, paths
 from bifrost.schema.call import Call, Operation, Target
 
 if TYPE_CHECKING:
-    from bifrost.config.settings import KeySettings
-    from bifrost.dialects.base import AnswerFacts, StreamDecoder
+    from bifrost.config.settings import KeySettings, ProviderSettings
+    from bifrost.dialects.base import AnswerFacts
     from bifrost.dialects.openai_chat_request import Quirks
-    from bifrost.errors import GatewayError
-    from bifrost.providers.base import Adapter, FollowUp, PlainAnswer, RateHint
+    from bifrost.providers.base import Adapter, FollowUp
 
 __all__ = ["hugging_face"]
 
@@ -212,20 +211,17 @@ def _unsupported(call: Call, by: str | None) -> UnsupportedOperation:
 
 
 @attrs.frozen(kw_only=True)
-class HuggingFace:
-    """An ``Adapter`` that has one for chat, and one for all other tasks; made by ``hugging_face``."""
+class HuggingFace(Composite):
+    """An ``Adapter`` that has one for chat, ``main``, and one for all other tasks; made by ``hugging_face``."""
 
-    settings: ProviderSettings
-    _chat: OpenAICompatible
     _tasks: Foreign
     _hub: Place
 
-    @property
-    def name(self) -> str:
-        return self.settings.name
+    def _of(self, facts: AnswerFacts) -> Adapter:
+        return self._part(facts.operation)
 
     def _part(self, operation: Operation) -> Adapter:
-        return self._tasks if operation in TASKS else self._chat
+        return self._tasks if operation in TASKS else self.main
 
     def supports(self, operation: Operation, *, stream: bool) -> bool:
         return self._part(operation).supports(operation, stream=stream)
@@ -255,34 +251,10 @@ class HuggingFace:
         dropped = direct.dropped_params
         return attrs.evolve(asked, follow_up=follow_up, dropped_params=dropped)
 
-    def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
-        return self._part(facts.operation).decode_plain(body, facts)
-
     def answers_in_bytes(
         self, operation: Operation, content_type: bytes, *, stream: bool = False
     ) -> bool:
         return self._part(operation).answers_in_bytes(operation, content_type, stream=stream)
-
-    def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:
-        return self._part(facts.operation).stream_decoder(facts)
-
-    def decode_error(
-        self,
-        status: int,
-        headers: Headers,
-        body: bytes,
-        key: KeySettings,
-        *,
-        now_unix_s: float | None = None,
-        raw: bool = False,
-    ) -> GatewayError:
-        return self._chat.decode_error(status, headers, body, key, now_unix_s=now_unix_s, raw=raw)
-
-    def rate_hint(self, headers: Headers, now_unix_s: float) -> RateHint:
-        return self._chat.rate_hint(headers, now_unix_s)
-
-    def decode_models(self, body: bytes) -> tuple[dict[str, object], ...]:
-        return self._chat.decode_models(body)
 
 
 def _decoded(body: bytes) -> object:
@@ -303,7 +275,7 @@ def hugging_face(settings: ProviderSettings, quirks: Quirks) -> HuggingFace:
     base = settings.network.base_url
     return HuggingFace(
         settings=settings,
-        chat=openai_compatible(attrs.evolve(CHAT_ROW, quirks=renaming), settings),
+        main=openai_compatible(attrs.evolve(CHAT_ROW, quirks=renaming), settings),
         tasks=tasks,
         hub=place_of(base if base and base != ROUTER else HUB),
     )

@@ -14,7 +14,6 @@ from urllib.parse import quote
 import attrs
 
 from bifrost.config.secret import Secret, Token
-from bifrost.config.settings import ProviderSettings
 from bifrost.dialects.anthropic_answer import read_answer
 from bifrost.dialects.anthropic_answer import read_count as read_claude_count
 from bifrost.dialects.anthropic_relay import RelayStream, relay_answer
@@ -29,6 +28,7 @@ from bifrost.dialects.gemini_relay import encode_native_flat_count, relay
 from bifrost.dialects.gemini_request import encode_flat_count
 from bifrost.errors import ConfigurationMissing, UnsupportedOperation
 from bifrost.providers.anthropic import join
+from bifrost.providers.composite import Composite
 from bifrost.providers.foreign import Foreign, ForeignCoder, ForeignSpec, NativeCoder, foreign
 from bifrost.providers.gemini import CHAT, EDITS, IMAGES, LIST, method_of, model_not_found
 from bifrost.providers.openai_compatible import OpenAICompatible, openai_compatible
@@ -40,11 +40,10 @@ from bifrost.schema.call import Dialect, Operation
 
 if TYPE_CHECKING:
     from bifrost.config.key_configs import VertexKeySettings
-    from bifrost.config.settings import KeySettings
-    from bifrost.dialects.base import AnswerFacts, StreamDecoder
+    from bifrost.config.settings import KeySettings, ProviderSettings
+    from bifrost.dialects.base import AnswerFacts
     from bifrost.dialects.openai_chat_request import Quirks
-    from bifrost.errors import GatewayError
-    from bifrost.providers.base import Adapter, Headers, PlainAnswer, RateHint, UpstreamRequest
+    from bifrost.providers.base import Adapter, Headers, UpstreamRequest
     from bifrost.schema.call import Call, Relay, Target
 
 __all__ = ["vertex"]
@@ -231,26 +230,20 @@ def _mistrals(model: str) -> str:
 
 
 @attrs.frozen(kw_only=True)
-class Vertex:
-    """An ``Adapter`` that has one for each dialect; made by ``vertex``."""
+class Vertex(Composite):
+    """An ``Adapter`` that has one for each dialect, ``main`` for Google's; made by ``vertex``."""
 
-    settings: ProviderSettings
-    _google: Foreign
     _claude: Foreign
     _mistral: OpenAICompatible
     _open: OpenAICompatible
 
-    @property
-    def name(self) -> str:
-        return self.settings.name
-
     def supports(self, operation: Operation, *, stream: bool) -> bool:
-        return self._google.supports(operation, stream=stream)
+        return self.main.supports(operation, stream=stream)
 
     def encode(self, call: Call, target: Target, key: KeySettings) -> UpstreamRequest:
         model = key.deployments.get(target.model, target.model)
         part = self._part(call.operation, model)
-        if part is not self._google and not part.supports(call.operation, stream=call.stream):
+        if part is not self.main and not part.supports(call.operation, stream=call.stream):
             raise UnsupportedOperation(
                 f"{call.request_type} is not supported by {self.name} provider for {model}"
             )
@@ -263,46 +256,17 @@ class Vertex:
         """Who speaks as ``model`` does."""
         lowered = model.lower()
         if operation in {Operation.EMBEDDING, Operation.LIST_MODELS, Operation.RELAY}:
-            return self._google
+            return self.main
         if _CLAUDE.search(lowered):
             return self._claude
         if _MISTRAL.search(lowered):
             return self._mistral
         if "gemini" in lowered or is_imagen(lowered) or model.isdigit():
-            return self._google
+            return self.main
         return self._open
 
     def _of(self, facts: AnswerFacts) -> Adapter:
         return self._part(facts.operation, facts.model_deployment or facts.model_requested)
-
-    def decode_plain(self, body: bytes, facts: AnswerFacts) -> PlainAnswer:
-        return self._of(facts).decode_plain(body, facts)
-
-    def answers_in_bytes(
-        self, operation: Operation, content_type: bytes, *, stream: bool = False
-    ) -> bool:
-        return self._google.answers_in_bytes(operation, content_type, stream=stream)
-
-    def stream_decoder(self, facts: AnswerFacts) -> StreamDecoder:
-        return self._of(facts).stream_decoder(facts)
-
-    def decode_error(
-        self,
-        status: int,
-        headers: Headers,
-        body: bytes,
-        key: KeySettings,
-        *,
-        now_unix_s: float | None = None,
-        raw: bool = False,
-    ) -> GatewayError:
-        return self._google.decode_error(status, headers, body, key, now_unix_s=now_unix_s, raw=raw)
-
-    def rate_hint(self, headers: Headers, now_unix_s: float) -> RateHint:
-        return self._google.rate_hint(headers, now_unix_s)
-
-    def decode_models(self, body: bytes) -> tuple[dict[str, object], ...]:
-        return self._google.decode_models(body)
 
 
 def _with_key(request: UpstreamRequest, value: str) -> UpstreamRequest:
@@ -324,7 +288,7 @@ def vertex(settings: ProviderSettings, quirks: Quirks, mistral: Quirks) -> Verte
     by_path = attrs.evolve(mistral, rename_model=_mistrals)
     return Vertex(
         settings=settings,
-        google=google,
+        main=google,
         claude=foreign(CLAUDE, settings),
         mistral=openai_compatible(attrs.evolve(OPEN, quirks=by_path), settings, addresses),
         open=openai_compatible(attrs.evolve(OPEN, quirks=quirks), settings, addresses),
