@@ -876,7 +876,7 @@ def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
 async def _fetch_prices(url: str) -> bytes:
     """What is at ``url``. Raises NoPrices."""
     # Few ask for a list, and all would wait for the import.
-    from bifrost.transport.download import NotFetched, download  # noqa: PLC0415
+    from bifrost.transport.download import NotFetched, download  # noqa: PLC0415  as said
 
     try:
         return await download(url, MAX_SHEET_BYTES, PRICE_LIST_S)

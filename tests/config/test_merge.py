@@ -117,7 +117,7 @@ def test_the_tree_is_a_configuration(kept: Kept) -> None:
     assert [key.value.reveal() for key in config.providers["openai"].keys] == ["sk-1", "sk-2"]
     assert config.client.max_inflight == 5
     assert "config_store" in merged.tree
-    assert merged.tree["providers"]["mock"] == {}  # type: ignore[index]
+    assert merged.tree["providers"]["mock"] == {}  # type: ignore[index]  # any JSON
 
 
 def test_how_the_file_is_written_changes_nothing(kept: Kept) -> None:
@@ -194,7 +194,7 @@ def test_what_the_api_made_stays_and_comes_last(kept: Kept) -> None:
 
     merged = kept.start(tree())
 
-    assert [team["id"] for team in merged.tree["governance"]["teams"]] == ["t", "new"]  # type: ignore[index]
+    assert [team["id"] for team in merged.tree["governance"]["teams"]] == ["t", "new"]  # type: ignore[index]  # any JSON
     assert list(keys(merged)) == ["first", "second", "third"]
     assert keys(merged, "groq") == {"fourth": {"id": "g", "name": "fourth", "value": "y"}}
     assert set(wheres(merged).values()) == {("only in the store", "store")}
@@ -216,9 +216,9 @@ def test_what_the_api_removed_is_not_brought_back(kept: Kept) -> None:
     governance: Any = merged.tree["governance"]
     assert [key["id"] for key in governance["virtual_keys"]] == ["v2"]
     assert list(keys(merged)) == ["first"]
-    assert [plugin["name"] for plugin in merged.tree["plugins"]] == ["b"]  # type: ignore[attr-defined]
+    assert [plugin["name"] for plugin in merged.tree["plugins"]] == ["b"]  # type: ignore[attr-defined]  # any JSON
     assert governance["auth_config"] is None
-    assert list(merged.tree["providers"]) == ["OpenAI"]  # type: ignore[call-overload]
+    assert list(merged.tree["providers"]) == ["OpenAI"]  # type: ignore[call-overload]  # any JSON
     assert set(wheres(merged).values()) == {("removed in the store", "store")}
     assert (merged.changes, merged.warnings) == ((), ())
 
@@ -238,7 +238,7 @@ def test_a_mark_goes_with_the_file_s_entity(kept: Kept) -> None:
 
     kept.start(without)
 
-    assert kept.start(tree()).tree["governance"]["routing_rules"] != []  # type: ignore[index]
+    assert kept.start(tree()).tree["governance"]["routing_rules"] != []  # type: ignore[index]  # any JSON
     assert ("routing_rule", "r") in kept.nouns
 
 
@@ -249,7 +249,7 @@ def test_what_the_file_does_not_have_any_more_stays(kept: Kept) -> None:
     assert wheres(merged)["team t"] == ("only in the store", "store")
     providers: Any = merged.tree["providers"]
     assert [key["name"] for key in providers["openai"]["keys"]] == ["first", "second"]
-    assert merged.tree["governance"]["auth_config"]["admin_username"] == "admin"  # type: ignore[index]
+    assert merged.tree["governance"]["auth_config"]["admin_username"] == "admin"  # type: ignore[index]  # any JSON
     assert merged.tree["framework"] == {"pricing": {"pricing_sync_interval": 7200}}
 
 
@@ -308,7 +308,7 @@ def test_a_row_whose_new_name_is_taken_stays_as_it_is(kept: Kept) -> None:
 
     assert kept.noun("virtual_key", "v2").body["name"] == "two"
     assert "its name is that of virtual_key other" in merged.warnings[0]
-    assert [key["name"] for key in merged.tree["governance"]["virtual_keys"]] == [  # type: ignore[index]
+    assert [key["name"] for key in merged.tree["governance"]["virtual_keys"]] == [  # type: ignore[index]  # any JSON
         "one",
         "two",
         "three",
@@ -365,11 +365,11 @@ def test_the_order_of_plugins_is_the_files(kept: Kept) -> None:
 
 def test_a_raised_version_brings_the_files_plugin(kept: Kept) -> None:
     kept.api_changes("plugin", "b", config={"a": 5})
-    assert kept.start(tree()).tree["plugins"][0]["config"] == {"a": 5}  # type: ignore[index]
+    assert kept.start(tree()).tree["plugins"][0]["config"] == {"a": 5}  # type: ignore[index]  # any JSON
 
     merged = kept.start(file("{name: b, ", "{name: b, version: 2, "))
 
-    assert merged.tree["plugins"][0] == {  # type: ignore[index]
+    assert merged.tree["plugins"][0] == {  # type: ignore[index]  # any JSON
         "name": "b",
         "version": 2,
         "enabled": True,

@@ -102,7 +102,7 @@ def test_models_are_the_key_s() -> None:
 
     sent = asked(Operation.BATCH_CREATE, body=body.encode(), deployments={"c": "d"})
 
-    assert json.loads(bytes(sent.body)) == {  # type: ignore[arg-type]
+    assert json.loads(bytes(sent.body)) == {  # type: ignore[arg-type]  # a body in one piece
         "requests": [request("claude", more=1), request("d"), request(5)]
     }
 

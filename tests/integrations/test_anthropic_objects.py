@@ -151,7 +151,7 @@ def test_whose_batch_it_is(body: Any, headers: Any, target: tuple[str, str]) -> 
     call = asked("POST", BATCHES, body=body, **headers)
 
     assert (call.target.provider, call.target.model) == target
-    assert b'"provider"' not in bytes(native(call).body)  # type: ignore[arg-type]
+    assert b'"provider"' not in bytes(native(call).body)  # type: ignore[arg-type]  # a body in one piece
 
 
 @pytest.mark.parametrize(

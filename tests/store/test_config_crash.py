@@ -76,9 +76,9 @@ async def test_what_was_answered_is_there_and_nothing_by_halves(
     (count,) = {noun.body["count"] for noun in loaded.nouns}
     (used,) = {row.used for row in loaded.counters.values()}
     assert len(loaded.nouns) == len(loaded.counters) == 3
-    assert used in (count, count - 1)  # type: ignore[operator]
+    assert used in (count, count - 1)  # type: ignore[operator]  # read from the database
     assert used in (answered, answered + 1)
-    assert loaded.revision == count * 3  # type: ignore[operator]
+    assert loaded.revision == count * 3  # type: ignore[operator]  # read from the database
 
 
 def _killed_after(writes: int, *arguments: str) -> int:

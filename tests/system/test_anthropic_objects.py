@@ -205,7 +205,7 @@ async def test_files_of_claude(gateway: Gateway, claude: AnthropicBatches) -> No
     assert sorted(listed) == ["file_01", "file_02", "file_03", "file_04"]
     assert old["data"][0]["id"] not in [one["id"] for one in rest["data"]]
     assert (gone.id, gone.type) == (made.id, "file_deleted")
-    assert caught.value.body["error"]["type"] == "not_found_error"  # type: ignore[index]
+    assert caught.value.body["error"]["type"] == "not_found_error"  # type: ignore[index]  # any JSON
     beta = "files-api-2025-04-14"
     assert all(r.header("anthropic-beta") == beta for r in claude.requests)
     assert claude.requests[0].body.count(b"expires_in_seconds") == 1

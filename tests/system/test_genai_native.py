@@ -219,7 +219,7 @@ async def test_pictures_of_another_provider(gateway: Gateway, upstream: Upstream
     assert answered.headers["x-bf-dropped-params"] == "parameters.negativePrompt"
     sent = {"model": "gpt-image-1", "prompt": "A cat", "n": 1, "size": "1024x1024"}
     assert upstream.requests[0].json == sent
-    asked["instances"][0] |= {"image": {"bytesBase64Encoded": "iVBORw0KGgo="}}  # type: ignore[index]
+    asked["instances"][0] |= {"image": {"bytesBase64Encoded": "iVBORw0KGgo="}}  # type: ignore[index]  # any JSON
     refused = await gateway.post(asked, path)
     assert refused.status_code == 400
     assert "instances.image" in refused.json()["error"]["message"]

@@ -51,7 +51,7 @@ def asking(custom_id: str, model: str = MODEL, **more: Any) -> dict[str, Any]:
 
 def create(gateway: Gateway, **body: Any) -> Any:
     return sdk(gateway).batches.create(
-        input_file_id=openai.omit,  # type: ignore[arg-type]
+        input_file_id=openai.omit,  # type: ignore[arg-type]  # left out, as a caller may
         completion_window="24h",
         **{"endpoint": CHAT, **body},
     )
@@ -141,7 +141,7 @@ async def test_a_batch_that_is_refused_leaves_no_file(
     with pytest.raises(openai.BadRequestError) as caught:
         await in_thread(create, gateway, extra_body={"requests": [asking("a")]})
 
-    assert caught.value.body["message"] == "no batches today"  # type: ignore[index]
+    assert caught.value.body["message"] == "no batches today"  # type: ignore[index]  # any JSON
     assert kept(upstream) == {}
     assert [r.method for r in upstream.requests] == ["POST", "POST", "DELETE"]
     assert len({r.header("authorization") for r in upstream.requests}) == 1

@@ -52,7 +52,7 @@ async def followed(
                 # An answer that tells its own failure is over. A refusal is not: what was begun goes on.
                 course.is_over = 200 <= answer.status < 300
                 raise
-    except BaseException:
+    except BaseException:  # whoever left, cancelled too, must not leave work behind at the upstream
         with trio.move_on_after(CALL_OFF_S, shield=True):
             await course.call_off()
         raise

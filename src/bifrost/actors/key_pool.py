@@ -7,12 +7,12 @@ whatever happens. The deciding is done in ``pool_state``, what must survive a cr
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
 
-from bifrost.actors.mailbox import ActorDied, Mailbox, Reply
+from bifrost.actors.mailbox import ASKS_MAX, BATCH, ActorDied, Mailbox, Reply, ask_actor
 from bifrost.actors.messages import (
     CANCELLED_OUTCOME,
     Abandon,
@@ -44,14 +44,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ["KeyPool", "Lease"]
-
-T = TypeVar("T")
-
-BATCH = 64
-"""Messages taken in one turn of the loop."""
-
-ASKS_MAX = 4
-"""An ask that dies with the pool is repeated three times."""
 
 
 @attrs.define(eq=False)
@@ -131,20 +123,21 @@ class KeyPool:
 
     async def ask_snapshot(self, need: Need | None = None) -> PoolView:
         """The pool as it is now; with ``need``, also who would be drawn for it. Raises ActorDied if it keeps crashing."""
-        return await self._ask(lambda reply: Snapshot(reply=reply, need=need))
+        return await ask_actor(self.send, lambda reply: Snapshot(reply=reply, need=need))
 
     async def ask_reconfigure(self, generation: Generation, *, drop_excess: bool) -> Applied:
         """Serve by ``generation``; when this returns, no lease of an older one is granted any more.
 
         Nobody is dropped, and running leases keep theirs. The older generation's connections are the caller's to retire.
         """
-        return await self._ask(
-            lambda reply: Reconfigure(generation=generation, reply=reply, drop_excess=drop_excess)
+        return await ask_actor(
+            self.send,
+            lambda reply: Reconfigure(generation=generation, reply=reply, drop_excess=drop_excess),
         )
 
     async def ask_drain(self) -> Drained:
         """Refuse all that is new or waits; returns when the last lease is back. ``run`` then ends."""
-        return await self._ask(lambda reply: Drain(reply=reply))
+        return await ask_actor(self.send, lambda reply: Drain(reply=reply))
 
     def tell_probe(self, key_id: str, *, ok: bool, error: str | None = None) -> None:
         """What model discovery learned of a key."""
@@ -156,18 +149,6 @@ class KeyPool:
             self._answer_from_book(message, Refusal.SHUTTING_DOWN)
         else:
             self._mailbox.send(message)
-
-    async def _ask(self, message_for: Callable[[Reply[T]], PoolMessage]) -> T:
-        for _ in range(ASKS_MAX - 1):
-            reply: Reply[T] = Reply()
-            self.send(message_for(reply))
-            try:
-                return await reply.get()
-            except ActorDied:
-                continue
-        reply = Reply()
-        self.send(message_for(reply))
-        return await reply.get()
 
     # The loop
 

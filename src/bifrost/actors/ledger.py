@@ -7,7 +7,7 @@ by their number, only by what the estimates were off.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
@@ -26,7 +26,7 @@ from bifrost.actors.ledger_messages import (
     TakeChanges,
     Withdraw,
 )
-from bifrost.actors.mailbox import ActorDied, Mailbox, Reply
+from bifrost.actors.mailbox import ASKS_MAX, BATCH, ActorDied, Mailbox, Reply, ask_actor
 from bifrost.errors import ProviderUnavailable
 from bifrost.governance.levels import NOTHING, Amounts, Level
 
@@ -35,14 +35,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ["Held", "Ledger"]
-
-T = TypeVar("T")
-
-BATCH = 64
-"""Messages taken in one turn of the loop."""
-
-ASKS_MAX = 4
-"""An ask that dies with the ledger is repeated three times."""
 
 
 @attrs.define(eq=False)
@@ -103,11 +95,11 @@ class Ledger:
 
         Raises ActorDied if the ledger is broken.
         """
-        return await self._ask(lambda reply: ReadUsage(ids, reply))
+        return await ask_actor(self.send, lambda reply: ReadUsage(ids, reply))
 
     async def ask_changes(self) -> Mapping[str, Counted]:
         """What changed since this was asked last. Whoever asks owns the writing down."""
-        return await self._ask(TakeChanges)
+        return await ask_actor(self.send, TakeChanges)
 
     def tell_restart(self, since_unix_s: Mapping[str, float]) -> None:
         """Start these counters anew."""
@@ -140,18 +132,6 @@ class Ledger:
                 self.send(Withdraw(reply))
                 raise
         return ProviderUnavailable("usage cannot be counted at the moment", code="ledger_broken")
-
-    async def _ask(self, message_for: Callable[[Reply[T]], LedgerMessage]) -> T:
-        for _ in range(ASKS_MAX - 1):
-            reply: Reply[T] = Reply()
-            self.send(message_for(reply))
-            try:
-                return await reply.get()
-            except ActorDied:
-                continue
-        reply = Reply()
-        self.send(message_for(reply))
-        return await reply.get()
 
     # The loop
 

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 import trio
 
-__all__ = ["ActorDied", "Mailbox", "Reply"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["ASKS_MAX", "BATCH", "ActorDied", "Mailbox", "Reply", "ask_actor"]
 
 M = TypeVar("M")
 T = TypeVar("T")
+
+BATCH = 64
+"""Messages an actor takes in one turn of its loop."""
+
+ASKS_MAX = 4
+"""An ask that dies with its actor is repeated three times."""
 
 
 class ActorDied(Exception):
@@ -89,3 +98,20 @@ class Mailbox(Generic[M]):
     def take(self) -> M | None:
         """The next message, or ``None``. Taken at once and singly, so that a crash loses only the one in hand."""
         return self._messages.popleft() if self._messages else None
+
+
+async def ask_actor(send: Callable[[M], None], message_for: Callable[[Reply[T]], M]) -> T:
+    """The answer to the message that ``message_for`` makes; asked again if it dies with its actor, ActorDied in the end.
+
+    For asks that grant nothing: who is cancelled while he waits tells nobody.
+    """
+    for _ in range(ASKS_MAX - 1):
+        reply: Reply[T] = Reply()
+        send(message_for(reply))
+        try:
+            return await reply.get()
+        except ActorDied:
+            continue
+    reply = Reply()
+    send(message_for(reply))
+    return await reply.get()

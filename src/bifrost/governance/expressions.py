@@ -194,7 +194,7 @@ class Expression:
 def compiled(text: str) -> cel.Program:
     """``text`` as the library's program. Raises BadExpression."""
     # The package imports its command line with it: a quarter of a second that only those spend who have rules.
-    from cel import compile as compile_cel  # noqa: PLC0415
+    from cel import compile as compile_cel  # noqa: PLC0415  as said
 
     try:
         return compile_cel(text)

@@ -154,7 +154,7 @@ def _relay(call: Call) -> Relay:
 
 def _native_relay(call: Call) -> Relay:
     assert call.native is not None  # noqa: S101  and one as it came
-    assert call.native.relay is not None  # noqa: S101
+    assert call.native.relay is not None  # noqa: S101  a native call of theirs is a relay
     return call.native.relay
 
 

@@ -84,7 +84,7 @@ DELETE FROM config_sessions WHERE token_hash IN
 
 
 def load(connection: Connection) -> Loaded:
-    rows = connection.run(f"SELECT {COLUMNS} FROM config_nouns ORDER BY born")  # noqa: S608
+    rows = connection.run(f"SELECT {COLUMNS} FROM config_nouns ORDER BY born")  # noqa: S608  a constant
     nouns = [_noun(row) for row in rows]
     counters = connection.run("SELECT id, used, since FROM config_counters")
     return Loaded(

@@ -145,11 +145,11 @@ def _add_nouns(routes: Blueprint, shelf: _Shelf) -> None:
         return await shelf.get(id)
 
     @described(ABOUTS[nature.kind, "put"])
-    async def put(id: str) -> Response:  # noqa: A002
+    async def put(id: str) -> Response:  # noqa: A002  likewise
         return await shelf.put(id)
 
     @described(ABOUTS[nature.kind, "delete"])
-    async def delete(id: str) -> Response:  # noqa: A002
+    async def delete(id: str) -> Response:  # noqa: A002  likewise
         return await shelf.delete(id)
 
     one = f"/{nature.path}/<id>"
@@ -258,7 +258,7 @@ class _Teller:
         ]
         for noun in nouns:
             configs = noun.body.get("provider_configs", ())
-            holders += [each for each in (noun.body, *configs) if each.get(kind)]  # type: ignore[misc]
+            holders += [each for each in (noun.body, *configs) if each.get(kind)]  # type: ignore[misc]  # checked when they were put
         page, _ = _page(len(holders))
         usage = await self.usage(nouns)
         tell = usage.told_budget if kind == "budget" else usage.told_rate
