@@ -6,10 +6,11 @@ wire mapping (status, type, code); the integration writes the envelope. Nothing 
 
 from __future__ import annotations
 
-import enum
 from typing import TYPE_CHECKING, ClassVar
 
 import attrs
+
+from bifrost.values import Choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +42,7 @@ __all__ = [
 ]
 
 
-class ErrorClass(enum.Enum):
+class ErrorClass(Choice):
     """What kind of failure it was: the one thing that retry, fallback and key health go by."""
 
     CANCELLED = "cancelled"

@@ -30,12 +30,14 @@ class QuickStream(trio.abc.HalfCloseableStream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """As ``ReceiveStream.receive_some``."""
-        if self.socket.fileno() < 0:
-            raise trio.ClosedResourceError
+        sock = self.socket
         while True:
-            await trio.lowlevel.wait_readable(self.socket.fileno())
+            if (fd := sock.fileno()) < 0:
+                raise trio.ClosedResourceError
+            await trio.lowlevel.wait_readable(fd)
             try:
-                return os.read(self.socket.fileno(), max_bytes or READ_BYTES)
+                # Asked for anew: whoever closed it meanwhile may have let its number go to another.
+                return os.read(sock.fileno(), max_bytes or READ_BYTES)
             except BlockingIOError:
                 continue
             except OSError as error:
@@ -44,9 +46,8 @@ class QuickStream(trio.abc.HalfCloseableStream):
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """As ``SendStream.send_all``."""
         sent = self._send_now(data)
-        view = memoryview(data)
-        if sent < len(view):
-            await self._inner.send_all(view[sent:])
+        if sent < len(data):
+            await self._inner.send_all(memoryview(data)[sent:])
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._inner.wait_send_all_might_not_block()

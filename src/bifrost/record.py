@@ -6,7 +6,6 @@ calendar. Nothing here can hold a secret: keys are named by id and name.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -14,6 +13,7 @@ import attrs
 
 from bifrost.errors import ErrorClass
 from bifrost.schema.call import NOBODY, UNROUTED, Identity, Routing
+from bifrost.values import Choice, frozen
 
 __all__ = [
     "NO_USAGE",
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-class Outcome(enum.Enum):
+class Outcome(Choice):
     """How an exchange ended, as the caller saw it."""
 
     SUCCESS = "success"
@@ -35,7 +35,7 @@ class Outcome(enum.Enum):
     CANCELLED = "cancelled"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class MediaUsage:
     """What of an answer's usage is not text. Tokens here are among those of the ``Usage`` that this belongs to."""
 
@@ -51,7 +51,7 @@ class MediaUsage:
     """Images that came back."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Usage:
     """Tokens, in the provider's own count. ``prompt_tokens`` includes the cached ones.
 
@@ -74,7 +74,7 @@ class Usage:
 NO_USAGE = Usage()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AttemptRecord:
     """One try at one target with one key."""
 
@@ -100,7 +100,7 @@ class AttemptRecord:
     """What the key calls the model, where that is something else."""
 
 
-@attrs.frozen
+@frozen
 class Bill:
     """What a hop cost whoever asked for it. Integer nano-dollars."""
 
@@ -111,7 +111,7 @@ class Bill:
     """Some of it is our count, since the provider's never came."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class HopRecord:
     """One target of an exchange, with its attempts in order."""
 
@@ -122,7 +122,7 @@ class HopRecord:
     """``None`` where nobody counts."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class CallRecord:
     """What became of a call."""
 

@@ -18,6 +18,7 @@ import attrs
 from bifrost.errors import GatewayError
 from bifrost.record import AttemptRecord, Bill, CallRecord, Usage
 from bifrost.schema.call import Call, Target
+from bifrost.values import frozen
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Began:
     """The first event: a hop has committed to answer. ``headers`` are the upstream's, filtered for the caller."""
 
@@ -64,19 +65,19 @@ class Began:
     """Whether the head of such an answer goes out now, before there is anything of its body."""
 
 
-@attrs.frozen
+@frozen
 class Chunk:
     """Bytes for the caller in its own dialect: a whole body, one or more whole events of a stream, or a block of bytes."""
 
     data: bytes
 
 
-@attrs.frozen
+@frozen
 class Finished:
     """The normal end."""
 
 
-@attrs.frozen
+@frozen
 class Failed:
     """The other end. Before ``Began`` it is an ordinary error; after it, an error inside the stream."""
 
@@ -144,21 +145,21 @@ class Hop:
     """What it cost, from whoever counts."""
 
 
-@attrs.frozen
+@frozen
 class Answered:
     """The hop's answer has gone to the caller, to its end."""
 
     usage: Usage | None = None
 
 
-@attrs.frozen
+@frozen
 class Unanswered:
     """The hop failed, before or after it had begun to answer."""
 
     error: GatewayError
 
 
-@attrs.frozen
+@frozen
 class Denied:
     """A filter refused the hop; ``ends_chain`` if no other target may be tried either."""
 

@@ -28,6 +28,7 @@ from bifrost.errors import (
     UnsupportedOperation,
 )
 from bifrost.policy.retry import Backoff, History, Over, Retry, RetryBudget, RetryRules, verdict
+from bifrost.values import frozen
 
 if TYPE_CHECKING:
     from bifrost.config.settings import ProviderSettings
@@ -42,7 +43,7 @@ ESTIMATE_MAX_TOKENS = 8192
 """Larger bodies are mostly images, whose bytes say nothing of tokens."""
 
 
-@attrs.frozen
+@frozen
 class Tried:
     """What one try came to. ``error`` is ``None`` for an answer; ``key_id`` is ``None`` if no key was granted."""
 
@@ -223,7 +224,7 @@ class HopRunner:
         )
 
 
-@attrs.frozen
+@frozen
 class _Asking:
     """How to ask for the next lease."""
 

@@ -24,6 +24,7 @@ from bifrost.policy.health import HEALTHY, KeyHealth
 from bifrost.policy.limits import KeyLimits
 from bifrost.policy.sessions import Sessions
 from bifrost.policy.token_sources import TokenSource, own_token, token_source
+from bifrost.values import frozen
 
 if TYPE_CHECKING:
     from bifrost.actors.messages import AttemptOutcome
@@ -55,7 +56,7 @@ class KeyState:
         return self.settings.id
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Offer:
     """The keys that configuration allows for a wish: ``all`` of them, and those in ``rotation``."""
 
@@ -64,7 +65,7 @@ class Offer:
     rotation: tuple[KeyState, ...]
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Survey:
     """The keys that can be lent right now, at least one; ``sticky`` is the session's own, if it is among them."""
 
@@ -72,7 +73,7 @@ class Survey:
     sticky: KeyState | None
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Choice:
     """A key that was drawn. ``explores`` if its lease is to try out a recovering route."""
 

@@ -41,6 +41,10 @@ class Counter:
     """That of the limit that looked last, and when its time is over: calendars are not asked for each call."""
     until_unix_s: float = 0.0
 
+    def is_current(self, period: Period, now_unix_s: float) -> bool:
+        """Whether ``period`` is known to be under way. False says nothing: then it has to be looked at."""
+        return period is self.period and self.since_unix_s <= now_unix_s < self.until_unix_s
+
     def is_over(self, period: Period, now_unix_s: float) -> bool:
         """Whether it has to start anew, counted in ``period``."""
         if period is not self.period:
@@ -76,6 +80,8 @@ class LedgerBook:
         self, levels: Iterable[Level], estimate: Amounts, now_unix_s: float
     ) -> NotAdmitted | None:
         """The first level in order that has no room for ``estimate``: in each scope rate limits before budgets."""
+        if self._has_room(levels, estimate, now_unix_s):
+            return None
         for _, group in groupby(levels, key=attrgetter("scope")):
             scope = tuple(group)
             for level in scope:
@@ -85,6 +91,20 @@ class LedgerBook:
                 if found := tuple(self._exceeded(level.limits.money, estimate, now_unix_s)):
                     return NotAdmitted(level, found)
         return None
+
+    def _has_room(self, levels: Iterable[Level], estimate: Amounts, now_unix_s: float) -> bool:
+        """Whether there certainly is: the order matters only where something is in the way."""
+        for level in levels:
+            for limit in level.limits.all:
+                counter = self.counters.get(limit.id)
+                if counter is None:
+                    continue
+                wanted = counter.used + counter.held + estimate.of(limit.unit)
+                if wanted > limit.amount or counter.used >= limit.amount:
+                    return False
+                if not counter.is_current(limit.period, now_unix_s):
+                    return False
+        return True
 
     def hold(self, levels: Iterable[Level], estimate: Amounts, now_unix_s: float) -> Admitted:
         """Hold ``estimate`` on every level. What was looked at in the same turn still is so."""
@@ -120,6 +140,8 @@ class LedgerBook:
     def _counter(self, limit: Limit, now_unix_s: float) -> Counter:
         """The counter of ``limit``, started anew if its time is over."""
         counter = self.counters.get(limit.id)
+        if counter is not None and counter.is_current(limit.period, now_unix_s):
+            return counter
         if counter is None:
             counter = Counter(0, limit.period.start(now_unix_s))
             self.counters[limit.id] = counter

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import attrs
-
 from bifrost.actors.mailbox import Reply
 from bifrost.governance.levels import Amounts, Level, Violation
+from bifrost.values import frozen
 
 __all__ = [
     "Admit",
@@ -24,7 +23,7 @@ __all__ = [
 ]
 
 
-@attrs.frozen
+@frozen
 class Counted:
     """What a counter stands at: tokens, requests or nano-dollars since its last reset; ``held`` is lent on top of it."""
 
@@ -33,14 +32,14 @@ class Counted:
     held: int = 0
 
 
-@attrs.frozen
+@frozen
 class Admitted:
     """So much is held until it is charged."""
 
     hold_id: int
 
 
-@attrs.frozen
+@frozen
 class NotAdmitted:
     """A level has no room. ``violations`` are all of its budget, or all of its rate limit."""
 
@@ -48,7 +47,7 @@ class NotAdmitted:
     violations: tuple[Violation, ...]
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class Admit:
     """May ``estimate`` be spent on all ``levels``? It is held on each until ``Charge``, or not at all if ``only_ask``."""
 
@@ -58,7 +57,7 @@ class Admit:
     reply: Reply[Admitted | NotAdmitted]
 
 
-@attrs.frozen
+@frozen
 class Charge:
     """The hold is over, and ``amounts`` were really spent: nothing lets it go."""
 
@@ -66,14 +65,14 @@ class Charge:
     amounts: Amounts
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Withdraw:
     """The asker is gone; what was held for its ``Admit`` is let go, read or not."""
 
     reply: Reply[Admitted | NotAdmitted]
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class ReadUsage:
     """What do these counters stand at? ``None``: all. What was never counted is left out."""
 
@@ -81,21 +80,21 @@ class ReadUsage:
     reply: Reply[Mapping[str, Counted]]
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class TakeChanges:
     """What changed since this was asked last, to be written down."""
 
     reply: Reply[Mapping[str, Counted]]
 
 
-@attrs.frozen
+@frozen
 class Restart:
     """These counters start anew, at these times; nothing is used of them."""
 
     since_unix_s: Mapping[str, float]
 
 
-@attrs.frozen
+@frozen
 class Forget:
     """These counters' limits are no more."""
 

@@ -1,4 +1,7 @@
-"""A mailbox, and the reply that an ask carries. All the actor machinery there is, with ``supervisor``."""
+"""A mailbox, and the reply that an ask carries. All the actor machinery there is, with ``supervisor``.
+
+One waits for each, so both wake him themselves: a ``trio.Event``, which any number may wait for, costs twice as much.
+"""
 
 from __future__ import annotations
 
@@ -31,29 +34,26 @@ class ActorDied(Exception):
 class Reply(Generic[T]):
     """Where an actor puts the answer to one ask. The first answer stands; later ones are ignored.
 
-    ``is_taken`` is true once the asker has read it: what was granted is then the asker's to give back.
+    One asker. ``is_taken`` is true once he has read it: what was granted is then his to give back.
     """
 
-    _ready: trio.Event = attrs.field(factory=trio.Event, init=False)
     _value: T | None = attrs.field(default=None, init=False)
     _error: BaseException | None = attrs.field(default=None, init=False)
+    is_put: bool = attrs.field(default=False, init=False)
     is_taken: bool = attrs.field(default=False, init=False)
-
-    @property
-    def is_put(self) -> bool:
-        return self._ready.is_set()
+    _asker: trio.lowlevel.Task | None = attrs.field(default=None, init=False)
 
     def put(self, value: T) -> None:
         """Answer. Never blocks."""
-        if not self._ready.is_set():
+        if not self.is_put:
             self._value = value
-            self._ready.set()
+            self._answered()
 
     def fail(self, error: BaseException) -> None:
         """Answer with an exception, raised in the asker."""
-        if not self._ready.is_set():
+        if not self.is_put:
             self._error = error
-            self._ready.set()
+            self._answered()
 
     def peek(self) -> T | None:
         """The answer if there is one, without taking it; ``None`` too if it is an exception."""
@@ -61,11 +61,25 @@ class Reply(Generic[T]):
 
     async def get(self) -> T:
         """Wait for the answer. Cancelled while waiting, the asker must say so to the actor (``Abandon``)."""
-        await self._ready.wait()
+        if self.is_put:
+            await trio.lowlevel.checkpoint()
+        else:
+            self._asker = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._leave)
         self.is_taken = True
         if self._error is not None:
             raise self._error
         return self._value  # type: ignore[return-value]  # set by put(), which takes a T
+
+    def _answered(self) -> None:
+        self.is_put = True
+        asker, self._asker = self._asker, None
+        if asker is not None:
+            trio.lowlevel.reschedule(asker)
+
+    def _leave(self, _: object) -> trio.lowlevel.Abort:
+        self._asker = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
 
 @attrs.define(eq=False)
@@ -76,13 +90,14 @@ class Mailbox(Generic[M]):
     """
 
     _messages: deque[M] = attrs.field(factory=deque, init=False)
-    _arrived: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _reader: trio.lowlevel.Task | None = attrs.field(default=None, init=False)
 
     def send(self, message: M) -> None:
         """Put ``message`` in."""
         self._messages.append(message)
-        if not self._arrived.is_set():
-            self._arrived.set()
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            trio.lowlevel.reschedule(reader)
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -92,8 +107,12 @@ class Mailbox(Generic[M]):
         if self._messages:
             await trio.lowlevel.checkpoint()
             return
-        self._arrived = trio.Event()
-        await self._arrived.wait()
+        self._reader = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._leave)
+
+    def _leave(self, _: object) -> trio.lowlevel.Abort:
+        self._reader = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
     def take(self) -> M | None:
         """The next message, or ``None``. Taken at once and singly, so that a crash loses only the one in hand."""

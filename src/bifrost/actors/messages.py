@@ -18,6 +18,7 @@ from bifrost.providers.base import Adapter, RateHint
 from bifrost.record import Usage
 from bifrost.schema.call import Operation
 from bifrost.transport.base import Upstream
+from bifrost.values import frozen
 
 __all__ = [
     "Abandon",
@@ -45,7 +46,7 @@ __all__ = [
 ]
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class Generation:
     """A provider under one configuration: settings, adapter and connections that belong together.
 
@@ -58,7 +59,7 @@ class Generation:
     upstream: Upstream
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Need:
     """What a hop wants of a pool; the same for all of its attempts."""
 
@@ -97,7 +98,7 @@ class Refusal:
     BROKEN = "broken"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Granted:
     """A key lent for one attempt. The secret travels only in here."""
 
@@ -118,7 +119,7 @@ class Granted:
         return "header-provided" if self.key is None else self.key.name
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Refused:
     """No lease. ``retry_after_s`` where waiting would help."""
 
@@ -126,7 +127,7 @@ class Refused:
     retry_after_s: float | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AttemptOutcome:
     """How an attempt ended, as far as a pool is concerned.
 
@@ -146,7 +147,7 @@ class AttemptOutcome:
 CANCELLED_OUTCOME = AttemptOutcome(error_class=ErrorClass.CANCELLED)
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class Acquire:
     """Ask for a lease. ``avoid`` are keys this hop has tried and does not want again; ``tried`` those it has tried at all.
 
@@ -165,7 +166,7 @@ class Acquire:
     may_wait: bool = True
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Settle:
     """Tell how the attempt ended. Idempotent by ``lease_id``."""
 
@@ -173,21 +174,21 @@ class Settle:
     outcome: AttemptOutcome
 
 
-@attrs.frozen
+@frozen
 class Opened:
     """Tell that the first event of a stream is there: its slot is free where ``count_streams`` is off. Idempotent."""
 
     lease_id: int
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Abandon:
     """Tell that nobody waits for ``reply`` any more: takes a waiter out, or takes back a grant nobody has read."""
 
     reply: Reply[Granted | Refused]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Probe:
     """Tell what model discovery learned of a key; one success clears an authentication failure."""
 
@@ -196,12 +197,12 @@ class Probe:
     error: str | None = None
 
 
-@attrs.frozen
+@frozen
 class Applied:
     """Answer to ``Reconfigure``: no lease granted from now on is of an older generation."""
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class Reconfigure:
     """Ask to serve by ``generation`` from now on. Waiters are filtered again, leases run on."""
 
@@ -210,7 +211,7 @@ class Reconfigure:
     drop_excess: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class KeyView:
     """A key as a snapshot shows it: no secret."""
 
@@ -229,7 +230,7 @@ class KeyView:
     granted: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PoolView:
     """A pool at one moment."""
 
@@ -247,7 +248,7 @@ class PoolView:
     """Key id to why it is not eligible, likewise."""
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class Snapshot:
     """Ask for a view; with ``need`` also who would be drawn for it."""
 
@@ -255,19 +256,19 @@ class Snapshot:
     need: Need | None = None
 
 
-@attrs.frozen
+@frozen
 class Drained:
     """Answer to ``Drain``: nothing is lent any more."""
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class Drain:
     """Ask to refuse new work and waiters, and to answer when the last lease is settled."""
 
     reply: Reply[Drained]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TokenRefreshed:
     """Tell that there is a token of ``source``; keys that have it are lent with it until ``expires_s``, on trio's clock."""
 
@@ -276,7 +277,7 @@ class TokenRefreshed:
     expires_s: float
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TokenLacking:
     """Tell that no token of ``source`` could be had. It is tried again at ``until_s``; infinite: it was refused."""
 
@@ -284,7 +285,7 @@ class TokenLacking:
     until_s: float
 
 
-@attrs.frozen
+@frozen
 class TokenRefused:
     """Tell whoever fetches tokens that the upstream did not accept this one."""
 

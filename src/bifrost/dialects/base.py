@@ -15,6 +15,7 @@ from bifrost.config.secret import Secret
 from bifrost.errors import GatewayError
 from bifrost.record import Usage
 from bifrost.schema.call import Dialect, Native, Operation, RawMembers
+from bifrost.values import frozen
 
 __all__ = [
     "NOTHING",
@@ -42,7 +43,7 @@ class Retelling(Protocol):
         ...
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Reading:
     """How the answer to one request is to be read, where that shows in the request and not in its operation alone."""
 
@@ -56,7 +57,7 @@ class Reading:
     """Statuses besides 404 by which this provider says that there is no such object."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AnswerFacts:
     """What the gateway knows of an attempt and writes into ``extra_fields``, or needs to read the answer by.
 
@@ -100,7 +101,7 @@ class AnswerFacts:
     """This upstream ends at its finish reason and sends no ``[DONE]`` (cerebras, perplexity, huggingface)."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PlainAnswer:
     """A whole answer in the caller's dialect. ``error`` is set when a 200 turns out to be a refusal."""
 
@@ -111,7 +112,7 @@ class PlainAnswer:
     """What ``body`` is, if it is no JSON."""
 
 
-@attrs.frozen
+@frozen
 class Progress:
     """What some bytes amounted to.
 

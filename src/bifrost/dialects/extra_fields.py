@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from bifrost.codecs import json
@@ -15,17 +16,15 @@ NAME = "extra_fields"
 
 
 def begin(facts: AnswerFacts) -> bytes:
-    """The member up to and with ``"latency":``; there follow the number, the chunk's index, ``rest`` and ``}``.
+    """The member up to and with ``"latency":``; there follow the number, the chunk's index, ``rest`` and ``}``."""
+    return _begin(facts.request_type, facts.provider, facts.model_requested, facts.model_deployment)
 
-    The same for every chunk of an answer, so it is made once.
-    """
-    members = {
-        "request_type": facts.request_type,
-        "provider": facts.provider,
-        "model_requested": facts.model_requested,
-    }
-    if facts.model_deployment is not None:
-        members["model_deployment"] = facts.model_deployment
+
+@lru_cache(maxsize=256)
+def _begin(request_type: str, provider: str, model: str, deployment: str | None) -> bytes:
+    members = {"request_type": request_type, "provider": provider, "model_requested": model}
+    if deployment is not None:
+        members["model_deployment"] = deployment
     told = b",".join(
         [
             b'"%b":%b' % (name.encode(), json.dumps_str(text))
@@ -53,10 +52,7 @@ def rest(facts: AnswerFacts, raw_response: bytes | None) -> bytes:
     if facts.dropped_params:
         parts.append(b',"dropped_params":%b' % json.dumps(list(facts.dropped_params)))
     if facts.response_headers:
-        headers = b",".join(
-            [b"%b:%b" % (json.dumps_str(n), json.dumps_str(v)) for n, v in facts.response_headers]
-        )
-        parts.append(b',"provider_response_headers":{%b}' % headers)
+        parts.append(b',"provider_response_headers":' + _object(facts.response_headers))
     return b"".join(parts)
 
 
@@ -69,6 +65,15 @@ def of_whole(facts: AnswerFacts, body: bytes) -> bytes:
         milliseconds(facts.sent_s, received_s),
         rest(facts, raw),
     )
+
+
+def _object(pairs: tuple[tuple[str, str], ...]) -> bytes:
+    """All ``pairs`` as an object, those of one name too."""
+    members = dict(pairs)
+    if len(members) == len(pairs):
+        return json.dumps(members)
+    told = [b"%b:%b" % (json.dumps_str(name), json.dumps_str(value)) for name, value in pairs]
+    return b"{%b}" % b",".join(told)
 
 
 def raw_json(body: bytes) -> bytes:

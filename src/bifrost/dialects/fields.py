@@ -5,7 +5,6 @@ The tables are what the documentation prints and what the tests hold the encoder
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import attrs
 
 from bifrost.dialects.openai_edit import Encoded, merge_extra, refuse_loss
 from bifrost.dialects.value_shape import written
+from bifrost.values import Choice
 
 if TYPE_CHECKING:
     from bifrost.schema.call import Call
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["OURS", "Fate", "Field", "Fields", "Losses", "dropped", "mapped", "sealed"]
 
 
-class Fate(enum.Enum):
+class Fate(Choice):
     """What becomes of a field."""
 
     MAPPED = "mapped"

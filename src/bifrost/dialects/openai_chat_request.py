@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import attrs
-
 from bifrost.codecs import json
 from bifrost.dialects import openai_extensions, openai_foreign
 from bifrost.dialects.openai_edit import Edit, Encoded, encoded, merge_extra_params, value_of
 from bifrost.errors import BadRequest
+from bifrost.values import frozen
 
 if TYPE_CHECKING:
     from bifrost.schema.call import Call
@@ -30,7 +29,7 @@ OPENAI_ITSELF = frozenset({"openai", "azure"})
 GROK_REASONING = ("grok-3", "grok-4", "grok-code-fast-1")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Quirks:
     """Where a provider's chat API is not OpenAI's. The defaults are OpenAI's own."""
 

@@ -11,6 +11,7 @@ from bifrost.dialects.base import Reading
 from bifrost.dialects.value_shape import written
 from bifrost.errors import BadRequest
 from bifrost.schema.payload import Payload
+from bifrost.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +38,7 @@ UNMERGED = frozenset({"model", "models", "stream", "fallbacks", "provider"})
 """What ``extra_params`` may not change, in whatever case: where a call goes is decided, and told, by the gateway."""
 
 
-@attrs.frozen
+@frozen
 class Encoded:
     """What goes upstream. ``query`` are parameters to be added to the URL; no ``content_type`` is no body."""
 

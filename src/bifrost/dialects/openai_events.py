@@ -19,6 +19,7 @@ from bifrost.dialects.sse_stream import CUT_SHORT, SSEStream
 from bifrost.errors import GatewayError, NetworkError, UpstreamError
 from bifrost.record import Usage
 from bifrost.schema.call import Operation
+from bifrost.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ PING = "response.ping"
 """The original's own; no SDK knows it."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class _Kind:
     """How one operation's stream is framed, and which events end it."""
 

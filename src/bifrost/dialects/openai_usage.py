@@ -94,9 +94,9 @@ def read_usage(raw: bytes) -> Usage | None:
         prompt_tokens=prompt or 0,
         completion_tokens=completion or 0,
         total_tokens=(prompt or 0) + (completion or 0) if total is None else total,
-        cached_read_tokens=_count(given.cached_tokens) or _count(given.cached_read_tokens) or 0,
-        cached_write_tokens=_count(given.cached_write_tokens) or 0,
-        reasoning_tokens=_count(made.reasoning_tokens) or _count(wire.reasoning_tokens) or 0,
+        cached_read_tokens=_some(given.cached_tokens, given.cached_read_tokens),
+        cached_write_tokens=_some(given.cached_write_tokens),
+        reasoning_tokens=_some(made.reasoning_tokens, wire.reasoning_tokens),
     )
     if _is_all(wire, given, made) and not length_ms:
         return usage
@@ -172,6 +172,12 @@ def _nano_usd(told: object) -> int:
     if isinstance(told, bool) or not isinstance(told, int | float) or not 0 < told < MAX_COST_USD:
         return 0
     return round(Decimal(repr(told)) * 1_000_000_000)
+
+
+def _some(told: object, otherwise: object = None) -> int:
+    """The count ``told``, or what is told ``otherwise``; 0 where neither is one."""
+    found = _count(told) if told else None
+    return found or (_count(otherwise) if otherwise else None) or 0
 
 
 def _first_count(one: object, other: object) -> int | None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import attrs
-
 from bifrost.errors import Denial
 from bifrost.governance.access import allows_model
 from bifrost.governance.model import ALL, Governance, VirtualKey
 from bifrost.schema.call import NOBODY, Identity, Operation
+from bifrost.values import frozen
 
 if TYPE_CHECKING:
     from bifrost.governance.model import ProviderConfig
@@ -37,7 +36,7 @@ MODELLESS = frozenset(
 """Operations that name no model: of these only the provider is looked at."""
 
 
-@attrs.frozen
+@frozen
 class Access:
     """He may. ``include_only`` are the keys that may serve him, ``None`` all."""
 
@@ -45,7 +44,7 @@ class Access:
     include_only: frozenset[str] | None = None
 
 
-@attrs.frozen
+@frozen
 class NoAccess:
     """He may not; ``ends_chain`` if no other target would do."""
 

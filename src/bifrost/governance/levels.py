@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import enum
+from operator import attrgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING
-
-import attrs
 
 from bifrost.errors import Denial
 from bifrost.governance.model import NANO, Governance, Limits, Unit, VirtualKey
 from bifrost.governance.periods import Period
+from bifrost.values import Choice, frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from bifrost.schema.call import Target
 
 __all__ = [
@@ -26,7 +28,7 @@ __all__ = [
 ]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Amounts:
     """So much of everything that is counted."""
 
@@ -36,19 +38,21 @@ class Amounts:
 
     def of(self, unit: Unit) -> int:
         """The amount of ``unit``."""
-        match unit:
-            case Unit.REQUESTS:
-                return self.requests
-            case Unit.TOKENS:
-                return self.tokens
-            case Unit.NANO_USD:
-                return self.nano_usd
+        return AMOUNT[unit](self)
 
+
+AMOUNT: Mapping[Unit, Callable[[Amounts], int]] = MappingProxyType(
+    {
+        Unit.REQUESTS: attrgetter("requests"),
+        Unit.TOKENS: attrgetter("tokens"),
+        Unit.NANO_USD: attrgetter("nano_usd"),
+    }
+)
 
 NOTHING = Amounts()
 
 
-class Scope(enum.Enum):
+class Scope(Choice):
     """Which part of the order a level belongs to; in each, rate limits come before budgets."""
 
     PROVIDER = "Provider"
@@ -57,7 +61,7 @@ class Scope(enum.Enum):
     """The virtual key's own chain: its provider config, itself, its team, its customer."""
 
 
-@attrs.frozen
+@frozen
 class Level:
     """One holder of limits. ``ends_chain``: what it denies is denied at every other target too."""
 
@@ -68,7 +72,7 @@ class Level:
     ends_chain: bool = False
 
 
-@attrs.frozen
+@frozen
 class Violation:
     """A limit that is exceeded: by how much, and when it starts anew."""
 

@@ -6,16 +6,17 @@ from the file or from the store, is not known here. Usage is not in here either:
 
 from __future__ import annotations
 
-import enum
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
 from bifrost.governance.periods import Period
+from bifrost.values import Choice
 
 if TYPE_CHECKING:
     from bifrost.config.governance_section import (
@@ -69,7 +70,7 @@ def hash_of(value: str) -> str:
     return hashlib.sha256(value.encode()).hexdigest()
 
 
-class Unit(enum.Enum):
+class Unit(Choice):
     """What is counted."""
 
     TOKENS = "token"
@@ -98,8 +99,9 @@ class Limits:
     def __bool__(self) -> bool:
         return bool(self.rates or self.money)
 
-    @property
+    @cached_property
     def all(self) -> tuple[Limit, ...]:
+        """Both."""
         return self.rates + self.money
 
 

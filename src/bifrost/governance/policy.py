@@ -17,6 +17,7 @@ from bifrost.governance.routing import RoutingTable
 from bifrost.governance.rules import RuleBook, faults
 from bifrost.policy.pricing import CallFacts, Estimate, Prices, call_facts, cost, estimate
 from bifrost.schema.call import Identity, Operation, Target
+from bifrost.values import frozen
 
 if TYPE_CHECKING:
     from datetime import date
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Policy", "Terms"]
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class Policy:
     """``enforce``: calls without a virtual key that is known are refused."""
 
@@ -113,7 +114,7 @@ def _charged_as(call: Call) -> Operation:
     return Operation.CHAT if is_generation else call.operation
 
 
-@attrs.frozen
+@frozen
 class Terms:
     """What one call costs at one target, and what it is thought to come to. Implements ``charging.Pricing``."""
 

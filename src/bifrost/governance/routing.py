@@ -25,6 +25,7 @@ from bifrost.governance.model import (
 from bifrost.governance.rules import GLOBAL, NO_RULES, CompiledRule, Facts, NoAnswer, RuleBook
 from bifrost.policy.balance import numbers, pick
 from bifrost.schema.call import UNROUTED, Call, Routing, Target
+from bifrost.values import frozen
 
 if TYPE_CHECKING:
     from bifrost.config.governance_section import RoutingTargetSection
@@ -42,7 +43,7 @@ PercentUsed = Callable[[Limit], float]
 """How much of a limit is used up, in per cent; 0 where its time is over. 100 and more is exhausted."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Routed:
     """Where a call goes."""
 
@@ -74,7 +75,7 @@ class Routed:
         )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RoutingTable:
     """Everything that choices go by, but for the call and its draw. A change of the configuration makes another."""
 

@@ -8,10 +8,10 @@ chunked in HTTP/1.0, and heads, targets and header lists of any size. Sources: R
 
 from __future__ import annotations
 
-import attrs
 import httptools
 
 from bifrost.errors import BadRequest
+from bifrost.values import frozen
 
 __all__ = ["CHUNKED", "HEAD_END", "MAX_HEADERS", "MAX_HEAD_BYTES", "MAX_TARGET_BYTES", "PREFACE", "Head", "parse_head"]  # fmt: skip
 
@@ -39,7 +39,7 @@ ALLOW = (("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)
 Headers = list[tuple[bytes, bytes]]
 
 
-@attrs.frozen
+@frozen
 class Head:
     """A request's head. Header names are lower-cased, values stripped; their order is the client's."""
 

@@ -16,6 +16,7 @@ from bifrost.integrations.body_model import DIFFERING
 from bifrost.integrations.headers import HeaderLines, HeaderRules
 from bifrost.schema.call import Call, Caller, Operation, Surface
 from bifrost.schema.payload import Form
+from bifrost.values import frozen
 
 __all__ = [
     "NO_PARAMS",
@@ -43,7 +44,7 @@ SECRET_PARAMS = frozenset({"key", "access_token", "oauth_token"})
 """Of a query; Google's clients put credentials there."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Integration:
     """One surface. ``default_provider`` serves models without prefix; ``""`` demands the prefix."""
 
@@ -56,7 +57,7 @@ class Integration:
     """Whether an empty body is read as an object without members."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class InferenceRoute:
     """``POST path`` asks for ``operation``."""
 
@@ -70,7 +71,7 @@ class InferenceRoute:
     """Whether the body may be a form."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Request:
     """An HTTP request whose body is there, unpacked. ``received_s`` is on trio's clock."""
 

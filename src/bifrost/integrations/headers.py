@@ -20,6 +20,7 @@ from bifrost.errors import BadRequest
 from bifrost.governance.expressions import NO_MENTIONS, Mentions
 from bifrost.integrations.forwarding import Forwarding, check_size, is_plain_text
 from bifrost.schema.call import Caller
+from bifrost.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["SESSION_PREFIX", "HeaderLines", "HeaderRules", "LoginPlace", "duration_s", "request_id"]
 
 HeaderLines = tuple[tuple[bytes, bytes], ...]
+
+Told = tuple[str, HeaderLines]
+"""Where a request came from, and those of its headers that are read."""
 
 OURS = b"x-bf-"
 
@@ -77,6 +81,10 @@ MAX_KEY = 16384
 """Characters of a caller's key; Google's and Amazon's are the long ones."""
 
 MAX_ENDPOINT = 2048
+
+MAX_KNOWN = 1024
+MAX_KNOWN_BYTES = 2048
+"""Callers remembered, and of how much in their headers at most; when they are more, all are forgotten."""
 
 EMPTY: Mapping[str, str] = MappingProxyType({})
 EMPTY_REQUIRED: Mapping[bytes, str] = MappingProxyType({})
@@ -128,7 +136,7 @@ def duration_s(text: str) -> float | None:
     return sum(float(part[1]) * _UNITS_S[part[2]] for part in parts) or None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class LoginPlace:
     """What ``authorization`` may be besides a key: the administrator's own credentials, which go nowhere.
 
@@ -158,7 +166,7 @@ class LoginPlace:
 NO_LOGIN = LoginPlace()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class HeaderRules:
     """What the client settings say of headers."""
 
@@ -175,6 +183,8 @@ class HeaderRules:
     wanted: Mentions = NO_MENTIONS
     """What routing rules ask for."""
     login: LoginPlace = NO_LOGIN
+    _known: dict[Told, Caller] = attrs.field(factory=dict, init=False, repr=False, eq=False)
+    """What was read before. A client says the same with every request."""
 
     @classmethod
     def of(
@@ -208,6 +218,30 @@ class HeaderRules:
         Raises BadRequest if a required one is missing, or one that the gateway reads cannot be what it should be.
         """
         self._require(headers)
+        if self.wanted or self.forwarding.takes_plain or self.allow_direct_keys:
+            return self._read_all(headers, remote_addr)
+        interesting = self.interesting
+        said = tuple([line for line in headers if line[0] in interesting or line[0][:5] == OURS])
+        told = (remote_addr, said)
+        caller = self._known.get(told)
+        return self._learned(told) if caller is None else caller
+
+    def _read_all(self, headers: HeaderLines, remote_addr: str) -> Caller:
+        caller = self._read(headers, remote_addr)
+        return attrs.evolve(caller, rule_headers=self._asked(headers)) if self.wanted else caller
+
+    def _learned(self, told: Told) -> Caller:
+        """What headers say that are all read, from now on without reading them. Traces do not come twice."""
+        remote_addr, said = told
+        caller = self._read(said, remote_addr)
+        size = sum(len(name) + len(value) for name, value in said)
+        if size <= MAX_KNOWN_BYTES and caller.traceparent is None:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[told] = caller
+        return caller
+
+    def _read(self, headers: HeaderLines, remote_addr: str) -> Caller:
         reading = _Reading(self)
         takes_plain, interesting = self.forwarding.takes_plain, self.interesting
         for name, value in headers:
@@ -220,8 +254,7 @@ class HeaderRules:
                 reading.forward(name, value)
             if name in interesting:
                 reading.known(name, value)
-        caller = reading.caller(remote_addr)
-        return attrs.evolve(caller, rule_headers=self._asked(headers)) if self.wanted else caller
+        return reading.caller(remote_addr)
 
     def _asked(self, headers: HeaderLines) -> Mapping[str, str]:
         """What rules may see of ``headers``: the first of a repeated one, and none that may be a credential."""

@@ -11,6 +11,7 @@ import attrs
 from bifrost.errors import GatewayError
 from bifrost.record import CallRecord
 from bifrost.service import Exchange
+from bifrost.values import frozen
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Observer"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Observer:
     """An exchange filter. ``readers`` get each record once it is complete; ``on_shed`` hears of calls refused at the door.
 

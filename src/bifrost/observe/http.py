@@ -6,13 +6,14 @@ import attrs
 
 from bifrost.observe.instruments import Counter, Histogram
 from bifrost.observe.prometheus import Metrics
+from bifrost.values import frozen
 
 __all__ = ["HttpMeter"]
 
 METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"})
 
 
-@attrs.frozen
+@frozen
 class HttpMeter:
     """Feeds the ``http_*`` metrics. ``path`` is a route's template, never a path that a caller made up."""
 
@@ -49,7 +50,7 @@ class HttpMeter:
         )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class _Bound:
     """The children for one path, method and status."""
 

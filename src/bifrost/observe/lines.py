@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bifrost.schema.call import NOBODY, UNROUTED
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bifrost.actors.discovery import KeyModels
     from bifrost.record import AttemptRecord, CallRecord, HopRecord
+    from bifrost.schema.call import Identity, Routing
 
 __all__ = ["call_level", "call_line", "models_line"]
 
@@ -18,9 +21,6 @@ MAX_KEYS = 50
 """That one line names."""
 
 NANO = 1_000_000_000
-
-NO_TRACE = "---"
-"""As ``traceparent`` would say that there is none."""
 
 
 def call_level(record: CallRecord) -> str:
@@ -72,48 +72,87 @@ def models_line(call_id: str, failed: Sequence[KeyModels]) -> dict[str, object]:
 
 def _said(record: CallRecord) -> dict[str, object]:
     """What is worth a field only when there is something to say."""
-    usage = record.usage
-    _, trace_id, span_id, _ = (record.traceparent or NO_TRACE).split("-")
-    maybe: dict[str, object] = {
-        "trace_id": trace_id or None,
-        "parent_span_id": span_id or None,
-        "error_class": record.error_class.value if record.error_class else None,
+    said: dict[str, object] = {}
+    if record.traceparent is not None:
+        said |= _trace(record.traceparent)
+    if record.error_class is not None or record.error_message is not None:
+        said |= _error(record)
+    if (usage := record.usage) is not None:
+        said["prompt_tokens"] = usage.prompt_tokens
+        said["completion_tokens"] = usage.completion_tokens
+        said["total_tokens"] = usage.total_tokens
+    if record.first_event_s is not None:
+        said["first_event_ms"] = _ms(record.first_event_s)
+    if record.stream:
+        said["events"] = record.events
+    if record.queue_wait_s or record.backoff_s or record.downstream_s:
+        said |= _waits(record)
+    if record.identity is not NOBODY:
+        said |= _whose(record.identity)
+    if record.routing is not UNROUTED:
+        said |= _routing(record.routing)
+    said |= _cost(record.hops)
+    if record.remote_addr:
+        said["remote_addr"] = record.remote_addr
+    if record.user_agent:
+        said["user_agent"] = record.user_agent
+    if record.log_metadata:
+        said["metadata"] = dict(record.log_metadata)
+    return said
+
+
+def _trace(traceparent: str) -> dict[str, object]:
+    _, trace_id, span_id, _ = traceparent.split("-")
+    return {"trace_id": trace_id, "parent_span_id": span_id}
+
+
+def _error(record: CallRecord) -> dict[str, object]:
+    told: dict[str, object | None] = {
+        "error_class": None if record.error_class is None else record.error_class.value,
         "error_code": record.error_code,
         "error": None if record.error_message is None else _short(record.error_message),
-        "prompt_tokens": usage.prompt_tokens if usage else None,
-        "completion_tokens": usage.completion_tokens if usage else None,
-        "total_tokens": usage.total_tokens if usage else None,
-        "first_event_ms": None if record.first_event_s is None else _ms(record.first_event_s),
-        "events": record.events if record.stream else None,
-        "queue_wait_ms": _ms(record.queue_wait_s) or None,
-        "backoff_ms": _ms(record.backoff_s) or None,
-        "downstream_ms": _ms(record.downstream_s) or None,
-        "virtual_key_id": record.identity.virtual_key_id or None,
-        "virtual_key_name": record.identity.virtual_key_name or None,
-        "team_id": record.identity.team_id or None,
-        "customer_id": record.identity.customer_id or None,
-        "routing_engines_used": list(record.routing.engines) or None,
-        "routing_rule_id": record.routing.rule_id or None,
-        "routing_rule_name": record.routing.rule_name or None,
-        "routing_engine_logs": list(record.routing.log) or None,
-        **_cost(record),
-        "remote_addr": record.remote_addr or None,
-        "user_agent": record.user_agent or None,
-        "metadata": dict(record.log_metadata) or None,
     }
-    return {name: value for name, value in maybe.items() if value is not None}
+    return {name: value for name, value in told.items() if value is not None}
 
 
-def _cost(record: CallRecord) -> dict[str, object]:
+def _waits(record: CallRecord) -> dict[str, object]:
+    waits = {
+        "queue_wait_ms": _ms(record.queue_wait_s),
+        "backoff_ms": _ms(record.backoff_s),
+        "downstream_ms": _ms(record.downstream_s),
+    }
+    return {name: value for name, value in waits.items() if value}
+
+
+def _whose(identity: Identity) -> dict[str, object]:
+    whose = {
+        "virtual_key_id": identity.virtual_key_id,
+        "virtual_key_name": identity.virtual_key_name,
+        "team_id": identity.team_id,
+        "customer_id": identity.customer_id,
+    }
+    return {name: value for name, value in whose.items() if value}
+
+
+def _routing(routing: Routing) -> dict[str, object]:
+    told: dict[str, object] = {
+        "routing_engines_used": list(routing.engines),
+        "routing_rule_id": routing.rule_id,
+        "routing_rule_name": routing.rule_name,
+        "routing_engine_logs": list(routing.log),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _cost(hops: tuple[HopRecord, ...]) -> dict[str, object]:
     """In US dollars, with whether that is our own count in part. Nothing where nobody counts."""
-    bills = [hop.bill for hop in record.hops if hop.bill is not None]
+    bills = [hop.bill for hop in hops if hop.bill is not None]
     if not bills:
         return {}
-    cost = sum(bill.nano_usd for bill in bills) / NANO
-    return {
-        "cost_usd": cost,
-        "cost_estimated": any(bill.is_estimated for bill in bills) or None,
-    }
+    told: dict[str, object] = {"cost_usd": sum([bill.nano_usd for bill in bills]) / NANO}
+    if any(bill.is_estimated for bill in bills):
+        told["cost_estimated"] = True
+    return told
 
 
 def _hop(hop: HopRecord) -> dict[str, object]:

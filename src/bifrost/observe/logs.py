@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections import deque
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -154,17 +154,29 @@ class Logs:
 
 
 def _mask(entry: Entry) -> None:
-    """The last line of defence: a field with the name of a secret is not written, whatever is in it."""
+    """The last line of defence: a field with the name of a secret is not written, whatever is in it.
+
+    A ``Secret`` under another name is for ``_default``.
+    """
     for name, value in entry.items():
-        if isinstance(value, Secret) or _is_secret(name):
-            entry[name] = STARS
-        elif type(value) is dict:
+        if type(value) is dict:
             entry[name] = {key: STARS if _is_secret(str(key)) else v for key, v in value.items()}
+        if name not in _harmless and _is_secret(name):
+            entry[name] = STARS
 
 
-@lru_cache(maxsize=1024)
+_harmless: set[str] = set()
+"""Names that were looked at before and are no secret's."""
+
+MAX_HARMLESS = 1024
+
+
 def _is_secret(name: str) -> bool:
-    return _SECRET_NAMES.search(name) is not None
+    if _SECRET_NAMES.search(name) is not None:
+        return True
+    if len(_harmless) < MAX_HARMLESS:
+        _harmless.add(name)
+    return False
 
 
 def _default(value: object) -> object:

@@ -23,6 +23,7 @@ from prometheus_client.exposition import choose_encoder
 from bifrost.observe.instruments import Counter, Histogram
 from bifrost.record import Outcome
 from bifrost.store.base import JobCounts
+from bifrost.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -117,7 +118,7 @@ def custom_labels(wanted: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ..
     return tuple(good), tuple(bad)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class StoreView:
     """The configuration store at a scrape. ``waiting`` counts what is to be written there yet."""
 
@@ -125,7 +126,7 @@ class StoreView:
     waiting: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class JobsView:
     """Asynchronous jobs at a scrape. ``counts`` is absent when the store was not there to tell."""
 
@@ -136,7 +137,7 @@ class JobsView:
 
 @attrs.define(eq=False)
 class Series:
-    """The bound children for one set of base labels."""
+    """The bound children for one set of base labels, those of families with fewer labels among them."""
 
     upstream: Counter
     success: Counter
@@ -147,6 +148,9 @@ class Series:
     cost: Counter
     first_event: Histogram
     inter_event: Histogram
+    overhead: Histogram
+    queue_wait: Histogram
+    to_first_event: Histogram
 
 
 @attrs.define(eq=False)
@@ -298,15 +302,13 @@ class Metrics:
         if nano_usd := sum(hop.bill.nano_usd for hop in record.hops if hop.bill is not None):
             series.cost.inc(nano_usd / NANO)
 
-    def _timing(self, record: CallRecord, series: Series) -> None:
-        provider = record.provider
-        self.child("bifrost_gateway_overhead_seconds", provider, record.request_type).observe(
-            record.overhead_s
-        )
-        self.child("bifrost_queue_wait_seconds", provider).observe(record.queue_wait_s)
+    @staticmethod
+    def _timing(record: CallRecord, series: Series) -> None:
+        series.overhead.observe(record.overhead_s)
+        series.queue_wait.observe(record.queue_wait_s)
         if record.first_event_s is None:
             return
-        self.child("bifrost_time_to_first_event_seconds", provider).observe(record.first_event_s)
+        series.to_first_event.observe(record.first_event_s)
         if record.stream:
             series.first_event.observe(record.first_event_s)
             if record.events > 1:
@@ -363,7 +365,8 @@ class Metrics:
         return self.child("bifrost_error_requests_total", *labels)
 
     def _bind(self, labels: tuple[str, ...]) -> Series:
-        family = self._families
+        family, child = self._families, self.child
+        provider, _, method = labels[:3]
         return Series(
             upstream=family["bifrost_upstream_requests_total"].labels(*labels),
             success=family["bifrost_success_requests_total"].labels(*labels),
@@ -374,6 +377,9 @@ class Metrics:
             cost=family["bifrost_cost_total"].labels(*labels),
             first_event=family["bifrost_stream_first_token_latency_seconds"].labels(*labels),
             inter_event=family["bifrost_stream_inter_token_latency_seconds"].labels(*labels),
+            overhead=child("bifrost_gateway_overhead_seconds", provider, method),
+            queue_wait=child("bifrost_queue_wait_seconds", provider),
+            to_first_event=child("bifrost_time_to_first_event_seconds", provider),
         )
 
     def shed(self, reason: str) -> None:

@@ -6,15 +6,13 @@ the dialect it was made of), its own name the keys.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
-
-import attrs
 
 from bifrost.config.settings import KeySettings
 from bifrost.policy.token_sources import has_login
 from bifrost.schema.call import Operation
+from bifrost.values import Choice, frozen
 
 if TYPE_CHECKING:
     from bifrost.config.settings import ProviderSettings
@@ -68,7 +66,7 @@ class Wish(Protocol):
     def include_only(self) -> frozenset[str] | None: ...
 
 
-class NoKey(enum.Enum):
+class NoKey(Choice):
     """Why no key at all is eligible: the first sieve that nothing passed."""
 
     NO_KEYS = "no_keys"
@@ -78,7 +76,7 @@ class NoKey(enum.Enum):
     UNKNOWN_KEY_NAME = "unknown_key_name"
 
 
-@attrs.frozen
+@frozen
 class Eligible:
     """``keys`` may serve; ``missing`` says which sieve held back the last one if there are none.
 

@@ -10,13 +10,13 @@ one request every 300 s is let through as a trial, until one succeeds or model d
 
 from __future__ import annotations
 
-import enum
 import math
 from typing import TYPE_CHECKING
 
 import attrs
 
 from bifrost.errors import ErrorClass
+from bifrost.values import Choice, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,13 +51,13 @@ BUSY_PROBING_S = 1.0
 """When to ask again while a half-open circuit's probes are out: nobody knows when they return."""
 
 
-class Phase(enum.Enum):
+class Phase(Choice):
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half_open"
 
 
-class Signal(enum.Enum):
+class Signal(Choice):
     """What a circuit reacts to."""
 
     SUCCESS = "success"
@@ -68,7 +68,7 @@ class Signal(enum.Enum):
     PROBE_FAILURE = "probe_failure"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Circuit:
     """A circuit breaker. ``failures`` are in a row; ``probes`` are the leases that try it out while half-open."""
 
@@ -140,7 +140,7 @@ def step(circuit: Circuit, signal: Signal, now_s: float, rules: BreakerSettings)
     return circuit if transition is None else transition(circuit, now_s, rules)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class KeyHealth:
     """All that speaks against using a key, except its rate limits."""
 

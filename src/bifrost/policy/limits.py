@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
+from bifrost.values import frozen
+
 if TYPE_CHECKING:
     from bifrost.providers.base import RateHint
 
@@ -36,7 +38,7 @@ MODELS_MAX = 256
 """Models remembered per key; the one longest unused is forgotten."""
 
 
-@attrs.frozen
+@frozen
 class Window:
     """``remaining`` of ``limit`` until ``reset_at_s``, as of ``seen_s``; both times on the pool's clock."""
 
@@ -66,7 +68,7 @@ class Window:
         return attrs.evolve(self, remaining=max(0, self.remaining - amount))
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Allowance:
     """What one scope (a key, or a key and model) may still do."""
 

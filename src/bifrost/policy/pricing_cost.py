@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-import attrs
-
 from bifrost.policy.pricing_rates import ATTO_PER_NANO, Card, Rates
 from bifrost.record import NO_USAGE, MediaUsage, Usage
 from bifrost.schema.call import Operation
+from bifrost.values import frozen
 
 __all__ = ["MAX_NANO_USD", "NO_FACTS", "CallFacts", "cost"]
 
@@ -19,7 +18,7 @@ MAX_NANO_USD = 10**18
 NO_MEDIA = MediaUsage()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class CallFacts:
     """What of a request bears upon its price."""
 

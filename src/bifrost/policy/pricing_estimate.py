@@ -11,6 +11,7 @@ import attrs
 from bifrost.policy.pricing_cost import MAX_NANO_USD, CallFacts, cost
 from bifrost.record import MediaUsage, Usage
 from bifrost.schema.call import Operation
+from bifrost.values import frozen
 
 if TYPE_CHECKING:
     from bifrost.policy.pricing_rates import Rates
@@ -35,7 +36,7 @@ WITHOUT_OUTPUT = frozenset(
 )
 
 
-@attrs.frozen
+@frozen
 class Estimate:
     """Tokens of prompt and answer, and what they cost in nano-dollars."""
 

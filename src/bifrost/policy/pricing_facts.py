@@ -115,9 +115,14 @@ def _sizes(call: Call, members: RawMembers) -> tuple[int, int]:
         return sum(len(each) for each in members.values()), files * MEDIA_TOKENS_MAX
     if call.relay is not None and not members:
         return _sizes_of_relayed(call, call.relay)
-    sizes = [media_in(each) if len(each) > SMALL_BYTES else (0, 0) for each in members.values()]
-    text_bytes = sum(len(each) for each in members.values()) - sum(size for size, _ in sizes)
-    return text_bytes, sum(tokens for _, tokens in sizes)
+    text_bytes, media_tokens = sum(map(len, members.values())), 0
+    if text_bytes > SMALL_BYTES:
+        for each in members.values():
+            if len(each) > SMALL_BYTES:
+                size, tokens = media_in(each)
+                text_bytes -= size
+                media_tokens += tokens
+    return text_bytes, media_tokens
 
 
 def _sizes_of_relayed(call: Call, relay: Relay) -> tuple[int, int]:
@@ -135,8 +140,10 @@ def _fields(form: Form) -> RawMembers:
 
 def _word(members: RawMembers, name: str) -> str:
     """The short value of a member or field, without quotes; empty if there is none, or it is long."""
-    raw = members.get(name, b"")
-    return raw.strip(b'" ').decode("ascii", "replace") if len(raw) <= MAX_VALUE_BYTES else ""
+    raw = members.get(name)
+    if raw is None or len(raw) > MAX_VALUE_BYTES:
+        return ""
+    return raw.strip(b'" ').decode("ascii", "replace")
 
 
 def _number(members: RawMembers, name: str) -> int:

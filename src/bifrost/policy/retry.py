@@ -12,6 +12,7 @@ from typing import Literal
 import attrs
 
 from bifrost.errors import ErrorClass, GatewayError, NetworkError
+from bifrost.values import frozen
 
 __all__ = [
     "Backoff",
@@ -34,7 +35,7 @@ ROTATING = frozenset({ErrorClass.RATE_LIMIT, ErrorClass.AUTH, ErrorClass.QUOTA})
 """Failures of a key rather than of the target: an untried key is tried at once, free of charge."""
 
 
-@attrs.frozen
+@frozen
 class Backoff:
     """Exponential, with 20 % jitter either way. Milliseconds, as configured."""
 
@@ -47,7 +48,7 @@ class Backoff:
         return min(base * (0.8 + 0.4 * draw), self.max_ms) / 1000.0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RetryRules:
     """A provider's settings, as far as retries go by them."""
 
@@ -63,7 +64,7 @@ class RetryRules:
     """Some key has the object that is asked for, nobody knows which: one after the other is tried."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class History:
     """What a hop has been through. ``retries`` counts what ``max_retries`` bounds; free rotations are not in it."""
 
@@ -74,7 +75,7 @@ class History:
     """Keys not to be used again in this hop."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Retry:
     """Try again on this target after ``after_s`` seconds. ``costs`` if it uses up one of ``max_retries``."""
 
@@ -84,7 +85,7 @@ class Retry:
     prefer_not: str | None = None
 
 
-@attrs.frozen
+@frozen
 class Over:
     """No more tries on this target."""
 
@@ -163,19 +164,19 @@ def _after_wait(
     return Retry(after_s=wait_s, costs=True, avoid=frozenset(), prefer_not=key_id)
 
 
-@attrs.frozen
+@frozen
 class Finish:
     """The caller has its answer."""
 
 
-@attrs.frozen
+@frozen
 class Fail:
     """The chain ends here; ``primary`` if the first hop's error is the one to tell, not this one's."""
 
     primary: bool
 
 
-@attrs.frozen
+@frozen
 class NextHop:
     """Go to the next target."""
 

@@ -13,6 +13,7 @@ import attrs
 
 from bifrost.dialects.base import PlainAnswer, Reading
 from bifrost.schema.payload import Payload
+from bifrost.values import frozen
 
 if TYPE_CHECKING:
     from bifrost.config.settings import KeySettings, ProviderSettings
@@ -37,7 +38,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 """Header lines in order; names in lower case."""
 
 
-@attrs.frozen
+@frozen
 class Origin:
     """Where a connection goes: what a pool of connections is kept by."""
 
@@ -48,7 +49,7 @@ class Origin:
     """Whether it is connected to only where its host has none but public addresses: a caller named it."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class UpstreamRequest:
     """One HTTP request, ready to be written. ``target`` is path and query. Its repr must show neither headers nor these.
 
@@ -99,7 +100,7 @@ class FollowUp(Protocol):
         ...
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Ask:
     """A further request, to be sent after ``after_s`` seconds. With a ``follow_up`` of its own it is not the last."""
 
@@ -109,7 +110,7 @@ class Ask:
     """To be sent if the attempt is given up from now on, before it has come to its end."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Told:
     """A whole answer in place of the one that came."""
 
@@ -117,7 +118,7 @@ class Told:
     content_type: bytes
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RateHint:
     """What an answer's headers say of the key's limits. Times are seconds from now."""
 

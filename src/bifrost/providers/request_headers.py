@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import re
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import attrs
 from bifrost import __version__
 from bifrost.errors import BadRequest
 from bifrost.providers.base import Headers
+from bifrost.values import Choice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,7 @@ def header_line(name: str, value: str) -> tuple[bytes, bytes]:
         raise ValueError(f"header {name} holds characters that no header may hold") from None
 
 
-class Accept(enum.Enum):
+class Accept(Choice):
     """What kind of answer is wanted, as ``accept`` says it."""
 
     JSON = b"application/json"

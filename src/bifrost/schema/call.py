@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import re
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from bifrost.config.key_configs import AzureKeySettings, BedrockKeySettings
 from bifrost.config.secret import Secret
 from bifrost.config.settings import KeySettings
 from bifrost.schema.payload import Form, Payload
+from bifrost.values import Choice, frozen
 
 __all__ = [
     "NOBODY",
@@ -54,7 +54,7 @@ DIRECT = KeySettings(id="header-provided", name="header-provided")
 """What a key is called that came with its request."""
 
 
-class Operation(enum.Enum):
+class Operation(Choice):
     """What is asked of a provider. The value is the original's name for it (``request_type``)."""
 
     LIST_MODELS = "list_models"
@@ -85,7 +85,7 @@ class Operation(enum.Enum):
     RELAY = "passthrough"
 
 
-class Dialect(enum.Enum):
+class Dialect(Choice):
     """How a JSON API speaks: what a caller is answered in, and what an upstream is asked in."""
 
     OPENAI = "openai"
@@ -97,7 +97,7 @@ class Dialect(enum.Enum):
     COHERE = "cohere"
 
 
-class Surface(enum.Enum):
+class Surface(Choice):
     """Which door a call came in by: what it may leave out, and how its errors are told."""
 
     NATIVE = "native"
@@ -127,7 +127,7 @@ DIALECTS: Mapping[Surface, Dialect] = MappingProxyType(
 )
 
 
-@attrs.frozen
+@frozen
 class Target:
     """A provider and a model of it, as the caller names them."""
 
@@ -137,7 +137,7 @@ class Target:
     """The caller named the model only: ``provider`` is the surface's default, or that of the target before it."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Caller:
     """What the request's headers say of its sender and of his wishes."""
 
@@ -195,7 +195,7 @@ class Caller:
         return None if self.direct_key is None else attrs.evolve(DIRECT, value=self.direct_key)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Identity:
     """Whose virtual key came along, as governance knows it. Empty texts where there is none, or no such owner."""
 
@@ -210,7 +210,7 @@ class Identity:
 NOBODY = Identity()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Routing:
     """Who chose the targets, where that was not the caller alone."""
 
@@ -225,7 +225,7 @@ class Routing:
 UNROUTED = Routing()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Relay:
     """A request that goes on as it came: what of it is not in the call's other members.
 
@@ -245,7 +245,7 @@ class Relay:
     """If told: ``body`` is a batch whose requests stand in it, for this endpoint, and what is uploaded is the file they make."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Native:
     """A request as its caller said it, in another dialect than OpenAI's: for an upstream that speaks it too.
 
@@ -261,7 +261,7 @@ class Native:
     """Instead of the members, of a request about files and batches; ``headers`` are all that go upstream then."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Call:
     """One request. Frozen: a filter that changes it makes another.
 

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import attrs
 
+from bifrost.values import frozen
+
 __all__ = [
     "Audio",
     "CachePoint",
@@ -39,7 +41,7 @@ Role = Literal["system", "user", "assistant", "tool"]
 """``developer`` is read as ``system``."""
 
 
-@attrs.frozen
+@frozen
 class Inline:
     """Bytes in the request itself: ``data`` is base64 as it came, ``media_type`` as the data URI names it, or empty."""
 
@@ -47,7 +49,7 @@ class Inline:
     data: str = attrs.field(repr=False)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Text:
     """Words. ``cache_control`` is a prompt cache mark, as it came."""
 
@@ -55,7 +57,7 @@ class Text:
     cache_control: Json | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Image:
     """A picture, in the request (``inline``) or at an http(s) ``url``; one of the two is set."""
 
@@ -65,7 +67,7 @@ class Image:
     cache_control: Json | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Audio:
     """Sound: base64 ``data`` in ``format`` (``wav``, ``mp3``)."""
 
@@ -73,7 +75,7 @@ class Audio:
     format: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Document:
     """A file: in the request (``inline``, or ``text`` where it is plain text), at a ``url``, or known by ``file_id``."""
 
@@ -86,14 +88,14 @@ class Document:
     cache_control: Json | None = None
 
 
-@attrs.frozen
+@frozen
 class Refusal:
     """The assistant's words when it would not."""
 
     text: str
 
 
-@attrs.frozen
+@frozen
 class CachePoint:
     """Bedrock's prompt cache mark, a part by itself."""
 
@@ -103,7 +105,7 @@ class CachePoint:
 Part = Text | Image | Audio | Document | Refusal | CachePoint
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ToolCall:
     """A tool the assistant called. ``arguments`` is JSON in a string, as it came; of a custom tool any text."""
 
@@ -113,7 +115,7 @@ class ToolCall:
     is_custom: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ReasoningDetail:
     """A block of thinking, to be sent back as it came.
 
@@ -129,7 +131,7 @@ class ReasoningDetail:
     raw: Json = attrs.field(factory=lambda: MappingProxyType({}), repr=False)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Message:
     """One message. Content that came as a string is one ``Text``; ``None`` and ``""`` are no parts."""
 
@@ -149,7 +151,7 @@ class Message:
         return "".join(part.text for part in self.parts if isinstance(part, Text))
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Tool:
     """A function the model may call. ``parameters`` is a JSON schema in the order of its keys, ``None`` if none came."""
 
@@ -160,7 +162,7 @@ class Tool:
     cache_control: Json | None = None
 
 
-@attrs.frozen
+@frozen
 class ToolChoice:
     """Which tool is to be called. ``names`` are those of ``function`` (one) and ``allowed`` (with ``is_required``)."""
 
@@ -169,7 +171,7 @@ class ToolChoice:
     is_required: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ResponseFormat:
     """Which form the answer is to have; ``schema`` is set for ``json_schema``."""
 
@@ -180,7 +182,7 @@ class ResponseFormat:
     strict: bool | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Reasoning:
     """How much is to be thought.
 
@@ -193,7 +195,7 @@ class Reasoning:
     is_off: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ChatRequest:
     """A chat request. ``members`` are all its top-level members that are not null, decoded, by the names they came with.
 

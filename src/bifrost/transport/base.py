@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-import attrs
+from bifrost.values import frozen
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Limits", "Upstream", "UpstreamAnswer"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Limits:
     """Bounds of one attempt, each told apart. Seconds, except ``deadline_s`` (absolute, trio's clock) and bytes."""
 
