@@ -172,8 +172,7 @@ class HopRunner:
         return race.result()
 
     async def _run_in_race(self, race: _Race, trial: _Trial) -> None:
-        race.enter(trial)
-        with trial.scope:
+        with race.enter(trial):
             tried = await self._try(trial)
             race.report(trial, tried)
 
@@ -242,7 +241,6 @@ class _Trial:
     history: History
     asking: _Asking
     is_hedge: bool = False
-    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     key_id: str | None = None
     race: _Race | None = None
 
@@ -263,22 +261,24 @@ class _Race:
     """Two tries, of which one may answer."""
 
     decided: trio.Event = attrs.field(factory=trio.Event)
-    _trials: list[_Trial] = attrs.field(factory=list)
+    _scopes: dict[_Trial, trio.CancelScope] = attrs.field(factory=dict)
     _winner: _Trial | None = None
     _reports: list[tuple[_Trial, Tried]] = attrs.field(factory=list)
 
-    def enter(self, trial: _Trial) -> None:
+    def enter(self, trial: _Trial) -> trio.CancelScope:
+        """Take part. Whoever loses is cancelled by the scope."""
         trial.race = self
-        self._trials.append(trial)
+        self._scopes[trial] = scope = trio.CancelScope()
+        return scope
 
     async def claim(self, trial: _Trial) -> None:
         """Return only in the try that has won; the other is cancelled here."""
         if self._winner is None:
             self._winner = trial
             self.decided.set()
-            for other in self._trials:
+            for other, scope in self._scopes.items():
                 if other is not trial:
-                    other.scope.cancel()
+                    scope.cancel()
         if self._winner is not trial:
             await trio.sleep_forever()
 
