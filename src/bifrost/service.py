@@ -110,6 +110,10 @@ class Exchange(Protocol):
         """The next event if it is there already: what arrives together may leave together."""
         ...
 
+    async def receive_within(self, within_s: float) -> Event | None:
+        """The next event; ``None`` if there is none for so long, or up to half a second longer."""
+        ...
+
 
 class Service(Protocol):
     """Serves calls."""

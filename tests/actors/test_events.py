@@ -56,6 +56,43 @@ async def test_a_cancelled_reader_loses_nothing() -> None:
     assert await events.get() == event
 
 
+async def test_who_waits_can_be_nudged_and_loses_nothing() -> None:
+    events = Events(2)
+    (event,) = chunks(1)
+    heard: list[object] = []
+
+    async def read() -> None:
+        heard.append(await events.get_or_nudge())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        events.nudge()
+    events.nudge()
+    await events.put(event)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+
+    assert heard == [None, event]
+
+
+async def test_an_event_that_comes_with_the_nudge_is_heard() -> None:
+    events = Events(2)
+    (event,) = chunks(1)
+    heard: list[object] = []
+
+    async def read() -> None:
+        heard.append(await events.get_or_nudge())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        events.nudge()
+        await events.put(event)
+
+    assert heard == [event]
+
+
 async def test_a_cancelled_writer_has_written_nothing() -> None:
     events = Events(1)
     first, second = chunks(2)

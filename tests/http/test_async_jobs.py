@@ -85,6 +85,9 @@ class Script:
     async def receive(self) -> Event:
         return self.events.pop(0)
 
+    async def receive_within(self, within_s: float) -> Event | None:
+        raise NotImplementedError
+
     def receive_nowait(self) -> Event | None:
         raise NotImplementedError
 

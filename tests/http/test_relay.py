@@ -42,6 +42,11 @@ class Script:
             self.steps.pop(0)
         return self.steps.pop(0)  # type: ignore[return-value]  # the floats are gone
 
+    async def receive_within(self, within_s: float) -> Event | None:
+        with trio.move_on_after(within_s):
+            return await self.receive()
+        return None
+
     def receive_nowait(self) -> Event | None:
         if not self.steps or isinstance(self.steps[0], float):
             return None

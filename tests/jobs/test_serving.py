@@ -41,6 +41,9 @@ class Script:
     async def receive(self) -> Event:
         return self.events.popleft()
 
+    async def receive_within(self, within_s: float) -> Event | None:
+        raise NotImplementedError
+
     def receive_nowait(self) -> Event | None:
         return self.events.popleft() if self.events else None
 

@@ -92,7 +92,7 @@ async def faulty(upstream: Upstream, tmp_path: Path) -> AsyncIterator[Gateway]:
     network: dict[str, Any] = {
         "max_retries": 0,
         "default_request_timeout_in_seconds": 1,
-        "stream_idle_timeout_in_seconds": 1,
+        "stream_idle_timeout_in_seconds": 4,
     }
     custom: dict[str, Any] = {"custom_provider_config": {"base_provider_type": "openai"}}
     healthy: dict[str, Any] = {"failure_threshold": 1_000_000}

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from bifrost.errors import NetworkError, StreamIdleTimeout, UpstreamTimeout
 from bifrost.transport.answer import Answer
-from bifrost.transport.base import Limits
+from bifrost.transport.base import Limits, Patience
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -28,6 +30,7 @@ class Script:
 
     steps: list[bytes | float | NetworkError]
     cut: bool = False
+    hang_up: Callable[[], None] | None = None
 
     def ready(self) -> bytes | None:
         if not self.steps:
@@ -101,6 +104,60 @@ async def test_silence_is_an_idle_timeout(autojump_clock: MockClock) -> None:
     assert "stream_idle_timeout_in_seconds" in caught.value.message
     assert trio.current_time() - begun == pytest.approx(60)
     assert got.waited_s == pytest.approx(1.5 + 59 + 60)
+
+
+@attrs.define
+class Silent:
+    """A source that says nothing until it is hung up on."""
+
+    ended: trio.Event = attrs.field(factory=trio.Event)
+
+    def ready(self) -> bytes | None:
+        return None
+
+    async def wait(self) -> float:
+        await self.ended.wait()
+        return trio.current_time()
+
+    def hang_up(self) -> None:
+        self.ended.set()
+
+
+@pytest.mark.parametrize(
+    ("deadline_s", "told"), [(math.inf, StreamIdleTimeout), (30.0, UpstreamTimeout)]
+)
+async def test_who_comes_round_ends_a_wait_by_hanging_up(
+    deadline_s: float, told: type[Exception], autojump_clock: MockClock
+) -> None:
+    patience = Patience()
+    limits = Limits(idle_s=60, deadline_s=trio.current_time() + deadline_s, patience=patience)
+    got = Answer(Silent(), 200, (), limits, 0.0)
+
+    async def come_round() -> None:
+        for _ in range(200):
+            await trio.sleep(0.5)
+            patience.look(trio.current_time())
+
+    begun_s = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(come_round)
+        with pytest.raises(told) as caught:
+            await got.receive()
+
+    assert type(caught.value) is told
+    assert 0 <= got.waited_s - min(60, deadline_s) <= 0.5
+    assert trio.current_time() - begun_s >= 100
+
+
+async def test_a_wait_that_ends_in_time_is_not_hung_up_on(autojump_clock: MockClock) -> None:
+    patience, source = Patience(), Silent()
+    got = Answer(source, 200, (), Limits(idle_s=60, patience=patience), 0.0)
+    with trio.move_on_after(59):
+        await got.receive()
+    patience.look(trio.current_time() + 1000)
+
+    assert not source.ended.is_set()
+    assert not patience.is_over
 
 
 async def test_idle_limit_does_not_run_while_nobody_reads(autojump_clock: MockClock) -> None:

@@ -11,10 +11,10 @@ import trio
 import trustme
 
 from bifrost.config.settings import NetworkSettings
-from bifrost.errors import BadRequest, ConfigurationMissing, NetworkError
+from bifrost.errors import BadRequest, ConfigurationMissing, NetworkError, StreamIdleTimeout
 from bifrost.providers.base import Origin
 from bifrost.quick_stream import QuickStream
-from bifrost.transport.base import Limits
+from bifrost.transport.base import Limits, Patience
 from bifrost.transport.dial import dial_with, is_public, tls_context
 from bifrost.transport.pool import Connections, connections
 from transport.lines import HELLO, Exchanges, Server, request
@@ -130,6 +130,35 @@ async def test_connection_the_upstream_has_closed_is_not_used_again() -> None:
             pool.take_back(origin, wire, is_reusable=True)
 
             assert pool.lend_kept(origin) is None
+            assert pool.statistics().open == 0
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+async def test_silence_ends_when_somebody_looks(authority: trustme.CA, *, is_secure: bool) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome"
+
+    async def stall(stream: trio.abc.Stream) -> None:
+        await stream.receive_some(1000)
+        await stream.send_all(head)
+        await trio.sleep_forever()
+
+    patience = Patience()
+    limits = Limits(idle_s=60, patience=patience)
+    context = server_context(authority) if is_secure else None
+    async with serving(stall, context) as port, trio.open_nursery() as nursery:
+        with retiring(connections(NetworkSettings(ca_cert_pem=pem(authority)))) as pool:
+            asked = request(origin=Origin("https" if is_secure else "http", "localhost", port))
+            async with pool.open(asked, limits) as answer:
+                assert await answer.receive() == b"some"
+
+                async def look() -> None:
+                    await trio.testing.wait_all_tasks_blocked()
+                    patience.look(trio.current_time() + 61)
+
+                nursery.start_soon(look)
+                with pytest.raises(StreamIdleTimeout):
+                    await answer.receive()
+
             assert pool.statistics().open == 0
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from bifrost.actors.exchange import LiveExchange, LiveHop
+from bifrost.actors.exchange import EXACT_S, LiveExchange, LiveHop
 from bifrost.actors.follow_up import followed
 from bifrost.actors.key_pool import Lease
 from bifrost.actors.messages import AttemptOutcome, Granted
@@ -123,7 +123,7 @@ class Attempt:
         """Do it, to the last event. Raises GatewayError."""
         generation, call = self.granted.generation, self.hop.call
         self.sent_s, self.sent_unix_s = trio.current_time(), self.wall()
-        limits = _limits(generation.settings.network, call, self.sent_s, self._note_sent)
+        limits = self._limits(generation.settings.network)
         try:
             request = await self._request()
             self._deployment = request.model_deployment or ""
@@ -147,6 +147,19 @@ class Attempt:
             # Nothing came, whatever ended the wait: the upstream's failure, or a caller who left.
             if not self.status:
                 self.upstream_s = trio.current_time() - self.sent_s
+
+    def _limits(self, network: NetworkSettings) -> Limits:
+        call = self.hop.call
+        first_byte_s = network.default_request_timeout_in_seconds
+        idle_s = network.stream_idle_timeout_in_seconds if call.stream else first_byte_s
+        return Limits(
+            connect_s=network.connect_timeout_s,
+            first_byte_s=first_byte_s,
+            idle_s=idle_s,
+            deadline_s=min(call.deadline_s, self.sent_s + network.total_timeout_s),
+            on_sent=self._note_sent,
+            patience=self._live.patience() if call.stream and idle_s >= EXACT_S else None,
+        )
 
     async def _request(self) -> UpstreamRequest:
         """What to send. A large body is said in a thread; one that goes on as it came is not said at all."""
@@ -398,19 +411,6 @@ def _meant(status: int, request: UpstreamRequest) -> int:
     """The status that is meant by a refusal's: 404 where this provider says so by another one."""
     reading = request.reading
     return 404 if reading is not None and status in reading.absent else status
-
-
-def _limits(
-    network: NetworkSettings, call: Call, now_s: float, on_sent: Callable[[], None]
-) -> Limits:
-    first_byte_s = network.default_request_timeout_in_seconds
-    return Limits(
-        connect_s=network.connect_timeout_s,
-        first_byte_s=first_byte_s,
-        idle_s=network.stream_idle_timeout_in_seconds if call.stream else first_byte_s,
-        deadline_s=min(call.deadline_s, now_s + network.total_timeout_s),
-        on_sent=on_sent,
-    )
 
 
 def content_type(headers: Headers) -> bytes:

@@ -20,13 +20,14 @@ __all__ = ["Events"]
 class Events:
     """Up to ``most`` events; with so many there, ``put`` waits. Whoever waits may be cancelled, and no event is lost."""
 
-    __slots__ = ("_events", "_most", "_reader", "_writer")
+    __slots__ = ("_events", "_is_nudged", "_most", "_reader", "_writer")
 
     def __init__(self, most: int) -> None:
         self._events: deque[Event] = deque()
         self._most = most
         self._reader: trio.lowlevel.Task | None = None
         self._writer: trio.lowlevel.Task | None = None
+        self._is_nudged = False
 
     def put_nowait(self, event: Event) -> bool:
         """Put ``event`` in, if there is room; whether there was."""
@@ -62,6 +63,23 @@ class Events:
             self._reader = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._leave_reader)
         return event
+
+    async def get_or_nudge(self) -> Event | None:
+        """The next event, or ``None`` if ``nudge`` is called first. A checkpoint, always."""
+        if self._events:
+            return await self.get()
+        self._is_nudged = False
+        while (event := self.get_nowait()) is None and not self._is_nudged:
+            self._reader = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._leave_reader)
+        return event
+
+    def nudge(self) -> None:
+        """Wake who waits in ``get_or_nudge``."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            self._is_nudged = True
+            trio.lowlevel.reschedule(reader)
 
     def _leave_reader(self, _: object) -> trio.lowlevel.Abort:
         self._reader = None

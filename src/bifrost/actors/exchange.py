@@ -10,11 +10,16 @@ from bifrost.errors import Cancelled, DeadlineExceeded, GatewayError, ShuttingDo
 from bifrost.record import AttemptRecord, CallRecord, HopRecord, Outcome, Usage
 from bifrost.schema.call import Call, Target
 from bifrost.service import Chunk, Event, Failed, Hop
+from bifrost.transport.base import Patience
 
-__all__ = ["EVENT_BUFFER", "LiveExchange", "LiveHop", "Tally"]
+__all__ = ["EVENT_BUFFER", "EXACT_S", "LiveExchange", "LiveHop", "Tally"]
 
 EVENT_BUFFER = 8
 """Events between the router and a slow caller; past it the upstream is read no further."""
+
+
+EXACT_S = 4.0
+"""A limit to a wait that is shorter has a deadline of its own: the round of those that look would make it much longer."""
 
 
 @attrs.define
@@ -64,6 +69,8 @@ class LiveExchange:
     _hurried: bool = attrs.field(default=False, init=False)
     _record: CallRecord | None = attrs.field(default=None, init=False)
     _events: Events = attrs.field(factory=lambda: Events(EVENT_BUFFER), init=False)
+    _lull: Patience | None = attrs.field(default=None, init=False)
+    _patiences: list[Patience] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.scope = trio.CancelScope(deadline=self.call.deadline_s)
@@ -75,6 +82,19 @@ class LiveExchange:
 
     def receive_nowait(self) -> Event | None:
         return self._events.get_nowait()
+
+    async def receive_within(self, within_s: float) -> Event | None:
+        if within_s < EXACT_S:
+            with trio.move_on_after(within_s):
+                return await self._events.get()
+            return None
+        lull = self._lull or self.patience()
+        self._lull = lull
+        lull.begin(trio.current_time() + within_s, self._events.nudge)
+        try:
+            return await self._events.get_or_nudge()
+        finally:
+            lull.rest()
 
     @property
     def record(self) -> CallRecord:
@@ -88,6 +108,17 @@ class LiveExchange:
         self.scope.cancel()
 
     # The router's side
+
+    def patience(self) -> Patience:
+        """One more to be looked at on each round."""
+        patience = Patience()
+        self._patiences.append(patience)
+        return patience
+
+    def look(self, now_s: float) -> None:
+        """Another round: end the waits that have lasted too long."""
+        for patience in self._patiences:
+            patience.look(now_s)
 
     async def send(self, event: Event) -> None:
         """Hand ``event`` to the caller; waits while it is slow, and counts that wait as the caller's."""

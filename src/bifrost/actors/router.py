@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Router"]
 
+ROUND_S = 0.5
+"""Between two looks at the waits of all exchanges; so much later than told may they end."""
+
 LEAVE_S = 5.0
 """How long leaving an exchange waits for its task, which has nothing left to do but clean up."""
 
@@ -81,10 +84,24 @@ class Router:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until ``close``; then until the last exchange is over."""
-        async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery, trio.open_nursery() as rounds:
             self._nursery = nursery
+            rounds.start_soon(self._look_round)
             task_status.started()
             await self._closing.wait()
+            await self.wait_idle()
+            rounds.cancel_scope.cancel()
+
+    async def _look_round(self) -> None:
+        """Walk round the exchanges, whose waits may have lasted too long, until cancelled."""
+        while True:
+            await trio.sleep(ROUND_S)
+            self._look(trio.current_time())
+
+    def _look(self, now_s: float) -> None:
+        # Not in the round itself, whose frame would keep the last exchange until the next.
+        for live in tuple(self._live):
+            live.look(now_s)
 
     def close(self) -> None:
         """Take no more exchanges. ``run`` returns when those there are have ended."""

@@ -129,7 +129,7 @@ class NetworkSettings:
     stream_idle_timeout_in_seconds: Annotated[
         float, positive(3600), Mark.DEFAULT_UNLESS_POSITIVE
     ] = 60.0
-    """Between two reads of a stream, counted only while the gateway waits for the upstream."""
+    """Between two reads of a stream, counted only while the gateway waits for the upstream. From 4 s on, kept to half a second."""
     total_timeout_s: Annotated[float, positive(604800)] = 3600.0
     """One attempt, from connect to its last byte."""
     max_retries: Annotated[int, between(0, 100)] = 2
@@ -321,7 +321,7 @@ class ClientSettings:
     max_inflight: Annotated[int, at_least(1)] = 10000
     """Exchanges served at a time; beyond it 503 ``overloaded``."""
     sse_keepalive_s: Annotated[float, between(0, 3600)] = 15.0
-    """Silence on a stream before a comment line is sent; 0 turns it off."""
+    """Silence on a stream before a comment line is sent; 0 turns it off. From 4 s on, kept to half a second."""
     body_timeout_s: Annotated[float, positive(86400)] = 60.0
     """For a caller to send the whole body."""
     send_extra_fields: bool = True

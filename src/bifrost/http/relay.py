@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
-import trio
 
 from bifrost.http.reply import Reply
 from bifrost.integrations.manners import Manner
@@ -107,9 +106,7 @@ class Relay:
             return event
         if self.keepalive_s <= 0:
             return await self.exchange.receive()
-        with trio.move_on_after(self.keepalive_s):
-            return await self.exchange.receive()
-        return None
+        return await self.exchange.receive_within(self.keepalive_s)
 
     async def _forward(self, data: bytes, headers: HeaderLines) -> Finished | Failed | None:
         """Write ``data`` and whatever is there behind it in one go; the end, if that was there too."""

@@ -10,6 +10,8 @@ from bifrost.codecs.coding import CodingError, Decoder, decoder_for
 from bifrost.transport.faults import deadline_passed, idle_timeout, too_large, undecodable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bifrost.providers.base import Headers
     from bifrost.transport.base import Limits
 
@@ -28,6 +30,11 @@ class Source(Protocol):
 
     async def wait(self) -> float:
         """Wait until ``ready`` may have more to say. Gives the time, on trio's clock, when that was."""
+        ...
+
+    @property
+    def hang_up(self) -> Callable[[], None] | None:
+        """Ends a ``wait``, and the answer with it, at once; ``None`` where only cancelling does."""
         ...
 
 
@@ -91,21 +98,32 @@ class Answer:
                 return out
 
     async def _wait(self) -> None:
+        limits = self._limits
         begun_s = trio.current_time()
-        limit_s = begun_s + self._limits.idle_s
-        until_s: float | None = None
-        with trio.CancelScope(deadline=min(limit_s, self._limits.deadline_s)) as scope:
+        limit_s = begun_s + limits.idle_s
+        until_s = min(limit_s, limits.deadline_s)
+        patience, hang_up = limits.patience, self._source.hang_up
+        if patience is None or hang_up is None:
+            with trio.CancelScope(deadline=until_s) as scope:
+                await self._source_waits(begun_s)
+            is_over = scope.cancelled_caught
+        else:
+            patience.begin(until_s, hang_up)
             try:
-                until_s = await self._source.wait()
+                await self._source_waits(begun_s)
             finally:
-                # Also when the caller leaves meanwhile.
-                self.waited_s += (trio.current_time() if until_s is None else until_s) - begun_s
-        if scope.cancelled_caught:
-            raise (
-                idle_timeout(self._limits.idle_s)
-                if limit_s < self._limits.deadline_s
-                else deadline_passed()
-            )
+                patience.rest()
+            is_over = patience.is_over
+        if is_over:
+            raise idle_timeout(limits.idle_s) if limit_s < limits.deadline_s else deadline_passed()
+
+    async def _source_waits(self, begun_s: float) -> None:
+        ended_s: float | None = None
+        try:
+            ended_s = await self._source.wait()
+        finally:
+            # Also when the caller leaves meanwhile.
+            self.waited_s += (trio.current_time() if ended_s is None else ended_s) - begun_s
 
 
 def _decoder_of(headers: Headers) -> Decoder | None:

@@ -6,6 +6,7 @@ provider's (``mock``). Foreign exceptions end here: what comes out is of ``bifro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +17,38 @@ if TYPE_CHECKING:
 
     from bifrost.providers.base import Headers, UpstreamRequest
 
-__all__ = ["Limits", "Upstream", "UpstreamAnswer"]
+__all__ = ["Limits", "Patience", "Upstream", "UpstreamAnswer"]
+
+
+class Patience:
+    """A limit to one wait after another, kept by somebody who comes round to ``look``; so it may be late by his round.
+
+    A cancel scope with a deadline costs 15 us, and a token of a stream is waited for twice.
+    """
+
+    __slots__ = ("_end", "_until_s", "is_over")
+
+    def __init__(self) -> None:
+        self.is_over = False
+        """Whether the wait that was begun last was ended."""
+        self._until_s = math.inf
+        self._end: Callable[[], object] | None = None
+
+    def begin(self, until_s: float, end: Callable[[], object]) -> None:
+        """Begin to wait; past ``until_s``, on trio's clock, ``end`` is called once, to wake who waits."""
+        self.is_over = False
+        self._until_s, self._end = until_s, end
+
+    def rest(self) -> None:
+        """The wait is over, whatever ended it."""
+        self._until_s, self._end = math.inf, None
+
+    def look(self, now_s: float) -> None:
+        """End the wait if it is time."""
+        if now_s >= self._until_s and self._end is not None:
+            end, self.is_over = self._end, True
+            self.rest()
+            end()
 
 
 @frozen(kw_only=True)
@@ -38,6 +70,8 @@ class Limits:
     """Of a decoded body read whole by ``read``."""
     on_sent: Callable[[], None] | None = None
     """Called as the request begins to be written: from then on the upstream may be at work on it."""
+    patience: Patience | None = None
+    """Keeps ``idle_s``, where the upstream can be hung up on; else each wait has a deadline of its own."""
 
 
 class UpstreamAnswer(Protocol):

@@ -193,6 +193,8 @@ class HttpxUpstream:
 class _RawBody:
     """A ``Source``: the body of an httpx response with its codings still on."""
 
+    hang_up = None
+
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
         self._pieces = response.aiter_raw()

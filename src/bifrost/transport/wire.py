@@ -181,6 +181,10 @@ class Body:
         await self._wire.pull(self._reader)
         return self._wire.received_s
 
+    @property
+    def hang_up(self) -> Callable[[], None]:
+        return self._wire.line.hang_up
+
 
 def encode_head(request: UpstreamRequest) -> bytes:
     """Request line and headers, with ``host`` and ``content-length``. Raises BadRequest if they cannot be written."""
