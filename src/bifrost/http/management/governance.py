@@ -12,6 +12,7 @@ from quart import Blueprint, Response, request
 from bifrost.actors.mailbox import ActorDied
 from bifrost.codecs.json import dumps
 from bifrost.config.bodies import canonical, is_reference
+from bifrost.config.names import BUILT_IN
 from bifrost.config.settings import Config
 from bifrost.errors import ProviderUnavailable
 from bifrost.http.management.desk import (
@@ -102,10 +103,11 @@ class Collaborators:
         providers = self.config().providers.values()
         return {key.id: key.name for settings in providers for key in settings.keys}
 
-    def _keys_of(self, provider: str) -> frozenset[str]:
+    def _keys_of(self, provider: str) -> frozenset[str] | None:
         settings = self.config().providers.get(provider)
-        keys = settings.keys if settings else ()
-        return frozenset(name for key in keys for name in (key.id, key.name))
+        if settings is None and provider not in BUILT_IN:
+            return None
+        return frozenset(key.id for key in settings.keys) if settings else frozenset()
 
 
 def governance_routes(desk: Desk, means: Collaborators) -> Blueprint:
