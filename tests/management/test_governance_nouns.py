@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bifrost.config.bodies import canonical
+from bifrost.config.entry_numbers import entry_id
 from bifrost.config.faults import ConfigErrors
 from bifrost.config.nouns import Noun
 from bifrost.errors import BadRequest
 from bifrost.management.governance_nouns import NATURES, Patching
-from bifrost.management.governance_telling import Telling, counters, entry_id, numbered, told_body
+from bifrost.management.governance_telling import Telling, counters, numbered, told_body
 from bifrost.management.limit_bodies import Usage
 
 NOW_S = 1_795_132_800.0
@@ -154,12 +155,6 @@ def test_entries_are_numbered_alike_each_time_and_never_twice(providers: list[st
     numbers = [each["id"] for each in once]
     assert len(set(numbers)) == len(numbers)
     assert all(0 < number < 2**31 for number in numbers)
-
-
-def test_a_number_that_is_taken_gives_way() -> None:
-    first = entry_id("vk", "openai", frozenset())
-    assert entry_id("vk", "openai", frozenset({first})) != first
-    assert entry_id("vk", "openai", frozenset()) == first
 
 
 # Virtual keys

@@ -13,11 +13,12 @@ from typing import Any
 import attrs
 
 from bifrost.config.bodies import canonical
+from bifrost.config.entry_numbers import entry_id
 from bifrost.config.faults import ConfigError, ConfigErrors, item
 from bifrost.config.redaction import restored
 from bifrost.errors import BadRequest
 from bifrost.management.amending import merged
-from bifrost.management.governance_telling import KEY_LISTS, entry_id, numbered, told_body
+from bifrost.management.governance_telling import KEY_LISTS, numbered, told_body
 from bifrost.management.limit_bodies import JSON, LIMITS, patched_limit, refuse_unknown
 
 __all__ = ["NATURES", "Nature", "Patching"]
