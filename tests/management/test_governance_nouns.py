@@ -319,7 +319,7 @@ def test_keys_of_a_provider_that_cannot_be_are_left_to_the_check_of_the_whole() 
         ),
         ({"provider_configs": [{"provider": "groq", "keys": []}]}, "provider_configs[0].keys"),
         ({"provider_configs": {}}, "provider_configs"),
-        ({"provider_configs": [1]}, "provider_configs"),
+        ({"provider_configs": [{"provider": "groq"}, 1]}, "provider_configs[1]"),
         (
             {"mcp_configs": [{"mcp_client_name": "a"}, {"mcp_client_name": "a"}]},
             "mcp_configs[1].mcp_client_name",

@@ -166,7 +166,7 @@ def _routing_rule(walk: Walk, rule: RoutingRuleSection, place: Place) -> Routing
         if identity in seen:
             walk.error(at, "the same target again", "each target once")
         seen.add(identity)
-    if rule.scope != "global" and rule.scope_id is None:
+    if rule.scope != "global" and rule.scope_id is None and walk.is_sound(place.path, "scope_id"):
         walk.error(below(place.path, "scope_id"), "nothing", f"the id of a {rule.scope}")
     return rule
 

@@ -14,7 +14,7 @@ import attrs
 
 from bifrost.config.bodies import canonical
 from bifrost.config.entry_numbers import entry_id
-from bifrost.config.faults import ConfigError, ConfigErrors, item
+from bifrost.config.faults import ConfigError, ConfigErrors, item, kind_of
 from bifrost.config.redaction import restored
 from bifrost.errors import BadRequest
 from bifrost.management.amending import merged
@@ -312,8 +312,13 @@ class _Entries:
     told: tuple[str, ...]
 
     def refuse_malformed(self, sent: object) -> None:
-        if not isinstance(sent, list) or not all(isinstance(each, Mapping) for each in sent):
-            raise ConfigErrors([ConfigError(self.name, "something else", "a list of mappings")])
+        if not isinstance(sent, list):
+            raise ConfigErrors([ConfigError(self.name, kind_of(sent), "a list of mappings")])
+        odd = [(at, each) for at, each in enumerate(sent) if not isinstance(each, Mapping)]
+        if odd:
+            raise ConfigErrors(
+                ConfigError(item(self.name, at), kind_of(each), "a mapping") for at, each in odd
+            )
         for member in ("id", self.key):
             seen = set[object]()
             for at, each in enumerate(sent):

@@ -25,6 +25,7 @@ from bifrost.http.management.desk import (
     put_of,
     read_object,
     refusals_told,
+    within,
 )
 from bifrost.http.management.governance_abouts import ABOUTS
 from bifrost.http.openapi import described
@@ -314,7 +315,7 @@ class _Shelf:
     async def create(self) -> Response:
         sent = await read_object()
         noun_id = self.means.new_id()
-        with refusals_told(self.kind):
+        with refusals_told(within(self.kind)):
             body = self.means.patching.made(self.kind, noun_id, sent)
         noun = await self.desk.create(self.kind, noun_id, body, what=self.nature.title)
         told = await self.teller.told_changed(noun)
