@@ -65,7 +65,7 @@ BUILT_IN = "allowed: the name of a provider, one that is configured or built in"
         (key(provider="openai", key_ids=["k1", "k2"]), "virtual_keys[2].provider_configs[0].key_ids[1]: found 'k2'; allowed: the id or name of a key of openai"),
         (key(provider="mine", allowed_keys=["first"]), "virtual_keys[2].provider_configs[0].allowed_keys[0]: found 'first'; allowed: the id or name of a key of mine"),
         (key(provider="openai", keys=[{"key_id": "k2"}]), "virtual_keys[2].provider_configs[0].keys[0].key_id: found 'k2'; allowed: the id or name of a key of openai"),
-        (key(provider="openai", keys=[{"name": "frist"}]), 'virtual_keys[2].provider_configs[0].keys[0].name: found \'frist\'; allowed: the id or name of a key of openai (did you mean "first"?)'),
+        (key(provider="openai", keys=[{"name": "firsd"}]), 'virtual_keys[2].provider_configs[0].keys[0].name: found \'firsd\'; allowed: the id or name of a key of openai (did you mean "first"?)'),
         (key(provider="openai", key_ids=["sk-a-credential-in-a-wrong-place"]), "virtual_keys[2].provider_configs[0].key_ids[0]: found a text; allowed: the id or name of a key of openai"),
         (document("virtual_keys", id="new", name="new", value="z", team_id="cor"), 'virtual_keys[2].team_id: found \'cor\'; allowed: the id of a team (did you mean "core"?)'),
         (document("virtual_keys", id="new", name="new", value="z", customer_id="core"), "virtual_keys[2].customer_id: found 'core'; allowed: the id of a customer"),

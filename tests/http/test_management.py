@@ -134,6 +134,14 @@ async def test_refusals(
     assert (found, message(told).startswith(text)) == (status, True), told
 
 
+async def test_what_was_told_and_is_sent_back_keeps_its_hash(house: Managed) -> None:
+    _, told, _ = await house.ask("GET", KEYS)
+    for path in (f"{PROVIDERS}/openai", f"{PROVIDERS}/mock", f"{KEYS}/{told['keys'][0]['id']}"):
+        _, before, _ = await house.ask("GET", path)
+        status, after, _ = await house.ask("PUT", path, before)
+        assert (status, after) == (200, before)
+
+
 async def test_a_key_is_looked_for_at_its_own_provider(house: Managed) -> None:
     _, told, _ = await house.ask("GET", KEYS)
     key_id = told["keys"][0]["id"]
