@@ -184,6 +184,19 @@ def test_check_config_puts_every_mistake_on_its_own_line(stage: Stage) -> None:
     ]
 
 
+def test_what_a_file_names_has_to_be_in_it_or_where_it_is_served_in_its_store(stage: Stage) -> None:
+    models = f"{GOOD}\ngovernance: {{model_configs: [{{model_name: m, provider: opnai}}]}}"
+
+    checked = stage.run("check-config", config=models)
+    assert checked.exit_code == 2
+    assert checked.stderr.startswith("governance.model_configs[0].provider: found 'opnai'")
+
+    assert stage.run("serve", config=models).exit_code == 0
+    assert stage.run("explain", "m", config=models).exit_code == 0
+    without = f"{models}\nconfig_store: {{enabled: false}}"
+    assert stage.run("serve", config=without).exit_code == 2
+
+
 def test_check_config_without_a_file_looks_at_the_environment(stage: Stage) -> None:
     result = stage.run(
         "check-config", config=None, OPENAI_API_KEY="k", MISTRAL_API_KEY="", ANTHROPIC_API_KEY=""

@@ -268,6 +268,24 @@ def test_a_port_that_is_taken_ends_with_status_1(
     assert "client.prometheus_labels: model is a label already, so it is left out" in notices
 
 
+def test_a_file_that_names_what_neither_it_nor_its_store_has_is_not_served(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    models = [{"model_name": name, "provider": "opnai"} for name in "ab"]
+    file = {"providers": {"mock": {}}, "governance": {"model_configs": models}}
+    (tmp_path / "config.json").write_text(json.dumps(file))
+
+    status = serve(ServeOptions(app_dir=tmp_path, port=0))
+
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    told = [line["reason"] for line in lines if line["event"] == "cannot serve"]
+    assert status == 2
+    assert [each.partition(":")[0] for each in told] == [
+        "governance.model_configs[0].provider",
+        "governance.model_configs[1].provider",
+    ]
+
+
 def test_a_broken_file_is_raised_before_anything_starts(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"providers": {"mock": {"keyz": []}}}')
 

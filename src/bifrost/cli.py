@@ -117,8 +117,8 @@ def serve(context: click.Context, /, *, workers: int, **arguments: object) -> No
 @main.command("check-config")
 @_config_options
 def check_config(config_path: Path | None, app_dir: Path) -> None:
-    """Check the configuration: every mistake on its own line."""
-    config = _read(config_path, app_dir)
+    """Check the configuration: every mistake on its own line. Looks into no store."""
+    config = _read(config_path, app_dir, is_all=True)
     for notice in notices(config):
         click.echo(f"warning: {notice}", err=True)
     for name in config.unguarded:
@@ -225,10 +225,10 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _read(config_path: Path | None, app_dir: Path) -> Config:
+def _read(config_path: Path | None, app_dir: Path, *, is_all: bool = False) -> Config:
     """The configuration, or the end: every mistake on a line of its own."""
     with _told():
-        return read_config(config_path, app_dir)
+        return read_config(config_path, app_dir, is_all=is_all)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bifrost.config.document import MAX_BYTES, parse_document
 from bifrost.config.faults import ConfigError, ConfigErrors
 from bifrost.config.load import parse_config
+from bifrost.config.references import Kept
 from bifrost.governance.policy import Policy
 
 if TYPE_CHECKING:
@@ -38,13 +39,18 @@ def find_config(config_path: Path | None, app_dir: Path) -> Path | None:
 
 
 def read_config(
-    config_path: Path | None, app_dir: Path, environ: Mapping[str, str] = os.environ
+    config_path: Path | None,
+    app_dir: Path,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    is_all: bool = True,
 ) -> Config:
     """Read and check the configuration; without a file, the one that an empty file would be.
 
+    Unless it ``is_all`` there is, what it names may be in the store, where it has one: that is no mistake yet.
     Blocks for the file. Raises ConfigErrors, and OSError if a file that is there or named cannot be read.
     """
-    config = parse_config(_found(config_path, app_dir), environ)
+    config = parse_config(_found(config_path, app_dir), environ, Kept(may_be_more=not is_all))
     # What only governance can find wrong: expressions, prices.
     Policy.of(config, datetime.now(UTC).date())
     return config

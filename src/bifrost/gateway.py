@@ -772,7 +772,7 @@ class Gateway:
 
 def serve(options: ServeOptions) -> int:
     """Serve until told to stop; the exit status. Raises ConfigErrors if the configuration is broken."""
-    read = partial(read_config, options.config_path, options.app_dir)
+    read = partial(read_config, options.config_path, options.app_dir, is_all=False)
     config = read()
     logs = Logs(LEVELS[options.log_level], options.log_style, Sink())
     return trio.run(_live, config, options, read, logs)
@@ -800,9 +800,14 @@ async def _live(
             gateway = await _built(config, options, read, logs)
             _calm_collector()
             await gateway.run()
-        except* (OSError, StoreSealed, ConfigErrors) as group:
+        except* (OSError, StoreSealed) as group:
             logs.line("error", "cannot serve", {"reason": str(_first(group))})
             status = 1
+        except* ConfigErrors as group:
+            # What the file says is good by itself, and is not beside what the store says.
+            for error in str(_first(group)).splitlines():
+                logs.line("error", "cannot serve", {"reason": error})
+            status = 2
         nursery.cancel_scope.cancel()
     return status
 

@@ -10,6 +10,7 @@ import trio
 from bifrost.config.fingerprints import Fingerprints
 from bifrost.config.load import parse_tree
 from bifrost.config.merge import Difference, merge
+from bifrost.config.references import Kept
 from bifrost.store.base import StoreAway
 from bifrost.store.config_base import Loaded
 from bifrost.store.config_open import config_path, means, open_config_store
@@ -26,9 +27,9 @@ __all__ = ["differences", "forward", "told"]
 
 
 def _checked(tree: object, mistakes: tuple[ConfigError, ...], environ: Mapping[str, str]) -> Config:
-    """The configuration that the file alone makes. Raises ConfigErrors."""
+    """The configuration that the file alone makes. What it names may be in its store. Raises ConfigErrors."""
     alone = merge(tree, (), (), means(Fingerprints()))
-    return parse_tree(alone.tree, environ, mistakes)
+    return parse_tree(alone.tree, environ, mistakes, Kept(may_be_more=True))
 
 
 def differences(

@@ -120,7 +120,7 @@ def test_governance_of_the_original_loads_as_it_is() -> None:
         ("virtual_keys: [{name: a, value: x, customer_id: t}]", "governance.virtual_keys[0].customer_id: found 't'; allowed: the id of a customer"),
         ("teams: [{id: t, name: t, customer_id: c}]", "governance.teams[0].customer_id: found 'c'; allowed: the id of a customer"),
         ("teams: [{id: t, name: t}, {id: t, name: u}]", "governance.teams[1].id: found 't' again; allowed: another one"),
-        ("model_configs: [{model_name: m, provider: p}, {model_name: m, provider: p}]", "governance.model_configs[1].id: found 'p/m' again; allowed: another one"),
+        ("model_configs: [{model_name: m, provider: groq}, {model_name: m, provider: groq}]", "governance.model_configs[1].id: found 'groq/m' again; allowed: another one"),
     ],
 )  # fmt: skip
 def test_what_governance_cannot_be(governance: str, told: str) -> None:
@@ -139,11 +139,11 @@ def test_a_virtual_key_s_value_may_be_left_to_the_store() -> None:
 
 
 def test_governance_s_nouns_are_named_by_what_they_are_of() -> None:
-    text = "virtual_keys: [{name: a, value: x}], model_configs: [{model_name: m}, {model_name: m, provider: p}]"
+    text = "virtual_keys: [{name: a, value: x}], model_configs: [{model_name: m}, {model_name: m, provider: groq}]"
     found = parse_config(f"governance: {{{text}}}", {}).governance
     assert found is not None
     assert [key.id for key in found.virtual_keys] == ["a"]
-    assert [config.id for config in found.model_configs] == ["m", "p/m"]
+    assert [config.id for config in found.model_configs] == ["m", "groq/m"]
 
 
 def test_every_other_section_loads_and_is_named() -> None:

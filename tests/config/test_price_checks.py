@@ -30,7 +30,10 @@ def new(**more: Any) -> list[str]:
         "request_types": ["chat_completion"],
         "pricing_patch": {IN: 1e-6},
     }
-    errors = errors_of({"governance": {"pricing_overrides": [given | more]}})
+    of_virtual_keys = [{"id": "v", "name": "v"}]
+    governance = {"pricing_overrides": [given | more], "virtual_keys": of_virtual_keys}
+    keys = [{"id": "k", "name": "k", "value": "x"}]
+    errors = errors_of({"providers": {"openai": {"keys": keys}}, "governance": governance})
     return [error.removeprefix("governance.pricing_overrides[0].") for error in errors]
 
 
@@ -44,7 +47,7 @@ def old(**more: Any) -> list[str]:
     ("more", "fault"),
     [
         ({"scope_kind": "virtual_key"}, "virtual_key_id: found nothing; allowed: an id, for scope virtual_key"),
-        ({"scope_kind": "provider", "virtual_key_id": "v", "provider_id": "p"}, "virtual_key_id: found an id; allowed: nothing, for scope provider"),
+        ({"scope_kind": "provider", "virtual_key_id": "v", "provider_id": "groq"}, "virtual_key_id: found an id; allowed: nothing, for scope provider"),
         ({"provider_key_id": "k"}, "provider_key_id: found an id; allowed: nothing, for scope global"),
         ({"request_types": []}, "request_types: found none; allowed: at least one of chat_completion, "),
         ({"request_types": ["chat"]}, "request_types[0]: found 'chat'; allowed: chat_completion, text_completion, "),

@@ -79,6 +79,14 @@ def test_items_of_a_list_are_found_by_what_they_look_like() -> None:
     assert restored("plugin", sent, body)["config"]["a"] == ["two-secret-2", "one-secret-1"]
 
 
+def test_what_looks_like_no_item_of_a_list_is_none_of_them() -> None:
+    body = {"name": "p", "enabled": True, "config": {"a": ["one-secret-1", "two-secret-2"]}}
+    sent = {**body, "config": {"a": [hidden("a-former-one"), hidden("two-secret-2")]}}
+    with pytest.raises(ConfigErrors) as found:
+        restored("plugin", sent, body)
+    assert [error.path for error in found.value.errors] == ["config.a[0]"]
+
+
 def test_a_redacted_value_of_before_a_rotation_is_the_present_one() -> None:
     former = {"value": {"value": f"old!{'*' * 24}ends", "env_var": "", "from_env": False}}
     assert restored("key", former, KEY)["value"] == LONG

@@ -28,8 +28,10 @@ def rule(targets: str, more: str = "") -> str:
         "auth_config: {is_enabled: true, admin_username: a, admin_password: '$argon2id$v=19$m=1'}",
         "governance: {budgets: [{max_limit: 1, reset_duration: 1M, calendar_aligned: true}]}",
         "governance: {rate_limits: [{token_max_limit: 1, token_reset_duration: 1h}, {}]}",
-        rule("{provider: a, weight: 0.5}, {provider: b, weight: 0.5}"),
-        rule("{model: m}", ", scope: team, scope_id: t"),
+        rule("{provider: groq, weight: 0.5}, {provider: xai, weight: 0.5}"),
+        rule("{model: m}", ", scope: team, scope_id: t").replace(
+            "governance: {", "governance: {teams: [{id: t, name: t}], "
+        ),
         "mcp: {client_configs: [{name: a, connection_type: http, http_config: {url: 'http://x'}}]}",
         "plugins: [{name: otel, enabled: true, config: {headers: {a: env.SET, b: plain, c: 3}}}]",
         "plugins: [{name: otel, enabled: false, config: {headers: {a: env.NOT}}}]",

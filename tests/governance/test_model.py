@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,6 +91,15 @@ def test_older_names_of_keys_are_read() -> None:
         ("id-1", "old", "id-2", "spare")
     )
     assert found.provider_configs["groq"].include_only is None
+
+
+def test_a_provider_config_has_the_number_it_is_given_or_one_that_is_made() -> None:
+    configs = (attrs.evolve(at("openai"), id=7), at("groq"), at("xai"))
+    first, second = (only(governance(key(provider_configs=configs))) for _ in range(2))
+    numbers = {name: each.id for name, each in first.provider_configs.items()}
+    assert numbers["openai"] == 7
+    assert len({*numbers.values(), 0}) == 4
+    assert numbers == {name: each.id for name, each in second.provider_configs.items()}
 
 
 def test_owners_are_the_team_and_its_customer() -> None:

@@ -34,7 +34,7 @@ def test_a_key_sees_its_whole_chain() -> None:
     assert told["limits"] == [
         {
             "level": "provider_config",
-            "id": "openai",
+            "id": one.provider_configs["openai"].id,
             "name": "openai",
             "rate_limit": {
                 "tokens": {

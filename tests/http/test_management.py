@@ -106,14 +106,14 @@ async def test_a_provider_may_be_made_with_its_keys(house: Managed) -> None:
             "/api/config",
             {"client_config": {"max_inflight": 0}},
             400,
-            "max_inflight: found 0",
+            "client_config.max_inflight: found 0",
         ),
         (
             "PUT",
             "/api/config",
             {"auth_config": {"admin_username": "u", "admin_password": f"$2b$12${'a' * 53}"}},
             400,
-            "admin_password: found a bcrypt hash",
+            "auth_config.admin_password: found a bcrypt hash",
         ),
         ("POST", "/api/session/login", {"username": "u"}, 400, "password: has to be a text"),
         (
@@ -132,6 +132,14 @@ async def test_refusals(
 ) -> None:
     found, told, _ = await house.ask(method, path, body)
     assert (found, message(told).startswith(text)) == (status, True), told
+
+
+async def test_what_was_told_and_is_sent_back_keeps_its_hash(house: Managed) -> None:
+    _, told, _ = await house.ask("GET", KEYS)
+    for path in (f"{PROVIDERS}/openai", f"{PROVIDERS}/mock", f"{KEYS}/{told['keys'][0]['id']}"):
+        _, before, _ = await house.ask("GET", path)
+        status, after, _ = await house.ask("PUT", path, before)
+        assert (status, after) == (200, before)
 
 
 async def test_a_key_is_looked_for_at_its_own_provider(house: Managed) -> None:

@@ -18,12 +18,13 @@ from bifrost.errors import GatewayError
 from bifrost.governance.policy import Policy
 from bifrost.http.doors import Doors, compile_views
 from bifrost.http.usage import usage_routes
+from bifrost.management.governance_telling import told_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 T0 = 1_795_132_800.0
-TREE = {
+TREE: dict[str, Any] = {
     "governance": {
         "virtual_keys": [
             {
@@ -32,6 +33,14 @@ TREE = {
                 "value": "sk-bf-mine",
                 "team_id": "t",
                 "budget": {"id": "b", "max_limit": 2, "reset_duration": "1d"},
+                "provider_configs": [
+                    {
+                        "provider": name,
+                        "rate_limit": {"request_max_limit": 1, "request_reset_duration": "1h"},
+                        **more,
+                    }
+                    for name, more in (("groq", {}), ("openai", {"id": 7}))
+                ],
             }
         ],
         "teams": [
@@ -85,7 +94,7 @@ async def test_its_own_levels_with_what_is_used_and_held() -> None:
     counted = {"b": Counted(500_000_000, T0, 20_000_000), "other": Counted(9, T0)}
     status, told = await House(counted).ask(authorization="Bearer sk-bf-mine")
     assert status == 200
-    own, team = told["limits"]
+    *_, own, team = told["limits"]
     assert (own["level"], own["id"], team["level"], team["id"]) == (
         "virtual_key",
         "vk",
@@ -96,6 +105,16 @@ async def test_its_own_levels_with_what_is_used_and_held() -> None:
     assert own["budget"]["held"] == 0.02
     assert own["budget"]["resets_at"] == "2026-11-21T00:00:00.000+00:00"
     assert team["rate_limit"]["requests"]["current_usage"] == 0
+
+
+async def test_a_provider_config_is_told_by_the_id_that_the_management_api_has() -> None:
+    _, told = await House().ask(x_bf_vk="sk-bf-mine")
+    levels = [each for each in told["limits"] if each["level"] == "provider_config"]
+    (key,) = TREE["governance"]["virtual_keys"]
+    configs = told_body("virtual_key", "vk", key)["provider_configs"]
+    assert [(each["id"], each["name"]) for each in levels] == [
+        (each["id"], each["provider"]) for each in configs
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bifrost.config.bodies import canonical
+from bifrost.config.entry_numbers import entry_id
 from bifrost.config.faults import ConfigErrors
 from bifrost.config.nouns import Noun
 from bifrost.errors import BadRequest
 from bifrost.management.governance_nouns import NATURES, Patching
-from bifrost.management.governance_telling import Telling, counters, entry_id, numbered, told_body
+from bifrost.management.governance_telling import Telling, counters, numbered, told_body
 from bifrost.management.limit_bodies import Usage
 
 NOW_S = 1_795_132_800.0
 VALUE = "sk-bf-0123456789abcdef"
-KEYS = {"openai": frozenset({"k1", "k2", "first"})}
+KEYS = {"openai": frozenset({"k1", "k2"}), "groq": frozenset[str](), "anthropic": frozenset[str]()}
 
 
 def patching() -> Patching:
@@ -27,7 +28,7 @@ def patching() -> Patching:
     return Patching(
         new_id=lambda: f"limit-{next(numbers)}",
         new_value=lambda: "sk-bf-made-of-chance",
-        keys_of=lambda provider: KEYS.get(provider, frozenset()),
+        keys_of=KEYS.get,
     )
 
 
@@ -156,12 +157,6 @@ def test_entries_are_numbered_alike_each_time_and_never_twice(providers: list[st
     assert all(0 < number < 2**31 for number in numbers)
 
 
-def test_a_number_that_is_taken_gives_way() -> None:
-    first = entry_id("vk", "openai", frozenset())
-    assert entry_id("vk", "openai", frozenset({first})) != first
-    assert entry_id("vk", "openai", frozenset()) == first
-
-
 # Virtual keys
 
 
@@ -259,6 +254,18 @@ def test_whose_it_is(change: dict[str, Any], owners: tuple[str | None, str | Non
             "some keys not found for provider openai: expected 2, found 1",
         ),
         (
+            {"provider_configs": [{"provider": "openai", "key_ids": ["k1", "first"]}]},
+            "some keys not found for provider openai: expected 2, found 1",
+        ),
+        (
+            {"provider_configs": [{"provider": "groq", "key_ids": ["k1"]}]},
+            "some keys not found for provider groq: expected 1, found 0",
+        ),
+        (
+            {"provider_configs": [{"id": 7, "provider": "groq"}]},
+            "some keys not found for provider groq: expected 1, found 0",
+        ),
+        (
             {"provider_configs": [{"provider": "openai", "budget": {"max_limit": -1}}]},
             "Budget max_limit cannot be negative: -1.00",
         ),
@@ -274,6 +281,22 @@ def test_a_key_that_is_gone_may_stay_where_it_stood() -> None:
     body = {**KEY, "provider_configs": [{**KEY["provider_configs"][0], "key_ids": ["gone"]}]}
     sent = {"provider_configs": [{"id": 7, "key_ids": ["gone"], "weight": 2}]}
     assert patched("virtual_key", body, sent)["provider_configs"][0]["weight"] == 2
+
+
+def test_a_name_of_the_file_stays_until_it_is_taken_out() -> None:
+    config = {"provider": "openai", "id": 7, "allowed_keys": ["first"], "keys": [{"name": "old"}]}
+    body = {**KEY, "provider_configs": [config]}
+    sent = {"provider_configs": [{"id": 7, "key_ids": ["first", "k1"]}]}
+    after = patched("virtual_key", body, sent)
+    assert after["provider_configs"][0]["key_ids"] == ["first", "k1"]
+    with pytest.raises(BadRequest, match="expected 2, found 1"):
+        patched("virtual_key", after, {"provider_configs": [{"id": 7, "key_ids": ["k1", "old"]}]})
+
+
+def test_keys_of_a_provider_that_cannot_be_are_left_to_the_check_of_the_whole() -> None:
+    sent = {"provider_configs": [{"provider": "opnai", "key_ids": ["k1"]}]}
+    (config,) = patched("virtual_key", KEY, sent)["provider_configs"]
+    assert config["key_ids"] == ["k1"]
 
 
 @pytest.mark.parametrize(
@@ -296,7 +319,7 @@ def test_a_key_that_is_gone_may_stay_where_it_stood() -> None:
         ),
         ({"provider_configs": [{"provider": "groq", "keys": []}]}, "provider_configs[0].keys"),
         ({"provider_configs": {}}, "provider_configs"),
-        ({"provider_configs": [1]}, "provider_configs"),
+        ({"provider_configs": [{"provider": "groq"}, 1]}, "provider_configs[1]"),
         (
             {"mcp_configs": [{"mcp_client_name": "a"}, {"mcp_client_name": "a"}]},
             "mcp_configs[1].mcp_client_name",

@@ -46,6 +46,42 @@ def test_a_hash_says_nothing_of_a_secret_and_something_of_all_else() -> None:
     assert hash_of(weight=2) != hash_of()
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"network_config": {"base_url": "https://h.example", "extra_headers": {"x": "secret-1"}}},
+        {"custom_provider_config": {"base_provider_type": "openai", "allowed_requests": {}}},
+        {"proxy_config": {"type": "http", "url": "http://p:1"}, "send_back_raw_request": True},
+        {"concurrency_and_buffer_size": {"concurrency": 5}, "retry_budget": 1},
+        {"pricing_overrides": [{"model_pattern": "m", "match_type": "exact"}]},
+    ],
+)
+def test_a_provider_sent_back_as_it_was_told_keeps_its_hash(body: dict[str, Any]) -> None:
+    before = provider_object(noun("provider", "groq", body), {})
+    after = provider_object(noun("provider", "groq", provider_body("groq", before, body)), {})
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"weight": 1},
+        {"models": []},
+        {"value": "env.K", "enabled": False},
+        {"azure_key_config": {"endpoint": "https://a.example", "deployments": {"m": "d"}}},
+        {"vllm_key_config": {"url": "http://v", "model_name": "m"}},
+        {"bedrock_key_config": {"region": "eu", "batch_s3_config": {"buckets": [{"bucket_name": "b"}]}}},
+    ],
+)  # fmt: skip
+def test_a_key_sent_back_as_it_was_told_keeps_its_hash(more: dict[str, Any]) -> None:
+    body = {"id": "k", "name": "k", "provider": "p", "value": "sk-0123456789-ends", **more}
+    before = key_object(noun("key", "k", body), {"state": "idle"})
+    after = key_object(noun("key", "k", key_body("p", "k", before, body)), {"state": "idle"})
+    assert after == before
+
+
 def test_which_models_a_key_has_that_says_nothing_of_them() -> None:
     body = {"id": "k", "name": "k", "provider": "azure"}
     assert key_object(noun("key", "k", body), {})["models"] == ["*"]

@@ -133,6 +133,56 @@ async def test_a_change_that_is_no_good_changes_nothing(
         assert it.applied == []
 
 
+LAB = put("provider", "lab", custom_provider_config={"base_provider_type": "openai"})
+AT_LAB = {"provider_configs": [{"provider": "lab", "allowed_models": ["*"]}]}
+
+
+async def test_what_others_name_may_go_and_the_store_still_loads(tmp_path: Path) -> None:
+    async with house(tmp_path) as it:
+        team = put("team", "t", id="t", name="T")
+        await it.steward.change([LAB, team, virtual("w", team_id="t", **AT_LAB)])
+        gone = [Remove(kind="team", id="t"), Remove(kind="provider", id="lab")]
+        await it.steward.change(gone)
+        await it.steward.change([virtual("w", team_id="t", is_active=False, **AT_LAB)])
+        with pytest.raises(ConfigErrors, match=r"virtual_keys\[2\].team_id: found 't'"):
+            await it.steward.change([virtual("x", team_id="t")])
+    async with house(tmp_path) as it:
+        assert it.virtual_keys == ["v", "w"]
+        warnings = "\n".join(it.config.warnings)
+        assert "team_id: team 't' is not there" in warnings
+        assert "provider 'lab' is not there" in warnings
+        await it.steward.reload({**FILE, "client": {"max_inflight": 5}})
+
+
+async def test_what_leaves_the_file_may_be_named_by_what_the_api_made(tmp_path: Path) -> None:
+    governance = {"teams": [{"id": "t", "name": "T"}]}
+    async with house(tmp_path, {**FILE, "governance": governance}) as it:
+        await it.steward.change([virtual("w", team_id="t")])
+        await it.steward.reload(FILE)
+        assert it.steward.get("team", "t") is None
+        assert it.virtual_keys == ["v", "w"]
+
+
+async def test_a_file_may_name_what_the_store_has_and_what_the_api_took_from_it(
+    tmp_path: Path,
+) -> None:
+    teams = [{"id": "t", "name": "T"}]
+    async with house(tmp_path, {**FILE, "governance": {"teams": teams}}) as it:
+        await it.steward.change([LAB, Remove(kind="team", id="t")])
+    key = {"id": "u", "name": "u", "value": "sk-bf-u", "team_id": "t", **AT_LAB}
+    async with house(
+        tmp_path, {**FILE, "governance": {"teams": teams, "virtual_keys": [key]}}
+    ) as it:
+        assert it.virtual_keys == ["u"]
+
+
+async def test_a_file_that_names_what_nobody_has_is_refused(tmp_path: Path) -> None:
+    key = {"id": "u", "name": "u", "value": "sk-bf-u", **AT_LAB}
+    with pytest.raises(ConfigErrors, match=r"virtual_keys\[0\].provider_configs\[0\].provider"):
+        async with house(tmp_path, {**FILE, "governance": {"virtual_keys": [key]}}):
+            pass
+
+
 async def test_a_removed_noun_does_not_come_back_with_the_file(tmp_path: Path) -> None:
     async with house(tmp_path) as it:
         await it.steward.change([Remove(kind="virtual_key", id="v")])

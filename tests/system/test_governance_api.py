@@ -380,3 +380,28 @@ async def test_rules_route_the_next_call(upstream: Upstream, tmp_path: Path) -> 
         assert await routed() == "of-all"
         await rule("of-team", "true", scope="team", scope_id=team["id"])
         assert await routed() == "of-team"
+
+
+async def test_a_provider_goes_and_whoever_names_it_is_there_at_the_next_start(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.scripts[MODEL] = [plain()]
+    own = {"custom_provider_config": {"base_provider_type": "openai"}}
+    lab = {**OPENAI, "provider": "lab", "weight": None}
+
+    async with running(config(upstream), tmp_path) as gateway:
+        admin = Admin(gateway)
+        await admin.ask("POST", "virtual-keys", {"name": "k", "provider_configs": [lab]}, 400)
+        path = "../providers"
+        await admin.ask("POST", path, {"provider": "lab", **own})
+        key = await admin.key(provider_configs=[OPENAI, lab])
+        await admin.ask("DELETE", f"{path}/lab")
+        renamed = await admin.ask("PUT", f"virtual-keys/{key['id']}", {"name": "renamed"})
+        assert [c["provider"] for c in renamed["virtual_key"]["provider_configs"]] == [
+            "openai",
+            "lab",
+        ]
+        assert await admin.statuses(key, 1) == [200]
+
+    async with running(config(upstream), tmp_path) as gateway:
+        assert await Admin(gateway).statuses(key, 1) == [200]

@@ -15,7 +15,7 @@ from bifrost.config.faults import below, item
 from bifrost.config.nouns import Body
 from bifrost.config.provider_checks import key_id
 
-__all__ = ["Entity", "Name", "entities", "joined"]
+__all__ = ["LISTS", "Entity", "Name", "entities", "joined", "made_id"]
 
 Name = tuple[str, str]
 """A noun's kind and id."""
@@ -95,7 +95,7 @@ def _listed(kind: str, body: dict[str, Any], path: str) -> Iterator[Entity]:
         if isinstance(body.get("name"), str):
             yield Entity(kind=kind, id=body["name"], body=body, path=path)
         return
-    made = _made_id(kind, body)
+    made = made_id(kind, body)
     if isinstance(body.get("id"), str) or made:
         yield _entity(kind, body, made, path)
 
@@ -107,7 +107,7 @@ def _entity(kind: str, body: dict[str, Any], made: str, path: str) -> Entity:
     return Entity(kind=kind, id=made, body={**body, "id": made}, path=path, has_id=False)
 
 
-def _made_id(kind: str, body: Body) -> str:
+def made_id(kind: str, body: Body) -> str:
     """As ``section_checks`` makes it for a file without a store; empty if nothing can be made."""
     name = body.get("model_name" if kind == "model_config" else "name")
     if kind not in ("virtual_key", "model_config") or not isinstance(name, str):

@@ -78,6 +78,7 @@ class VirtualKeyProviderSection:
     """Share in the weighted choice; absent takes no part in it."""
     allowed_models: Whitelist = ()
     key_ids: Whitelist = ()
+    """Keys of the provider by their ids; names do as well."""
     allowed_keys: Whitelist = ()
     """Names of keys, as in version 1.4."""
     keys: tuple[KeyReference, ...] = ()

@@ -13,6 +13,7 @@ from bifrost.config.faults import ConfigError, ConfigErrors
 from bifrost.config.names import UNBUILT_DIALECTS
 from bifrost.config.placed_limits import place_limits
 from bifrost.config.provider_checks import provider_finishes
+from bifrost.config.references import STRICT, Kept, find_lost
 from bifrost.config.secret import Secret
 from bifrost.config.section_checks import section_finishes
 from bifrost.config.sections import PostgresSection
@@ -48,17 +49,20 @@ DETECTED: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Variables that make a provider by themselves; the first that is set counts."""
 
 
-def parse_config(text: str, environ: Mapping[str, str]) -> Config:
+def parse_config(text: str, environ: Mapping[str, str], kept: Kept = STRICT) -> Config:
     """Read and check a configuration. A file without providers gets those whose keys ``environ`` has.
 
-    Raises ConfigErrors with every mistake there is.
+    ``kept`` excuses references to what is not there. Raises ConfigErrors with every mistake there is.
     """
     tree, mistakes = parse_document(text)
-    return parse_tree(tree, environ, mistakes)
+    return parse_tree(tree, environ, mistakes, kept)
 
 
 def parse_tree(
-    tree: object, environ: Mapping[str, str], mistakes: Iterable[ConfigError] = ()
+    tree: object,
+    environ: Mapping[str, str],
+    mistakes: Iterable[ConfigError] = (),
+    kept: Kept = STRICT,
 ) -> Config:
     """The same for what ``config.document`` or ``config.merge`` has made of it; ``mistakes`` are those found until then."""
     placed = place_limits(tree)
@@ -79,6 +83,7 @@ def parse_tree(
     _refuse_unset_store(walk)
     if whole is not None:
         _refuse_lost_values(walk, whole)
+        _look_after_references(walk, tree, whole, kept)
     if whole is None or walk.errors:
         raise ConfigErrors(walk.errors)
     walk.warnings += [f"{path}: {name} is not set" for path, name in walk.unset.items()]
@@ -139,6 +144,17 @@ def _refuse_lost_values(walk: Walk, whole: WholeFile) -> None:
         path = f"governance.virtual_keys[{index}].value"
         if key.value is None and walk.is_sound(path):
             walk.error(path, "nothing", "a text or env.NAME, as config_store is not enabled")
+
+
+def _look_after_references(walk: Walk, tree: object, whole: WholeFile, kept: Kept) -> None:
+    """Without a store there is nothing but what the document says."""
+    if whole.config_store is not None and not whole.config_store.enabled:
+        kept = attrs.evolve(kept, may_be_more=False)
+    detected = {} if whole.providers else detect_providers(walk.environ)
+    found = find_lost(tree, detected, kept)
+    wrong = {error.path for error in walk.errors}
+    walk.errors += [error for error in found.errors if error.path not in wrong]
+    walk.warnings += found.warnings
 
 
 def _encryption_key(environ: Mapping[str, str]) -> Secret | None:

@@ -120,13 +120,16 @@ class _Restoring:
             return text
         found = next(iter(self._meant(path, text)), None)
         if found is None:
-            allowed = "the value itself: there is none yet that a redacted one could stand for"
+            allowed = "the value itself: there is none that a redacted one could stand for"
             self.errors.append(ConfigError(path, "a redacted value", allowed))
             return ""
         return found
 
     def _meant(self, path: str, text: str) -> Iterable[str]:
-        """The secret at ``path`` if it looks like that, one of the same list that does, or the one at ``path`` all the same."""
+        """The secret at ``path`` if it looks like that, one of the same list that does, or the one at ``path`` all the same.
+
+        The last not in a list: there a place says nothing of what is meant, and another's secret might be taken for it.
+        """
         here = self.kept.get(path)
         if here is not None and _hidden_at(path, here) == text:
             yield here
@@ -134,5 +137,5 @@ class _Restoring:
         for other, kept in self.kept.items():
             if _INDEX.sub("", other) == anywhere and _hidden_at(other, kept) == text:
                 yield kept
-        if here is not None:
+        if here is not None and anywhere == path:
             yield here

@@ -127,7 +127,6 @@ def _governance(walk: Walk, section: GovernanceSection, place: Place) -> Governa
         _once(walk, below(place.path, field), of, [getattr(e, of) for e in getattr(section, field)])
     values = [key.value or None for key in section.virtual_keys]
     _once(walk, below(place.path, "virtual_keys"), "value", values)
-    _known_owners(walk, section, place.path)
     return section
 
 
@@ -140,21 +139,6 @@ def _once(walk: Walk, path: str, member: str, values: Sequence[Hashable | None])
             walk.error(f"{path}[{index}].{member}", f"{what} again", "another one")
         elif value is not None:
             seen.add(value)
-
-
-def _known_owners(walk: Walk, section: GovernanceSection, path: str) -> None:
-    teams = {team.id for team in section.teams}
-    customers = {customer.id for customer in section.customers}
-    for field, member, known in (
-        ("virtual_keys", "team_id", teams),
-        ("virtual_keys", "customer_id", customers),
-        ("teams", "customer_id", customers),
-    ):
-        for index, each in enumerate(getattr(section, field)):
-            owner = getattr(each, member)
-            if owner is not None and owner not in known:
-                at = f"{below(path, field)}[{index}].{member}"
-                walk.error(at, repr(owner), f"the id of a {member.removesuffix('_id')}")
 
 
 def _routing_rule(walk: Walk, rule: RoutingRuleSection, place: Place) -> RoutingRuleSection:
@@ -182,7 +166,7 @@ def _routing_rule(walk: Walk, rule: RoutingRuleSection, place: Place) -> Routing
         if identity in seen:
             walk.error(at, "the same target again", "each target once")
         seen.add(identity)
-    if rule.scope != "global" and rule.scope_id is None:
+    if rule.scope != "global" and rule.scope_id is None and walk.is_sound(place.path, "scope_id"):
         walk.error(below(place.path, "scope_id"), "nothing", f"the id of a {rule.scope}")
     return rule
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
+from bifrost.config.entry_numbers import entry_ids
 from bifrost.governance.periods import Period
 from bifrost.values import Choice
 
@@ -113,6 +114,8 @@ class ProviderConfig:
     """What a virtual key may do at one provider. ``["*"]`` is all, an empty list nothing."""
 
     provider: str
+    id: int = 0
+    """As the management API has it: a number of the virtual key's own."""
     weight: float | None = None
     """Share in the weighted choice; ``None`` takes no part in it."""
     allowed_models: frozenset[str] = frozenset()
@@ -252,7 +255,11 @@ def virtual_key(section: VirtualKeySection) -> VirtualKey:
     """``section`` as a virtual key. Without a value, its variable being unset, nobody can use it."""
     assert section.id is not None  # noqa: S101  given when it was read
     owner = f"virtual_key:{section.id}"
-    configs = (provider_config(each, owner) for each in section.provider_configs)
+    numbers = entry_ids(section.id, ((each.id, each.provider) for each in section.provider_configs))
+    configs = (
+        attrs.evolve(provider_config(each, owner), id=number)
+        for each, number in zip(section.provider_configs, numbers, strict=True)
+    )
     return VirtualKey(
         id=section.id,
         name=section.name,

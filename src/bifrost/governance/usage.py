@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["counters_of", "told_limits", "usage_of"]
 
-Holder = tuple[str, str, str, "Limits"]
+Holder = tuple[str, str | int, str, "Limits"]
+"""Its level, its id as the management API has it, its name."""
 
 
 def counters_of(governance: Governance, key: VirtualKey) -> frozenset[str]:
@@ -103,7 +104,7 @@ def _moment(unix_s: float) -> str:
 
 def _holders(governance: Governance, key: VirtualKey) -> Iterator[Holder]:
     for config in key.provider_configs.values():
-        yield "provider_config", config.provider, config.provider, config.limits
+        yield "provider_config", config.id, config.provider, config.limits
     yield "virtual_key", key.id, key.name, key.limits
     team, customer = governance.owners(key)
     if team is not None:

@@ -13,11 +13,12 @@ from typing import Any
 import attrs
 
 from bifrost.config.bodies import canonical
-from bifrost.config.faults import ConfigError, ConfigErrors, item
+from bifrost.config.entry_numbers import entry_id
+from bifrost.config.faults import ConfigError, ConfigErrors, item, kind_of
 from bifrost.config.redaction import restored
 from bifrost.errors import BadRequest
 from bifrost.management.amending import merged
-from bifrost.management.governance_telling import KEY_LISTS, entry_id, numbered, told_body
+from bifrost.management.governance_telling import KEY_LISTS, numbered, told_body
 from bifrost.management.limit_bodies import JSON, LIMITS, patched_limit, refuse_unknown
 
 __all__ = ["NATURES", "Nature", "Patching"]
@@ -150,13 +151,13 @@ ALIASES: Mapping[str, Mapping[str, str]] = MappingProxyType(
 class Patching:
     """Makes bodies.
 
-    ``new_id`` gives the id of a new limit, ``new_value`` the value of a virtual key, ``keys_of`` the ids and names of a
-    provider's keys.
+    ``new_id`` gives the id of a new limit, ``new_value`` the value of a virtual key, ``keys_of`` the ids of a provider's
+    keys, ``None`` if there cannot be such a provider.
     """
 
     new_id: Callable[[], str]
     new_value: Callable[[], str]
-    keys_of: Callable[[str], frozenset[str]]
+    keys_of: Callable[[str], frozenset[str] | None]
 
     def made(self, kind: str, noun_id: str, sent: JSON) -> dict[str, Any]:
         """The body of a new noun. Raises BadRequest, ConfigErrors."""
@@ -285,10 +286,12 @@ class Patching:
         ids = config.get("key_ids")
         if not isinstance(ids, list) or ids == ["*"]:
             return
-        for each in shown.get("provider_configs", ()):
-            if all(each[name] == config.get(name) for name in ("id", "provider", "key_ids")):
-                return
         known = self.keys_of(str(config.get("provider")))
+        if known is None:
+            # The check of the whole says so.
+            return
+        # A key may be gone, and the file may have called it by its name: what stands there may stay.
+        known |= _former_keys(config, shown)
         named = [each for each in ids if isinstance(each, str) and each != "*"]
         found = [each for each in named if each in known]
         if len(found) < len(named):
@@ -309,8 +312,13 @@ class _Entries:
     told: tuple[str, ...]
 
     def refuse_malformed(self, sent: object) -> None:
-        if not isinstance(sent, list) or not all(isinstance(each, Mapping) for each in sent):
-            raise ConfigErrors([ConfigError(self.name, "something else", "a list of mappings")])
+        if not isinstance(sent, list):
+            raise ConfigErrors([ConfigError(self.name, kind_of(sent), "a list of mappings")])
+        odd = [(at, each) for at, each in enumerate(sent) if not isinstance(each, Mapping)]
+        if odd:
+            raise ConfigErrors(
+                ConfigError(item(self.name, at), kind_of(each), "a mapping") for at, each in odd
+            )
         for member in ("id", self.key):
             seen = set[object]()
             for at, each in enumerate(sent):
@@ -321,6 +329,15 @@ class _Entries:
                     raise ConfigErrors([ConfigError(f"{path}.{member}", "it again", allowed)])
                 if isinstance(value, str | int):
                     seen.add(value)
+
+
+def _former_keys(config: JSON, shown: JSON) -> frozenset[str]:
+    """What the entry called the keys of the same provider until now."""
+    same = ("id", "provider")
+    for each in shown.get("provider_configs", ()):
+        if all(each[name] == config.get(name) for name in same):
+            return frozenset(each["key_ids"])
+    return frozenset()
 
 
 def _spelt(kind: str, sent: JSON) -> JSON:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -10,16 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from bifrost.config.entry_numbers import entry_ids
 from bifrost.config.redaction import hidden
 from bifrost.management.limit_bodies import JSON, Usage, counters_of, moment
 
 if TYPE_CHECKING:
     from bifrost.config.nouns import Noun
 
-__all__ = ["KEY_LISTS", "Telling", "counters", "entry_id", "numbered", "told_body"]
-
-MAX_ENTRY_ID = 2**31 - 1
-"""So that they are whole numbers in every language."""
+__all__ = ["KEY_LISTS", "Telling", "counters", "numbered", "told_body"]
 
 KEY_LISTS = ("key_ids", "allowed_keys", "keys")
 """Where a file may name the keys of a provider config. Answers have the first."""
@@ -156,28 +153,10 @@ def _key_ids(config: JSON) -> Iterable[str]:
 # Numbers of entries
 
 
-def entry_id(owner: str, name: str, taken: frozenset[int]) -> int:
-    """The number of a virtual key's entry for ``name``: always the same one, unless it is ``taken``."""
-    digest = hashlib.sha256(f"{owner}:{name}".encode()).digest()
-    number = int.from_bytes(digest[:4], "big") % MAX_ENTRY_ID + 1
-    while number in taken:
-        number = number % MAX_ENTRY_ID + 1
-    return number
-
-
 def numbered(owner: str, entries: Sequence[JSON], key: str) -> list[dict[str, Any]]:
     """``entries`` of a virtual key, each with its number: those of a file, and new ones, may have none yet."""
-    taken: frozenset[int] = frozenset(
-        each["id"] for each in entries if isinstance(each.get("id"), int)
-    )
-    found = []
-    for each in entries:
-        number = each.get("id")
-        if not isinstance(number, int):
-            number = entry_id(owner, str(each.get(key)), taken)
-            taken |= {number}
-        found.append({**each, "id": number})
-    return found
+    numbers = entry_ids(owner, ((each.get("id"), str(each.get(key))) for each in entries))
+    return [{**each, "id": number} for each, number in zip(entries, numbers, strict=True)]
 
 
 # With what is used

@@ -36,10 +36,9 @@ TOLD = ("provider_status", "status", "description", "config_hash", "state")
 
 def provider_object(noun: Noun, standing: Mapping[str, object]) -> dict[str, Any]:
     """A provider as an answer has it. ``standing`` is what is known of it besides."""
-    body = shown("provider", noun.body)
-    told = {"name": noun.id, **with_defaults("provider", body), **standing}
-    del told["keys"]
-    return {**told, "config_hash": _hash("provider", body)}
+    body = with_defaults("provider", shown("provider", noun.body))
+    del body["keys"]
+    return {"name": noun.id, **body, **standing, "config_hash": _hash("provider", body)}
 
 
 def provider_body(name: str, sent: Body, present: Body) -> dict[str, Any]:
@@ -55,12 +54,11 @@ def provider_body(name: str, sent: Body, present: Body) -> dict[str, Any]:
 
 def key_object(noun: Noun, standing: Mapping[str, object]) -> dict[str, Any]:
     """A key as an answer has it."""
-    body = shown("key", noun.body)
-    told = {**with_defaults("key", body), "id": noun.id, **standing}
-    if body.get("models") is None:
+    body = with_defaults("key", shown("key", noun.body))
+    if noun.body.get("models") is None:
         # Where there are deployments, it is these that it serves if it does not say so.
-        told["models"] = [] if _has_deployments(body) else ["*"]
-    return {**told, "config_hash": _hash("key", body)}
+        body["models"] = [] if _has_deployments(body) else ["*"]
+    return {**body, "id": noun.id, **standing, "config_hash": _hash("key", body)}
 
 
 def key_body(provider: str, key_id: str, sent: Body, present: Body) -> dict[str, Any]:
@@ -100,5 +98,5 @@ def _refuse_other(change: dict[str, Any], member: str, wanted: str) -> None:
 
 
 def _hash(kind: str, told: Body) -> str:
-    """Of what may be seen: so it says nothing of a secret."""
+    """Of what may be seen, defaults and all: so it says nothing of a secret, and what is sent back as it was told has the same."""
     return hashlib.sha256(content(kind, told)).hexdigest()

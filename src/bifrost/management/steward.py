@@ -6,7 +6,7 @@ steps changes nothing. What was changed here wins over the file from then on.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,9 @@ from bifrost.config.entities import Name, entities
 from bifrost.config.faults import ConfigError, ConfigErrors
 from bifrost.config.load import parse_tree
 from bifrost.config.merge import Difference, Means, merge
-from bifrost.config.nouns import ANY, Change, Noun, Put, Remove
+from bifrost.config.nouns import ANY, Body, Change, Noun, Put, Remove
 from bifrost.config.placed_limits import place_limits
+from bifrost.config.references import STRICT, Kept
 from bifrost.config.settings import Config
 from bifrost.errors import Denial
 from bifrost.governance.policy import Policy
@@ -138,7 +139,10 @@ class Steward:
         merged: Merged = await trio.to_thread.run_sync(
             merge, tree, kept, loaded.removed, self.means
         )
-        compiled = await trio.to_thread.run_sync(self._compile, merged.tree, merged.warnings)
+        former = Kept(nouns=_bodies(loaded.nouns), file=tree)
+        compiled = await trio.to_thread.run_sync(
+            self._compile, merged.tree, merged.warnings, former
+        )
         removals = [
             Remove(kind=noun.kind, id=noun.id, expected=noun.version, for_good=True)
             for noun in left
@@ -151,9 +155,9 @@ class Steward:
         self.differences = merged.differences
         return compiled
 
-    def _compile(self, tree: object, warnings: Sequence[str] = ()) -> Compiled:
+    def _compile(self, tree: object, warnings: Sequence[str] = (), kept: Kept = STRICT) -> Compiled:
         """Check and compile. Blocks; runs in a thread. Raises ConfigErrors."""
-        config = parse_tree(tree, self.environ)
+        config = parse_tree(tree, self.environ, kept=kept)
         if reasons := self.refuse(config):
             raise ConfigErrors([ConfigError("", reason, "another") for reason in reasons])
         config = attrs.evolve(config, warnings=(*config.warnings, *warnings))
@@ -197,14 +201,18 @@ class Steward:
         return after
 
     def _compiled_of(self, nouns: tuple[Noun, ...]) -> Compiled:
-        """What the house would go by. The file says only what no noun can."""
+        """What the house would go by. The file says only what no noun can.
+
+        What a change names anew has to be there; what it takes away others may go on naming.
+        """
         there = {(noun.kind, noun.id) for noun in nouns}
         marks = [
             attrs.evolve(noun, is_removed=True)
             for name, noun in (*self._nouns.items(), *self._removed.items())
             if name not in there
         ]
-        return self._compile(merge(self.tree, nouns, marks, self.means).tree)
+        kept = Kept(nouns=_bodies(self._nouns.values()))
+        return self._compile(merge(self.tree, nouns, marks, self.means).tree, kept=kept)
 
     def _take(self, changes: Sequence[Change], written: Sequence[Noun]) -> None:
         for change in changes:
@@ -230,6 +238,10 @@ def _names_in(tree: object) -> frozenset[Name]:
         if isinstance(placed, dict)
         else frozenset()
     )
+
+
+def _bodies(nouns: Iterable[Noun]) -> Mapping[Name, Body]:
+    return {(noun.kind, noun.id): noun.body for noun in nouns}
 
 
 def _drafted(put: Put, present: Noun | None, now_s: float) -> Noun:

@@ -308,6 +308,55 @@ async def test_what_came_from_the_file_is_like_the_rest(office: Office) -> None:
         ),
         (
             "virtual-keys",
+            {"name": "n", "provider_configs": [{"provider": "openai", "key_ids": ["first"]}]},
+            400,
+            "some keys not found for provider openai: expected 1, found 0",
+        ),
+        (
+            "virtual-keys",
+            {"name": "n", "provider_configs": [{"provider": "opnai", "key_ids": ["k1"]}]},
+            400,
+            "provider_configs[0].provider: found 'opnai'",
+        ),
+        (
+            "routing-rules",
+            {"name": "r", "targets": [{"provider": "opnai"}]},
+            400,
+            "targets[0].provider: found 'opnai'",
+        ),
+        (
+            "routing-rules",
+            {"name": "r", "targets": [{"provider": "openai", "key_id": "k9"}]},
+            400,
+            "targets[0].key_id: found 'k9'; allowed: the id of a key of openai",
+        ),
+        (
+            "routing-rules",
+            {"name": "r", "targets": [{"model": "m"}], "scope": "team", "scope_id": "t"},
+            400,
+            "scope_id: found 't'; allowed: the id of a team",
+        ),
+        (
+            "model-configs",
+            {"model_name": "m", "provider": "opnai"},
+            400,
+            "provider: found 'opnai'",
+        ),
+        (
+            "pricing-overrides",
+            {
+                "scope_kind": "virtual_key",
+                "virtual_key_id": "of-fil",
+                "match_type": "exact",
+                "pattern": "m",
+                "request_types": ["responses"],
+                "patch": {"input_cost_per_token": 1},
+            },
+            400,
+            "virtual_key_id: found 'of-fil'; allowed: the id of a virtual_key (did you mean",
+        ),
+        (
+            "virtual-keys",
             {"name": "n", "value": f"sk-b{'*' * 24}abcd"},
             400,
             "value: found a redacted",
@@ -372,16 +421,17 @@ async def test_rules_are_made_changed_and_told_by_scope(office: Office) -> None:
     assert (rule["enabled"], rule["scope"], rule["scope_id"]) == (True, "global", None)
     twice = {"name": "fast", "targets": [{"model": "m"}]}
     await office.ask("POST", "/routing-rules", twice, 409)
-    scoped = {"scope": "team", "scope_id": "t"}
+    team = (await office.made("teams", "team", name="T"))["id"]
+    scoped = {"scope": "team", "scope_id": team}
     await office.made("routing-rules", "rule", **twice, **scoped)
     told = await office.ask("GET", "/routing-rules?scope=global")
     assert [each["id"] for each in told["rules"]] == [rule["id"]]
-    told = await office.ask("GET", "/routing-rules?scope=team&scope_id=t")
+    told = await office.ask("GET", f"/routing-rules?scope=team&scope_id={team}")
     assert told["total_count"] == 1
     path = f"/routing-rules/{rule['id']}"
     off = await office.ask("PUT", path, {"enabled": False, "priority": 3})
     assert (off["rule"]["enabled"], off["rule"]["priority"]) == (False, 3)
-    assert list(office.applied[-1].policy.table.rules.by_scope) == [("team", "t")]
+    assert list(office.applied[-1].policy.table.rules.by_scope) == [("team", team)]
     assert (await office.ask("DELETE", path))["message"] == "Routing rule deleted successfully"
 
 
@@ -417,6 +467,27 @@ async def test_limits_of_models_and_providers(office: Office) -> None:
     for method, body in (("PUT", {"budget": DAILY}), ("DELETE", None)):
         told = await office.ask(method, "/providers/nobody", body, 404)
         assert told["message"] == "Provider not found"
+
+
+async def test_a_provider_that_is_built_in_may_be_named_before_it_is_configured(
+    office: Office,
+) -> None:
+    key = await office.key(provider_configs=[{"provider": "groq", "key_ids": ["*"]}])
+    assert key["provider_configs"][0]["provider"] == "groq"
+    await office.made("routing-rules", "rule", name="r", targets=[{"provider": "groq"}])
+
+
+async def test_whoever_names_a_rule_s_team_may_be_changed_after_it_has_gone(
+    office: Office,
+) -> None:
+    team = await office.made("teams", "team", name="T")
+    scope = {"scope": "team", "scope_id": team["id"]}
+    rule = await office.made("routing-rules", "rule", name="r", targets=[{"model": "m"}], **scope)
+    await office.ask("DELETE", f"/teams/{team['id']}")
+    path = f"/routing-rules/{rule['id']}"
+    same = await office.ask("PUT", path, {**rule, "priority": 3})
+    assert (same["rule"]["scope_id"], same["rule"]["priority"]) == (team["id"], 3)
+    await office.ask("PUT", path, {"scope_id": "other"}, status=400)
 
 
 async def test_prices_of_one_s_own(office: Office) -> None:

@@ -19,10 +19,12 @@ from bifrost.http.management.desk import (
     TRIES,
     Desk,
     answer,
+    leads_into,
     put_of,
     read_object,
     refusals_told,
     refuse_unknown,
+    within,
 )
 from bifrost.http.openapi import described
 from bifrost.management.config_bodies import (
@@ -139,8 +141,7 @@ class _Parts:
             ]
             if not changes:
                 return
-            kind = changes[0].kind if len(changes) == 1 else None
-            with refusals_told(kind):
+            with refusals_told(_in_body):
                 try:
                     await self.desk.steward.change(changes)
                 except StoreConflict:
@@ -154,13 +155,21 @@ class _Parts:
         if not isinstance(change, dict):
             raise BadRequest(f"{member}: has to be an object", param=member)
         present = noun.body if noun else {}
-        with refusals_told(kind):
+        with refusals_told(within(kind, member)):
             body = part_body(kind, change, present)
         if kind == "auth" and (password := new_password(body, present)) is not None:
             hash_of = self.desk.steward.means.passwords.hash
             hashed = await trio.to_thread.run_sync(hash_of, password, limiter=self.hashing)
             body["admin_password"] = hashed
         return put_of(kind, kind, body, noun.version if noun else NONE)
+
+
+def _in_body(path: str) -> str:
+    """Where a part of the document is in the request."""
+    for member, kind in PARTS.items():
+        if leads_into(kind, path):
+            return within(kind, member)(path)
+    return path
 
 
 def _versions(nouns: Nouns) -> str:

@@ -6,7 +6,9 @@ With ``If-Match`` it is refused then (409), with the version that is there.
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +26,7 @@ from bifrost.store.base import StoreError, StoreFull
 from bifrost.store.config_base import StoreConflict, StoreTaken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -35,12 +37,15 @@ __all__ = [
     "etag",
     "flag",
     "invalid",
+    "joined",
+    "leads_into",
     "not_found",
     "page_of",
     "put_of",
     "read_object",
     "refusals_told",
     "refuse_unknown",
+    "within",
 ]
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -78,6 +83,16 @@ _PLACES: Mapping[str, str] = {
     "auth": r"(governance\.)?auth_config",
 }
 """Where a noun of each kind stands in the whole document."""
+
+_SPELLINGS: Mapping[str, tuple[re.Pattern[str], str]] = {
+    "pricing_override": (re.compile(r"^pricing_patch\b"), "patch"),
+    # What is wrong with a provider's own place is its name.
+    "provider": (re.compile(r"^$"), "provider"),
+    "framework": (re.compile(r"^pricing\.(?=pricing_(url|sync_interval)$)"), ""),
+}
+"""Members that requests call otherwise than the document."""
+
+_NOTHING = re.compile(r"(?!)")
 
 
 # Taking in
@@ -185,29 +200,52 @@ def put_of(kind: str, noun_id: str, body: Body, expected: int | None) -> Put:
     return Put(kind=kind, id=noun_id, body=body, expected=expected, unique=claims(kind, body))
 
 
-def invalid(errors: Iterable[ConfigError], kind: str | None = None) -> BadRequest:
-    """400: what is wrong, a line each, with paths in the noun of this kind where they lead into one."""
-    told = [attrs.evolve(error, path=_within(error.path, kind)) for error in errors]
+Place = Callable[[str], str]
+"""Of a path in the document, or in the body of a noun: where that is in the body of the request."""
+
+
+def invalid(errors: Iterable[ConfigError], place: Place | None = None) -> BadRequest:
+    """400: what is wrong, a line each."""
+    told = [
+        attrs.evolve(error, path=place(error.path) if place else error.path) for error in errors
+    ]
     param = told[0].path if len(told) == 1 and told[0].path else None
     return BadRequest("\n".join(map(str, told)), code="invalid_configuration", param=param)
 
 
-def _within(path: str, kind: str | None) -> str:
-    if kind is None:
-        return path
-    return re.sub(rf"^{_PLACES[kind]}(\.|(?=\[)|$)", "", path)
+def within(kind: str, at: str = "") -> Place:
+    """For a request whose body is a noun of this kind, or has it ``at`` a member. What is wrong elsewhere stays where it is."""
+    spelling, told = _SPELLINGS.get(kind, (_NOTHING, ""))
+
+    def place(path: str) -> str:
+        return joined(at, spelling.sub(told, _leading(kind).sub("", path)))
+
+    return place
+
+
+def leads_into(kind: str, path: str) -> bool:
+    """Whether a path in the document is one in a noun of this kind."""
+    return _leading(kind).match(path) is not None
+
+
+@functools.cache
+def _leading(kind: str) -> re.Pattern[str]:
+    return re.compile(rf"^{_PLACES[kind]}(\.|(?=\[)|$)")
+
+
+def joined(at: str, path: str) -> str:
+    """``path`` inside of what is ``at`` a path."""
+    is_bare = not at or not path or path.startswith("[")
+    return f"{at}{path}" if is_bare else f"{at}.{path}"
 
 
 @contextmanager
-def refusals_told(kind: str | None = None) -> Iterator[None]:
-    """What the steward refuses inside, as the errors that a caller sees.
-
-    ``kind`` is that of the noun the request is about. Raises BadRequest (400, 409) and GatewayError (503).
-    """
+def refusals_told(place: Place | None = None) -> Iterator[None]:
+    """What the steward refuses inside, as the errors that a caller sees. Raises BadRequest (400, 409) and GatewayError (503)."""
     try:
         yield
     except ConfigErrors as error:
-        raise invalid(error.errors, kind) from None
+        raise invalid(error.errors, place) from None
     except StoreConflict as error:
         raise _other_version(error) from None
     except StoreTaken as error:
@@ -284,7 +322,7 @@ class Desk:
     async def change(self, kind: str, changes: Sequence[Change]) -> tuple[Noun, ...]:
         """Make all the changes or none; the nouns that were put. ``kind`` is what the request is about."""
         self._refuse_unread()
-        with refusals_told(kind):
+        with refusals_told(within(kind)):
             for each in changes:
                 if isinstance(each, Put):
                     self._refuse_taken(each)
@@ -322,7 +360,7 @@ class Desk:
 
     async def put(self, kind: str, noun_id: str, make: Callable[[Noun | None], Body]) -> Noun:
         """The same for a noun that need not be there yet; ``make`` is given ``None`` then."""
-        with refusals_told(kind):
+        with refusals_told(within(kind)):
             for tries_left in reversed(range(TRIES)):
                 noun = self.find(kind, noun_id)
                 is_bound = self._refuse_other_version(kind, noun_id, noun)

@@ -12,6 +12,7 @@ from quart import Blueprint, Response, request
 from bifrost.actors.mailbox import ActorDied
 from bifrost.codecs.json import dumps
 from bifrost.config.bodies import canonical, is_reference
+from bifrost.config.names import BUILT_IN
 from bifrost.config.settings import Config
 from bifrost.errors import ProviderUnavailable
 from bifrost.http.management.desk import (
@@ -24,6 +25,7 @@ from bifrost.http.management.desk import (
     put_of,
     read_object,
     refusals_told,
+    within,
 )
 from bifrost.http.management.governance_abouts import ABOUTS
 from bifrost.http.openapi import described
@@ -102,10 +104,11 @@ class Collaborators:
         providers = self.config().providers.values()
         return {key.id: key.name for settings in providers for key in settings.keys}
 
-    def _keys_of(self, provider: str) -> frozenset[str]:
+    def _keys_of(self, provider: str) -> frozenset[str] | None:
         settings = self.config().providers.get(provider)
-        keys = settings.keys if settings else ()
-        return frozenset(name for key in keys for name in (key.id, key.name))
+        if settings is None and provider not in BUILT_IN:
+            return None
+        return frozenset(key.id for key in settings.keys) if settings else frozenset()
 
 
 def governance_routes(desk: Desk, means: Collaborators) -> Blueprint:
@@ -312,7 +315,7 @@ class _Shelf:
     async def create(self) -> Response:
         sent = await read_object()
         noun_id = self.means.new_id()
-        with refusals_told(self.kind):
+        with refusals_told(within(self.kind)):
             body = self.means.patching.made(self.kind, noun_id, sent)
         noun = await self.desk.create(self.kind, noun_id, body, what=self.nature.title)
         told = await self.teller.told_changed(noun)

@@ -10,7 +10,7 @@ from quart import Blueprint, Response
 from bifrost.config.redaction import shown
 from bifrost.errors import BadRequest
 from bifrost.http.management.described import about
-from bifrost.http.management.desk import Desk, answer, read_object
+from bifrost.http.management.desk import Desk, answer, read_object, refusals_told, within
 from bifrost.http.openapi import described
 from bifrost.management.amending import amended, created
 
@@ -57,8 +57,12 @@ def plugin_routes(desk: Desk, plugins: Plugins, login: Login) -> Blueprint:
     async def create() -> Response:
         sent = await read_object()
         refuse_path(sent)
-        body = created("plugin", {"enabled": True} | sent)
-        noun = await desk.create("plugin", str(body["name"]), body, what=WHAT)
+        name = sent.get("name")
+        if not isinstance(name, str) or not name:
+            raise BadRequest("name: has to be the plugin's name", param="name")
+        with refusals_told(within("plugin")):
+            body = created("plugin", {"enabled": True} | sent)
+        noun = await desk.create("plugin", name, body, what=WHAT)
         return answer({"message": "Plugin created successfully", "plugin": told(noun)}, 201)
 
     @described(CHANGE)

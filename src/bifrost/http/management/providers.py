@@ -8,16 +8,19 @@ from typing import Any
 import attrs
 from quart import Blueprint, Response, request
 
+from bifrost.config.faults import item
 from bifrost.config.nouns import NONE, Noun, Remove
 from bifrost.errors import BadRequest
 from bifrost.http.management.described import PAGING, about
 from bifrost.http.management.desk import (
     Desk,
     answer,
+    joined,
     page_of,
     put_of,
     read_object,
     refusals_told,
+    within,
 )
 from bifrost.http.management.standing import Standing
 from bifrost.http.openapi import described
@@ -141,7 +144,7 @@ class _Rooms:
         sent = await read_object()
         name = _name_in(sent)
         keys = sent.pop("keys", None) or []
-        with refusals_told("provider"):
+        with refusals_told(within("provider")):
             body = provider_body(name, sent, {})
         noun = await self.desk.create(
             "provider", name, body, *self._new_keys(name, keys, body), what=PROVIDER
@@ -153,7 +156,8 @@ class _Rooms:
         if not isinstance(keys, list) or not all(isinstance(each, dict) for each in keys):
             raise BadRequest("keys: has to be a list of keys", param="keys")
         return [
-            put_of("key", *_new_key(name, each, of_provider, self.new_id), NONE) for each in keys
+            put_of("key", *_new_key(name, each, of_provider, self.new_id, item("keys", at)), NONE)
+            for at, each in enumerate(keys)
         ]
 
     async def put(self, name: str) -> Response:
@@ -240,11 +244,14 @@ def _new_key(
     sent: Mapping[str, Any],
     of_provider: Mapping[str, Any],
     new_id: Callable[[], str],
+    at: str = "",
 ) -> tuple[str, dict[str, Any]]:
+    """The id and the body of a key that the request has ``at`` this member. Raises BadRequest."""
     key_id = sent.get("id") or new_id()
     if not isinstance(key_id, str):
-        raise BadRequest("id: has to be a text", param="id")
-    with refusals_told("key"):
+        path = joined(at, "id")
+        raise BadRequest(f"{path}: has to be a text", param=path)
+    with refusals_told(within("key", at)):
         body = key_body(provider, key_id, {**sent, "id": key_id}, {})
         refuse_blank(provider, of_provider, body)
     return key_id, body
