@@ -71,6 +71,8 @@ class Operation(Choice):
     IMAGE = "image_generation"
     IMAGE_EDIT = "image_edit"
     IMAGE_VARIATION = "image_variation"
+    VIDEO = "video_generation"
+    """Only a price has it: its routes are relayed."""
     FILE_UPLOAD = "file_upload"
     FILE_LIST = "file_list"
     FILE_RETRIEVE = "file_retrieve"
@@ -317,6 +319,11 @@ class Call:
     def named(self, place: str) -> str:
         """The caller's own name for a place in ``members``: of one that lies deeper, for the member that it is in."""
         return own_name(self.names, place)
+
+    @property
+    def is_background(self) -> bool:
+        """Whether what is asked for goes on after its answer (the Responses API's ``background``)."""
+        return self.members.get("background") == b"true"
 
     @property
     def creates(self) -> bool:
