@@ -11,11 +11,19 @@ import attrs
 from bifrost.catalog import Catalog
 from bifrost.config.faults import ConfigErrors
 from bifrost.governance.admission import identify
+from bifrost.governance.charging import COUNTED, given_up
 from bifrost.governance.levels import Amounts, Level, key_levels
 from bifrost.governance.model import Governance, VirtualKey
 from bifrost.governance.routing import RoutingTable
 from bifrost.governance.rules import RuleBook, faults
-from bifrost.policy.pricing import CallFacts, Estimate, Prices, call_facts, cost, estimate
+from bifrost.policy.pricing import (
+    CallFacts,
+    Estimate,
+    Prices,
+    call_facts,
+    cost,
+    estimate,
+)
 from bifrost.schema.call import Identity, Operation, Target
 from bifrost.values import frozen
 
@@ -39,6 +47,8 @@ class Policy:
     enforce: bool = False
     deployments: Mapping[tuple[str, str], str] = MappingProxyType({})
     """By provider and model: what a key calls it, for an estimate made before it is known which key."""
+    hedging: frozenset[str] = frozenset()
+    """Providers at which a slow first attempt is raced by a second."""
     _levels: dict[tuple[str, str], tuple[Level, ...]] = attrs.field(factory=dict, init=False)
     _identities: dict[str, Identity] = attrs.field(factory=dict, init=False)
 
@@ -67,6 +77,9 @@ class Policy:
                 for key in each.keys
                 for model, deployment in key.deployments.items()
             },
+            hedging=frozenset(
+                name for name, each in config.providers.items() if each.hedge_after_ms is not None
+            ),
         )
 
     @property
@@ -105,7 +118,16 @@ class Policy:
             deployment=self.deployments.get((target.provider, target.model), ""),
         )
         guess = estimate(rates, facts, sizes.learned(target.provider, target.model))
-        return Terms(self.prices, target, operation, facts, key_id, guess)
+        amounts = Amounts(requests=1, tokens=guess.tokens, nano_usd=guess.nano_usd)
+        if target.provider in self.hedging and not call.creates and operation in COUNTED:
+            # Of two that race the loser is paid for too. What creates does not race.
+            lost = given_up(operation, guess)
+            amounts = Amounts(
+                requests=1,
+                tokens=guess.tokens + lost.total_tokens,
+                nano_usd=guess.nano_usd + cost(rates, lost, operation, facts),
+            )
+        return Terms(self.prices, target, operation, facts, key_id, guess, amounts)
 
 
 def _charged_as(call: Call) -> Operation:
@@ -124,12 +146,8 @@ class Terms:
     facts: CallFacts
     virtual_key_id: str
     estimate: Estimate
-
-    @property
-    def amounts(self) -> Amounts:
-        """What is held for it."""
-        guess = self.estimate
-        return Amounts(requests=1, tokens=guess.tokens, nano_usd=guess.nano_usd)
+    amounts: Amounts
+    """What is held for it: where a second attempt may race, what the loser costs among it."""
 
     def cost(self, usage: Usage | None, key_id: str = "", deployment: str = "") -> int:
         """As ``charging.Pricing`` has it."""
