@@ -20,6 +20,7 @@ from bifrost.policy.pricing import (
     CallFacts,
     Estimate,
     Prices,
+    base_name,
     call_facts,
     cost,
     estimate,
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from bifrost.config.settings import Config
-    from bifrost.policy.pricing import OutputSizes, Sheet
-    from bifrost.record import Usage
+    from bifrost.policy.pricing import OutputSizes, Rates, Sheet
+    from bifrost.record import ToldUsage, Usage
     from bifrost.schema.call import Call
 
 __all__ = ["Policy", "Terms"]
@@ -148,6 +149,26 @@ class Terms:
     estimate: Estimate
     amounts: Amounts
     """What is held for it: where a second attempt may race, what the loser costs among it."""
+
+    def told_cost(self, told: ToldUsage, key_id: str) -> int:
+        """What is told later costs, in nano-dollars: by the model that was told, or by what it is called without its date."""
+        if told.usage is None or told.operation is None:
+            return 0
+        model = told.model or self.target.model
+        rates = self._told_rates(model, told.operation, key_id) or self._told_rates(
+            base_name(model), told.operation, key_id
+        )
+        facts = CallFacts(operation=told.operation, service=told.service)
+        return cost(rates, told.usage, told.operation, facts)
+
+    def _told_rates(self, model: str, operation: Operation, key_id: str) -> Rates | None:
+        return self.prices.rates(
+            model,
+            self.target.provider,
+            operation,
+            virtual_key_id=self.virtual_key_id,
+            key_id=key_id,
+        )
 
     def cost(self, usage: Usage | None, key_id: str = "", deployment: str = "") -> int:
         """As ``charging.Pricing`` has it."""
