@@ -8,10 +8,10 @@ import attrs
 import pytest
 
 from bifrost.actors import telling
-from bifrost.actors.telling import Telling, may_tell
+from bifrost.actors.telling import Telling, may_tell, read_whole
 from bifrost.codecs.json import dumps
 from bifrost.codecs.sse import data_frame
-from bifrost.schema.call import Call, Dialect, Native, Operation, Relay, Target
+from bifrost.schema.call import Call, Caller, Dialect, Native, Operation, Relay, Target
 
 if TYPE_CHECKING:
     from bifrost.record import ToldUsage
@@ -60,6 +60,20 @@ def of(operation: Operation, *ids: str, **members: bytes) -> Call:
 def test_which_answers_are_listened_to(call: Call, listened: bool) -> None:
     assert may_tell(call) == listened
     assert (Telling.of(call, OPENAI, lambda _: None) is not None) == listened
+
+
+def test_results_are_read_as_a_whole() -> None:
+    """Else whoever reads half a line at a time would pay nothing."""
+    ranged = (("range", "bytes=0-9"), ("if-range", "x"), ("accept", "*/*"))
+    caller = Caller(extra_headers=ranged)
+    native = Native(dialect=Dialect.ANTHROPIC, members={}, headers=ranged)
+    asked = attrs.evolve(of(Operation.FILE_CONTENT, "f"), caller=caller, native=native)
+    whole = read_whole(asked)
+    assert whole.caller.extra_headers == (("accept", "*/*"),)
+    assert whole.native is not None
+    assert whole.native.headers == (("accept", "*/*"),)
+    film = attrs.evolve(relayed("/v1/videos/v/content"), caller=caller)
+    assert read_whole(film) is film
 
 
 def hear(call: Call, kind: bytes, *pieces: bytes, provider: str = "openai") -> list[ToldUsage]:

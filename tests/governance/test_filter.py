@@ -55,6 +55,7 @@ from bifrost.governance.filter import Governor
 from bifrost.governance.model import NANO
 from bifrost.governance.policy import Policy
 from bifrost.policy.pricing import Prices
+from bifrost.record import ToldUsage, Usage
 from bifrost.schema.call import Call, Caller, Operation, Relay, Target
 from bifrost.service import Exchange, Service, chain
 from governance.nouns import VALUE, at, budget, key, rate
@@ -761,6 +762,7 @@ async def test_a_budget_for_one_prompt_does_not_race_two_callers(
         ({}, True),
         ({"operation": Operation.IMAGE}, True),
         ({"operation": Operation.MODERATION}, False),
+        ({"operation": Operation.RESPONSES, "members": {"background": b"true"}}, False),
         ({"operation": Operation.RELAY, "relay": Relay(method="POST", path="/v1/x")}, False),
     ],
 )
@@ -929,6 +931,22 @@ async def test_a_stream_from_the_background_is_paid_for_as_it_ends(
         assert (await it.used())["virtual_key:one:budget"] == DONE_COST
         await it.hear(retrieval())
         assert (await it.used())["virtual_key:one:budget"] == DONE_COST
+
+
+@pytest.mark.parametrize(
+    ("told", "nano_usd"),
+    [("gpt-4o-2024-08-06", 2_500), ("gpt-4o-2099-01-01", 2_500), ("prod-4o", 2_500), ("x", 0)],
+)
+async def test_what_is_told_is_priced_by_the_name_that_is_known(
+    told: str, nano_usd: int, autojump_clock: MockClock
+) -> None:
+    named = pool_key("a", models=("*",), deployments={"gpt-4o": "prod-4o"})
+    async with governed(None, (provider(named), completion()), prices=()) as it:
+        asked = content()
+        terms = it.governor.policy.terms(asked, asked.target, it.governor.sizes)
+        usage = Usage(prompt_tokens=1, total_tokens=1)
+        heard = ToldUsage(mark="f", model=told, operation=Operation.CHAT, usage=usage)
+        assert terms.told_cost(heard, "a") == nano_usd
 
 
 async def test_two_who_read_at_once_pay_once(autojump_clock: MockClock) -> None:

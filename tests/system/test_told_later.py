@@ -10,9 +10,10 @@ import httpx
 import openai
 import pytest
 
+from system.batch_upstreams import AnthropicBatches
 from system.openai_batches import OpenAIBatches
 from system.process import Gateway, openai_provider, running
-from system.upstream import status
+from system.upstream import Upstream, status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.system
 
 MODEL = "gpt-4o-mini"
+CLAUDE = "claude-sonnet-4-5-20250929"
 CHAT: Final = "/v1/chat/completions"
 MINE = {"x-bf-vk": "sk-bf-mine"}
 
@@ -37,7 +39,7 @@ async def upstream(nursery: trio.Nursery) -> OpenAIBatches:
     return it
 
 
-def config(upstream: OpenAIBatches, budget: float) -> dict[str, Any]:
+def config(upstream: Upstream, budget: float) -> dict[str, Any]:
     price = {
         "id": "p",
         "scope_kind": "global",
@@ -120,6 +122,41 @@ async def test_the_results_of_a_batch_are_paid_for_once(
         assert await spent(gateway) == first, "a restart forgets nothing"
         page = await gateway.get("/api/governance/budgets")
         assert page.json()["count"] == 1, "and what is paid for is no budget"
+
+
+async def test_claude_s_results_are_one_thing_by_every_route(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    upstream = AnthropicBatches(piece_bytes=50)
+    await nursery.start(upstream.run)
+    governed = config(upstream, budget=1.0)
+    network = {"base_url": upstream.url, "max_retries": 0}
+    governed["providers"] = {
+        "anthropic": {"keys": [{"name": "a", "value": "x"}], "network_config": network}
+    }
+    (key,) = governed["governance"]["virtual_keys"]
+    key["provider_configs"][0]["provider"] = "anthropic"
+    content = [{"type": "text", "text": "hi"}]
+    ask = {"model": CLAUDE, "max_tokens": 10, "messages": [{"role": "user", "content": content}]}
+    requests = [{"custom_id": name, "params": ask} for name in ("one", "two", "bad")]
+    async with running(governed, tmp_path) as gateway:
+        body = {"provider": "anthropic", "requests": requests}
+        made = (await gateway.post(body, "/v1/batches", headers=MINE)).json()
+        upstream.finish()
+        native = await gateway.get(
+            f"/anthropic/v1/messages/batches/{made['id']}/results",
+            headers={"x-api-key": "sk-bf-mine", "range": "bytes=0-99"},
+        )
+        assert native.text.count("input_tokens") == 2
+        first = await spent(gateway)
+        assert first == pytest.approx(2 * 16 * 0.0005)
+        for path in (
+            f"/v1/batches/{made['id']}/results",
+            f"/v1/files/batch-results-{made['id']}/content",
+        ):
+            told = await gateway.get(f"{path}?provider=anthropic", headers=MINE)
+            assert told.text.count('prompt_tokens":') == 2
+            assert await spent(gateway) == first
 
 
 def response(state: str, usage: object = None) -> dict[str, Any]:

@@ -152,7 +152,7 @@ class HopRunner:
         budget: RetryBudget,
     ) -> Tried:
         hedge_ms = pool.generation.settings.hedge_after_ms
-        if hedge_ms is None or history.tried or _is_sticky(hop) or hop.call.creates:
+        if hedge_ms is None or history.tried or _is_sticky(hop) or not hop.call.may_race:
             return await self._try(_Trial(hop, pool, need, history, asking))
         return await self._race(_Trial(hop, pool, need, history, asking), hedge_ms / 1000.0, budget)
 

@@ -18,7 +18,7 @@ from bifrost.schema.call import Operation
 if TYPE_CHECKING:
     from bifrost.schema.call import Call, Relay, Target
 
-__all__ = ["Telling", "may_tell"]
+__all__ = ["Telling", "may_tell", "read_whole"]
 
 JSON_BYTES_MAX: Final = 10 * 1024 * 1024
 """Of a plain answer, as of an event; a longer one is not looked into."""
@@ -27,6 +27,9 @@ RESULTS: Final = frozenset({Operation.FILE_CONTENT, Operation.BATCH_RESULTS})
 
 OF_A_BATCH: Final = "batch-results-"
 """How the id of a file begins that is made of a batch's results (``dialects.objects``)."""
+
+PARTIAL: Final = frozenset({"range", "if-range"})
+"""Headers by which a part of a file is asked for."""
 
 EXTENSIONS: Final = "/videos/extensions"
 """Answers of this route tell how long the whole film is, its requests what is added."""
@@ -40,6 +43,21 @@ def may_tell(call: Call) -> bool:
     if call.operation is Operation.RESPONSES:
         return call.is_background
     return call.operation in RESULTS
+
+
+def read_whole(call: Call) -> Call:
+    """``call``, for the whole of what may be results of a batch: parts of lines tell nothing, and parts of files too little."""
+    if _results_mark(call, "") is None:
+        return call
+    caller, native = call.caller, call.native
+    caller = attrs.evolve(caller, extra_headers=_without(caller.extra_headers))
+    if native is not None:
+        native = attrs.evolve(native, headers=_without(native.headers))
+    return attrs.evolve(call, caller=caller, native=native)
+
+
+def _without(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(line for line in headers if line[0] not in PARTIAL)
 
 
 def _is_of_responses(relay: Relay) -> bool:

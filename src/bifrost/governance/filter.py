@@ -15,7 +15,7 @@ import attrs
 from bifrost.actors.ledger import Held, Ledger
 from bifrost.actors.ledger_messages import Counted, NotAdmitted
 from bifrost.actors.mailbox import ActorDied
-from bifrost.actors.telling import may_tell
+from bifrost.actors.telling import may_tell, read_whole
 from bifrost.errors import GatewayError, ProviderUnavailable
 from bifrost.governance.admission import NoAccess, access, key_of
 from bifrost.governance.charging import charge
@@ -170,7 +170,7 @@ class Governor:
         """The hop with its bill, however it ends: an attempt is entered before the hop is left. ``held`` learns what was spent."""
         tab = Tab(terms.told_cost) if may_tell(hop.call) else None
         if tab is not None:
-            hop.on_told = tab.hear
+            hop.on_told, hop.call = tab.hear, read_whole(hop.call)
         try:
             return await inner(hop)
         finally:

@@ -29,6 +29,7 @@ from bifrost.schema.call import Identity, Operation, Target
 from bifrost.values import frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import date
 
     from bifrost.config.settings import Config
@@ -120,15 +121,17 @@ class Policy:
         )
         guess = estimate(rates, facts, sizes.learned(target.provider, target.model))
         amounts = Amounts(requests=1, tokens=guess.tokens, nano_usd=guess.nano_usd)
-        if target.provider in self.hedging and not call.creates and operation in COUNTED:
-            # Of two that race the loser is paid for too. What creates does not race.
+        if target.provider in self.hedging and call.may_race and operation in COUNTED:
+            # Of two that race the loser is paid for too.
             lost = given_up(operation, guess)
             amounts = Amounts(
                 requests=1,
                 tokens=guess.tokens + lost.total_tokens,
                 nano_usd=guess.nano_usd + cost(rates, lost, operation, facts),
             )
-        return Terms(self.prices, target, operation, facts, key_id, guess, amounts)
+        return Terms(
+            self.prices, target, operation, facts, key_id, guess, amounts, self.deployments
+        )
 
 
 def _charged_as(call: Call) -> Operation:
@@ -149,26 +152,37 @@ class Terms:
     estimate: Estimate
     amounts: Amounts
     """What is held for it: where a second attempt may race, what the loser costs among it."""
+    deployments: Mapping[tuple[str, str], str] = MappingProxyType({})
+    """As the policy has them."""
 
     def told_cost(self, told: ToldUsage, key_id: str) -> int:
-        """What is told later costs, in nano-dollars: by the model that was told, or by what it is called without its date."""
+        """What was told costs, in nano-dollars, by the model that was told."""
         if told.usage is None or told.operation is None:
             return 0
-        model = told.model or self.target.model
-        rates = self._told_rates(model, told.operation, key_id) or self._told_rates(
-            base_name(model), told.operation, key_id
-        )
         facts = CallFacts(operation=told.operation, service=told.service)
+        rates = self._told_rates(told.model or self.target.model, told.operation, key_id)
         return cost(rates, told.usage, told.operation, facts)
 
     def _told_rates(self, model: str, operation: Operation, key_id: str) -> Rates | None:
-        return self.prices.rates(
-            model,
-            self.target.provider,
-            operation,
-            virtual_key_id=self.virtual_key_id,
-            key_id=key_id,
-        )
+        for name in self._names(model):
+            rates = self.prices.rates(
+                name,
+                self.target.provider,
+                operation,
+                virtual_key_id=self.virtual_key_id,
+                key_id=key_id,
+            )
+            if rates is not None:
+                return rates
+        return None
+
+    def _names(self, model: str) -> Iterator[str]:
+        """What ``model`` may have a price by: its name, that without a date, those that a key's deployment of it goes by."""
+        yield model
+        yield base_name(model)
+        for (provider, name), deployment in self.deployments.items():
+            if provider == self.target.provider and deployment == model:
+                yield name
 
     def cost(self, usage: Usage | None, key_id: str = "", deployment: str = "") -> int:
         """As ``charging.Pricing`` has it."""

@@ -331,6 +331,11 @@ class Call:
         return self.relay is not None and self.relay.method not in {"GET", "HEAD"}
 
     @property
+    def may_race(self) -> bool:
+        """Whether it may be asked for twice at once, the slower one being given up: nothing is left behind by that."""
+        return not self.creates and not self.is_background
+
+    @property
     def outlives_caller(self) -> bool:
         """Whether it is seen to its end though nobody waits for it any more."""
         is_wanted = self.relay is None or not self.relay.is_generation
