@@ -36,6 +36,7 @@ from actors.scripted import (
 )
 from bifrost.actors.ledger import Ledger
 from bifrost.actors.ledger_messages import Counted
+from bifrost.actors.paid_book import is_mark_row
 from bifrost.actors.supervisor import supervise
 from bifrost.codecs.json import dumps, loads
 from bifrost.codecs.sse import data_frame, event_frame
@@ -676,6 +677,8 @@ async def simulate(seed: int) -> None:
         it.ledger._fault = None
         await trio.sleep(100)
         used = await it.used()
+        rows = [name for name in await it.ledger.ask_changes() if is_mark_row(name)]
+        assert len(rows) == 2 * len(it.ledger.paid), "what is paid for was written with its charge"
     bills = [hop.bill for record in records for hop in record.hops if hop.bill is not None]
     assert used.get("virtual_key:one:budget", 0) == sum(bill.nano_usd for bill in bills)
     # Its window is a minute, and what is asked here is asked in a tenth of that.
