@@ -12,7 +12,7 @@ from types import MappingProxyType
 import attrs
 
 from bifrost.errors import ErrorClass
-from bifrost.schema.call import NOBODY, UNROUTED, Identity, Routing
+from bifrost.schema.call import NOBODY, UNROUTED, Identity, Operation, Routing
 from bifrost.values import Choice, frozen
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "HopRecord",
     "MediaUsage",
     "Outcome",
+    "ToldUsage",
     "Usage",
 ]
 
@@ -49,6 +50,8 @@ class MediaUsage:
     """Length of the sound that was sent or made, in milliseconds."""
     images: int = 0
     """Images that came back."""
+    video_ms: int = 0
+    """Length of the film that is made, in milliseconds."""
 
 
 @frozen(kw_only=True)
@@ -70,8 +73,32 @@ class Usage:
     """What the provider itself says that the answer costs, in billionths of a US dollar."""
     media: MediaUsage | None = None
 
+    @property
+    def all_tokens(self) -> int:
+        """All of them; their sum, where the provider told its parts only."""
+        return self.total_tokens or self.prompt_tokens + self.completion_tokens
+
 
 NO_USAGE = Usage()
+
+
+@frozen(kw_only=True)
+class ToldUsage:
+    """What a provider tells of something that was begun by another request, or goes on after its own: a batch, a run.
+
+    ``mark`` names it, and whatever is told of it again; what has none is told once. Several of one answer with the same mark
+    add up.
+    """
+
+    mark: str
+    model: str = ""
+    """As the provider calls it; empty where it is that of the request."""
+    operation: Operation | None = None
+    """What it is priced as; ``None`` where nothing is."""
+    usage: Usage | None = None
+    """``None``: it has begun, and its usage is that of the request."""
+    service: str = ""
+    """``batch``, ``priority`` or ``flex``; empty for the ordinary."""
 
 
 @frozen(kw_only=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from bifrost.errors import GatewayError
-from bifrost.record import AttemptRecord, Bill, CallRecord, Usage
+from bifrost.record import AttemptRecord, Bill, CallRecord, ToldUsage, Usage
 from bifrost.schema.call import Call, Target
 from bifrost.values import frozen
 
@@ -147,6 +147,8 @@ class Hop:
     """What was tried so far; complete once the hop is over, however it ends."""
     bill: Bill | None = attrs.field(default=None, kw_only=True)
     """What it cost, from whoever counts."""
+    on_told: Callable[[ToldUsage, str], None] | None = attrs.field(default=None, kw_only=True)
+    """Hears what answers tell of things begun before, with the id of the key: set by whoever counts, if he wants to know."""
 
 
 @frozen

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bifrost.errors import ErrorClass
 from bifrost.governance.charging import charge
 from bifrost.policy.pricing import Estimate
-from bifrost.record import AttemptRecord, Bill, Usage
+from bifrost.record import AttemptRecord, Bill, MediaUsage, Usage
 from bifrost.schema.call import Operation
 
 ESTIMATE = Estimate(prompt_tokens=100, output_tokens=1024, nano_usd=0)
@@ -76,15 +76,51 @@ def test_the_table_of_charges(
     [
         (Operation.SPEECH, (attempt(),), Bill(1, 0, 7)),
         (Operation.IMAGE, (attempt(usage=USAGE),), Bill(1, 15, 60)),
-        (Operation.IMAGE, (attempt(ErrorClass.CANCELLED, status=None),), Bill()),
+        (Operation.IMAGE, (attempt(ErrorClass.CANCELLED, status=None),), Bill(0, 1124, 10340, True)),
+        (Operation.IMAGE_EDIT, (attempt(ErrorClass.TIMEOUT, status=None),), Bill(0, 1124, 10340, True)),
+        (Operation.SPEECH, (attempt(ErrorClass.DEADLINE, status=None),), Bill(0, 1124, 10340, True)),
+        (Operation.SPEECH, (CUT,), Bill(1, 1124, 10340, True)),
+        (Operation.TRANSCRIPTION, (attempt(ErrorClass.CANCELLED, status=None),), Bill(0, 1124, 10340, True)),
+        (Operation.TRANSCRIPTION, (attempt(ErrorClass.NETWORK, first_event_s=0.1, usage=USAGE),), Bill(1, 15, 60)),
+        (Operation.RERANK, (attempt(ErrorClass.CANCELLED, status=200),), Bill(0, 1124, 10340, True)),
+        (Operation.IMAGE, (attempt(ErrorClass.CANCELLED, status=429),), Bill()),
+        (Operation.IMAGE, (attempt(ErrorClass.CANCELLED, status=None, is_sent=False),), Bill()),
+        (Operation.IMAGE, (attempt(ErrorClass.NETWORK, status=None),), Bill()),
+        (Operation.MODERATION, (attempt(ErrorClass.CANCELLED, status=None),), Bill()),
+        (Operation.LIST_MODELS, (attempt(ErrorClass.TIMEOUT, status=None),), Bill()),
+        (Operation.FILE_UPLOAD, (attempt(ErrorClass.TIMEOUT, status=None),), Bill()),
+        (Operation.RELAY, (attempt(ErrorClass.CANCELLED, status=None),), Bill()),
         (Operation.COUNT_TOKENS, (attempt(usage=USAGE),), Bill(1, 0, 60)),
         (Operation.FILE_UPLOAD, (attempt(),), Bill(1, 0, 7)),
     ],
-)
+)  # fmt: skip
 def test_other_operations(
     operation: Operation, attempts: tuple[AttemptRecord, ...], expected: Bill
 ) -> None:
     assert bill(*attempts, operation=operation) == expected
+
+
+def test_what_was_asked_for_keeps_what_it_is_priced_by() -> None:
+    """Characters to be spoken, seconds to be written down, documents to be ranked: not tokens alone."""
+    media = MediaUsage(characters=300)
+    asked_for = attrs.evolve(ESTIMATE, searches=1, media=media).whole
+    assert (asked_for.media, asked_for.searches, asked_for.total_tokens) == (media, 1, 1124)
+
+
+@pytest.mark.parametrize(
+    ("what", "of", "expected"),
+    [
+        ("it has begun", attempt(delivered_tokens=300), Bill(1, 100, 100, True)),
+        ("it was done at once", ANSWERED, Bill(1, 15, 60)),
+        ("its stream was cut", CUT, Bill(1, 120, 300, True)),
+        ("it was given up", attempt(ErrorClass.CANCELLED, status=None), Bill(0, 100, 100, True)),
+    ],
+)
+def test_what_goes_on_costs_its_prompt_until_more_is_told(
+    what: str, of: AttemptRecord, expected: Bill
+) -> None:
+    found = charge((of,), Operation.RESPONSES, ESTIMATE, Penny(), goes_on=True)
+    assert found == expected, what
 
 
 ATTEMPTS = st.builds(

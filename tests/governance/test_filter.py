@@ -36,9 +36,10 @@ from actors.scripted import (
 )
 from bifrost.actors.ledger import Ledger
 from bifrost.actors.ledger_messages import Counted
+from bifrost.actors.paid_book import is_mark_row
 from bifrost.actors.supervisor import supervise
 from bifrost.codecs.json import dumps, loads
-from bifrost.codecs.sse import data_frame
+from bifrost.codecs.sse import data_frame, event_frame
 from bifrost.config.governance_section import (
     GovernanceSection,
     ModelConfigSection,
@@ -55,6 +56,7 @@ from bifrost.governance.filter import Governor
 from bifrost.governance.model import NANO
 from bifrost.governance.policy import Policy
 from bifrost.policy.pricing import Prices
+from bifrost.record import ToldUsage, Usage
 from bifrost.schema.call import Call, Caller, Operation, Relay, Target
 from bifrost.service import Exchange, Service, chain
 from governance.nouns import VALUE, at, budget, key, rate
@@ -642,9 +644,13 @@ async def simulate(seed: int) -> None:
         refusal(429, retry_after_s=1),
         NEVER,
     ]
+    contents = [
+        Answer(pieces=(result(1, 500), 0.3, result(2, 700))),
+        Answer(pieces=(result(1, 500), 0.2, NetworkError("cut"))),
+    ]
 
-    def script(_: Seen) -> Answer:
-        return rng.choice(answers)
+    def script(seen: Seen) -> Answer:
+        return rng.choice(contents if seen.url.endswith("/content") else answers)
 
     pools = (provider(pool_key("a"), pool_key("b")), script), (provider(pool_key("c"), name="groq"), script)  # fmt: skip
     configs = (at("openai", budget=budget(30.0)), at("groq", rate_limit=rate(requests=60)))
@@ -656,6 +662,8 @@ async def simulate(seed: int) -> None:
         async def caller() -> None:
             await trio.sleep(rng.random() * 5)
             made = call("openai/m", "groq/m", stream=rng.random() < 0.5, caller=CALLER, within_s=9)
+            if rng.random() < 0.3:
+                made = attrs.evolve(content(), ids=(f"file-{rng.randrange(3)}",))
             dispatch, exchange = it.service(made), None
             with trio.move_on_after(rng.random() * 3):
                 async with dispatch as exchange:
@@ -669,6 +677,8 @@ async def simulate(seed: int) -> None:
         it.ledger._fault = None
         await trio.sleep(100)
         used = await it.used()
+        rows = [name for name in await it.ledger.ask_changes() if is_mark_row(name)]
+        assert len(rows) == 2 * len(it.ledger.paid), "what is paid for was written with its charge"
     bills = [hop.bill for record in records for hop in record.hops if hop.bill is not None]
     assert used.get("virtual_key:one:budget", 0) == sum(bill.nano_usd for bill in bills)
     # Its window is a minute, and what is asked here is asked in a tenth of that.
@@ -687,6 +697,315 @@ async def hear_out(exchange: Exchange) -> None:
         event = await exchange.receive()
         if type(event).__name__ in {"Finished", "Failed"}:
             return
+
+
+# Hedges
+
+
+async def test_both_of_a_race_are_held_and_charged(autojump_clock: MockClock) -> None:
+    pool = provider(pool_key("a"), pool_key("b"), hedge_after_ms=100)
+    section = GovernanceSection(
+        virtual_keys=(key(budget=budget(9.0), rate_limit=rate(tokens=10**6)),)
+    )
+    async with governed(section, (pool, completion(delay_s=1.0))) as it:
+        asked = call(caller=CALLER, max_output_tokens=10)
+        single = attrs.evolve(it.governor.policy, hedging=frozenset())
+        target, sizes = asked.target, it.governor.sizes
+        alone = single.terms(asked, target, sizes).amounts
+        terms = it.governor.policy.terms(asked, target, sizes)
+        prompt = terms.estimate.prompt_tokens
+        assert terms.amounts.tokens == alone.tokens + prompt
+        assert terms.amounts.nano_usd == alone.nano_usd + prompt * PROMPT
+
+        heards: list[Heard] = []
+
+        async def ask() -> None:
+            heards.append(await it.hear(asked))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await trio.sleep(0.5)
+            held = (await it.ledger.ask_usage())["virtual_key:one:budget"].held
+            assert held == terms.amounts.nano_usd
+        (heard,) = heards
+        bill = heard.record.hops[0].bill
+        assert len(it.house.seen) == 2
+        assert bill.nano_usd == COST + prompt * PROMPT
+        assert bill.nano_usd <= terms.amounts.nano_usd, "no more is charged than was held"
+        assert (await it.used())["virtual_key:one:budget"] == bill.nano_usd
+
+
+async def test_a_budget_for_one_prompt_does_not_race_two_callers(
+    autojump_clock: MockClock,
+) -> None:
+    """What is left holds one call with its race, not two of them."""
+    pool = provider(pool_key("a"), pool_key("b"), hedge_after_ms=100)
+    async with governed(None, (pool, completion(delay_s=1.0))) as it:
+        asked = call(caller=CALLER, max_output_tokens=10)
+        terms = it.governor.policy.terms(asked, asked.target, it.governor.sizes)
+        alone = terms.estimate.nano_usd
+        limit = budget(2 * alone / NANO)
+        section = GovernanceSection(virtual_keys=(key(budget=limit),), pricing_overrides=(PRICE,))
+        config = Config(providers={pool.name: pool}, governance=section)
+        it.governor.policy = Policy.of(config, date(2026, 1, 1))
+        errors: list[Any] = []
+
+        async def ask() -> None:
+            errors.append((await it.hear(asked)).error)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            nursery.start_soon(ask)
+        assert sum(error is None for error in errors) == 1, "two estimates fit, two races do not"
+
+
+@pytest.mark.parametrize(
+    ("more", "races"),
+    [
+        ({}, True),
+        ({"operation": Operation.IMAGE}, True),
+        ({"operation": Operation.MODERATION}, False),
+        ({"operation": Operation.RESPONSES, "members": {"background": b"true"}}, False),
+        ({"operation": Operation.RELAY, "relay": Relay(method="POST", path="/v1/x")}, False),
+    ],
+)
+async def test_only_what_may_race_is_held_twice(
+    more: dict[str, Any], races: bool, autojump_clock: MockClock
+) -> None:
+    pool = provider(pool_key("a"), hedge_after_ms=100)
+    async with governed(None, (pool, completion())) as it:
+        asked = attrs.evolve(call(caller=CALLER), **more)
+        terms = it.governor.policy.terms(asked, asked.target, it.governor.sizes)
+        assert (terms.amounts.tokens > terms.estimate.tokens) == races
+
+
+async def test_who_leaves_before_his_image_pays_what_he_asked_for(
+    autojump_clock: MockClock,
+) -> None:
+    section = GovernanceSection(virtual_keys=(key(budget=budget(9.0)),))
+    price = attrs.evolve(
+        PRICE, request_types=("image_generation",), pricing_patch={"output_cost_per_image": 0.04}
+    )
+    async with governed(section, (provider(pool_key("a")), NEVER), prices=(price,)) as it:
+        members = {"model": b'"m"', "prompt": b'"a cat"', "n": b"3"}
+        asked = call(caller=CALLER)
+        asked = attrs.evolve(asked, operation=Operation.IMAGE, members=members)
+        with trio.move_on_after(1):
+            await it.hear(asked)
+        assert await it.used() == {"virtual_key:one:budget": 3 * 40_000_000}
+
+
+# What is told later
+
+
+PER_TOKEN = attrs.evolve(PRICE, request_types=("chat_completion", "responses"))
+LATER = GovernanceSection(
+    virtual_keys=(key(budget=budget(9.0), rate_limit=rate(tokens=10**6, requests=99)),)
+)
+
+
+def answered(value: dict[str, Any], kind: bytes = b"application/json") -> Answer:
+    return attrs.evolve(completion(), headers=((b"content-type", kind),), pieces=(dumps(value),))
+
+
+def response(status: str, **more: Any) -> dict[str, Any]:
+    it = {"id": "resp_1", "object": "response", "created_at": 1, "status": status, "model": "m"}
+    return it | {"background": True, "output": [], "usage": None} | more
+
+
+def relayed(path: str, route: str, **more: Any) -> Call:
+    relay = Relay(**({"method": "GET", "path": path} | more))
+    asked = call("openai/", caller=CALLER, route=route)
+    return attrs.evolve(asked, operation=Operation.RELAY, relay=relay, members={})
+
+
+def retrieval() -> Call:
+    return relayed("/v1/responses/resp_1", "/openai/v1/responses/{id}")
+
+
+DONE = {"input_tokens": 300, "output_tokens": 200, "total_tokens": 500}
+DONE_COST = 300 * PROMPT + 200 * OUTPUT
+
+
+async def test_an_answer_in_the_background_is_charged_once_in_sum(
+    autojump_clock: MockClock,
+) -> None:
+    script = by_order(
+        answered(response("queued")),
+        answered(response("in_progress")),
+        answered(response("completed", usage=DONE)),
+    )
+    async with governed(LATER, (provider(pool_key("a")), script), prices=(PER_TOKEN,)) as it:
+        asked = call(caller=CALLER)
+        members = {"model": b'"m"', "input": b'"hi there"', "background": b"true"}
+        asked = attrs.evolve(asked, operation=Operation.RESPONSES, members=members)
+        calls = (asked, *(retrieval() for _ in range(4)))
+        bills = [(await it.hear(each)).record.hops[0].bill for each in calls]
+        used = await it.used()
+    first, early, last, *again = bills
+    assert first.is_estimated
+    assert 0 < first.tokens < 20, "its prompt"
+    assert first.nano_usd == first.tokens * PROMPT
+    assert (early.tokens, early.nano_usd) == (0, 0)
+    assert last.nano_usd == DONE_COST - first.nano_usd
+    assert first.tokens + last.tokens == 500
+    assert not last.is_estimated
+    assert {(bill.tokens, bill.nano_usd) for bill in again} == {(0, 0)}
+    assert used == {
+        "virtual_key:one:budget": DONE_COST,
+        "virtual_key:one:rate_limit:tokens": 500,
+        "virtual_key:one:rate_limit:requests": 5,
+    }
+
+
+async def test_an_answer_that_was_paid_for_is_free_to_look_at(autojump_clock: MockClock) -> None:
+    script = answered(response("completed", usage=DONE, background=False))
+    async with governed(LATER, (provider(pool_key("a")), script), prices=(PER_TOKEN,)) as it:
+        await it.hear(retrieval())
+        assert await it.used() == {"virtual_key:one:rate_limit:requests": 1}
+
+
+def result(number: int, tokens: int) -> bytes:
+    usage = {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
+    body = {"id": "c", "object": "chat.completion", "model": "m-2026-01-01", "usage": usage}
+    return dumps({"custom_id": f"r{number}", "response": {"body": body}}) + b"\n"
+
+
+def content() -> Call:
+    read = relayed("/v1/files/file-1/content", "/openai/v1/files/{id}/content")
+    return attrs.evolve(read, operation=Operation.FILE_CONTENT, ids=("file-1",))
+
+
+HALF_PRICE = attrs.evolve(
+    PRICE,
+    match_type="exact",
+    pattern="m",
+    pricing_patch={"input_cost_per_token": 0.001, "input_cost_per_token_batches": 0.0005},
+)
+
+
+async def test_results_are_charged_line_by_line_at_the_price_of_batches(
+    autojump_clock: MockClock,
+) -> None:
+    lines = tuple(result(number, 10) for number in range(100))
+    whole = Answer(pieces=lines)
+    cut = Answer(pieces=(*lines[:40], lines[40][:20], NetworkError("cut")))
+    script = by_order(cut, whole, whole)
+    async with governed(LATER, (provider(pool_key("a")), script), prices=(HALF_PRICE,)) as it:
+        bills = [(await it.hear(content())).record.hops[0].bill for _ in range(3)]
+        used = await it.used()
+    assert [bill.tokens for bill in bills] == [400, 600, 0]
+    assert [bill.nano_usd for bill in bills] == [200 * PROMPT, 300 * PROMPT, 0]
+    assert used["virtual_key:one:budget"] == 500 * PROMPT
+
+
+async def test_only_the_winner_of_a_race_is_heard(autojump_clock: MockClock) -> None:
+    lines = (result(1, 10), result(2, 20))
+    pool = provider(pool_key("a"), pool_key("b"), hedge_after_ms=100)
+    script = by_order(Answer(pieces=lines, delay_s=1.0), Answer(pieces=lines, delay_s=0.9))
+    async with governed(LATER, (pool, script)) as it:
+        (hop,) = (await it.hear(content())).record.hops
+        assert len(hop.attempts) == 2
+        assert hop.bill.nano_usd == 30 * PROMPT
+
+
+async def test_who_leaves_with_the_whole_of_it_pays(autojump_clock: MockClock) -> None:
+    whole = dumps(response("completed", usage=DONE))
+    script = attrs.evolve(answered({}), pieces=(whole, 60.0))
+    async with governed(LATER, (provider(pool_key("a")), script), prices=(PER_TOKEN,)) as it:
+        with trio.move_on_after(1):
+            await it.hear(retrieval())
+        assert (await it.used())["virtual_key:one:budget"] == DONE_COST
+
+
+async def test_a_stream_from_the_background_is_paid_for_as_it_ends(
+    autojump_clock: MockClock,
+) -> None:
+    events = (
+        {"type": "response.created", "sequence_number": 0, "response": response("queued")},
+        {"type": "response.completed", "sequence_number": 1, "response": response("completed", usage=DONE)},
+    )  # fmt: skip
+    frames = tuple(event_frame(str(each["type"]), dumps(each)) for each in events)
+    script = by_order(streamed(*frames, whole=False), answered(response("completed", usage=DONE)))
+    async with governed(LATER, (provider(pool_key("a")), script), prices=(PER_TOKEN,)) as it:
+        members = {"model": b'"m"', "input": b'"hi"', "background": b"true", "stream": b"true"}
+        asked = call(caller=CALLER, stream=True)
+        await it.hear(attrs.evolve(asked, operation=Operation.RESPONSES, members=members))
+        assert (await it.used())["virtual_key:one:budget"] == DONE_COST
+        await it.hear(retrieval())
+        assert (await it.used())["virtual_key:one:budget"] == DONE_COST
+
+
+@pytest.mark.parametrize(
+    ("told", "nano_usd"),
+    [("gpt-4o-2024-08-06", 2_500), ("gpt-4o-2099-01-01", 2_500), ("prod-4o", 2_500), ("x", 0)],
+)
+async def test_what_is_told_is_priced_by_the_name_that_is_known(
+    told: str, nano_usd: int, autojump_clock: MockClock
+) -> None:
+    named = pool_key("a", models=("*",), deployments={"gpt-4o": "prod-4o"})
+    async with governed(None, (provider(named), completion()), prices=()) as it:
+        asked = content()
+        terms = it.governor.policy.terms(asked, asked.target, it.governor.sizes)
+        usage = Usage(prompt_tokens=1, total_tokens=1)
+        heard = ToldUsage(mark="f", model=told, operation=Operation.CHAT, usage=usage)
+        assert terms.told_cost(heard, "a") == nano_usd
+
+
+async def test_two_who_read_at_once_pay_once(autojump_clock: MockClock) -> None:
+    script = Answer(pieces=(result(1, 10), 1.0, result(2, 20)))
+    keys = (key(budget=budget(9.0)), key("two", "sk-bf-two", budget=budget(9.0)))
+    section = GovernanceSection(virtual_keys=keys)
+    async with governed(section, (provider(pool_key("a")), script), prices=(PRICE,)) as it:
+
+        async def read(value: str) -> None:
+            caller = Caller(virtual_key=Secret(value))
+            await it.hear(attrs.evolve(content(), caller=caller))
+
+        async with trio.open_nursery() as nursery:
+            for value in (VALUE, "sk-bf-two"):
+                nursery.start_soon(read, value)
+        assert sum((await it.used()).values()) == 30 * PROMPT
+
+
+async def test_whoever_is_not_counted_is_not_listened_to(autojump_clock: MockClock) -> None:
+    section = GovernanceSection()
+    async with governed(section, (provider(pool_key("a")), Answer(pieces=(result(1, 10),)))) as it:
+        asked = attrs.evolve(content(), caller=Caller())
+        assert (await it.hear(asked)).record.hops[0].bill is None
+        assert len(it.ledger.paid) == 0
+
+
+async def test_a_key_without_limits_has_its_bill(autojump_clock: MockClock) -> None:
+    script = Answer(pieces=(result(1, 10),))
+    async with governed(None, (provider(pool_key("a")), script)) as it:
+        bills = [(await it.hear(content())).record.hops[0].bill for _ in range(2)]
+        assert [bill.nano_usd for bill in bills] == [10 * PROMPT, 0]
+
+
+async def test_a_run_is_charged_by_the_stream_that_it_ends_in(autojump_clock: MockClock) -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    run = {"id": "run_1", "object": "thread.run", "status": "completed", "model": "m"}
+    script = by_order(
+        streamed(data_frame(dumps(run | {"status": "queued"})), data_frame(dumps(run | {"usage": usage})), whole=False),
+        answered(run | {"usage": usage}),
+    )  # fmt: skip
+    async with governed(LATER, (provider(pool_key("a")), script)) as it:
+        made = relayed("/v1/threads/runs", "/openai/v1/threads/runs", method="POST")
+        await it.hear(attrs.evolve(made, stream=True))
+        await it.hear(relayed("/v1/threads/t/runs/run_1", "/openai/v1/threads/{id}/runs/{id}"))
+        assert (await it.used())["virtual_key:one:budget"] == COST
+
+
+async def test_a_film_costs_the_seconds_that_were_asked_for(autojump_clock: MockClock) -> None:
+    price = attrs.evolve(
+        PRICE, request_types=("video_generation",), pricing_patch={"output_cost_per_second": 0.1}
+    )
+    film = {"id": "video_1", "object": "video", "status": "queued", "model": "sora-2", "seconds": "8"}  # fmt: skip
+    async with governed(LATER, (provider(pool_key("a")), answered(film)), prices=(price,)) as it:
+        await it.hear(relayed("/v1/videos", "/openai/v1/videos", method="POST"))
+        await it.hear(relayed("/v1/videos/video_1", "/openai/v1/videos/{id}"))
+        assert (await it.used())["virtual_key:one:budget"] == 8 * 100_000_000
 
 
 async def test_an_order_of_answers_is_learned_from(autojump_clock: MockClock) -> None:

@@ -11,8 +11,9 @@ import trio
 
 from bifrost.actors.ledger import Ledger
 from bifrost.actors.ledger_messages import Counted
+from bifrost.actors.paid_book import KEPT_S
 from bifrost.actors.supervisor import supervise
-from bifrost.governance.levels import Amounts, Level, Scope
+from bifrost.governance.levels import NOTHING, Amounts, Level, Scope
 from bifrost.management.books import Books
 from bifrost.store.base import StoreAway
 from bifrost.store.config_base import CounterRow
@@ -96,6 +97,33 @@ async def test_nothing_is_written_over_what_has_not_been_read(autojump_clock: Mo
         await trio.sleep(3)
         nursery.cancel_scope.cancel()
     assert keeper.told == [{"vk:budget": CounterRow(10, T0)}]
+
+
+async def test_what_was_paid_for_is_written_with_its_charge(autojump_clock: MockClock) -> None:
+    keeper, told = Keeper(), Amounts(tokens=3, nano_usd=9)
+    it = books(keeper)
+    it.open({"!paid:tokens:old": CounterRow(1, T0 - KEPT_S - 1), "vk:budget": CounterRow(1, T0)})
+    assert keeper.forgotten == {"!paid:tokens:old", "!paid:nano_usd:old"}
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(supervise, it.ledger, on_crash=lambda *_: None))
+        nursery.start_soon(it.run)
+        async with it.ledger.hold(LEVELS, Amounts(nano_usd=9)) as held:
+            due = it.ledger.paid.claim("openai:file-1", told, T0)
+            await trio.sleep(5)
+            assert keeper.told == [], "not charged yet"
+            held.spent, held.marks = due, frozenset({"openai:file-1"})  # type: ignore[union-attr]  # there is room
+        await trio.sleep(3)
+        nursery.cancel_scope.cancel()
+    assert keeper.told == [
+        {
+            "vk:budget": CounterRow(10, T0),
+            "!paid:tokens:openai:file-1": CounterRow(3, T0),
+            "!paid:nano_usd:openai:file-1": CounterRow(9, T0),
+        }
+    ]
+    next_one = books(Keeper())
+    next_one.open(keeper.told[0])
+    assert next_one.ledger.paid.claim("openai:file-1", told, T0) == NOTHING
 
 
 async def test_an_end_without_its_store_is_an_end(autojump_clock: MockClock) -> None:

@@ -41,6 +41,7 @@ EACH: dict[str, Any] = {
 }
 EMBED, RERANK = Operation.EMBEDDING, Operation.RERANK
 SPEECH, HEAR, DRAW = Operation.SPEECH, Operation.TRANSCRIPTION, Operation.IMAGE
+FILM = Operation.VIDEO
 
 
 MEDIA = [field.name for field in attrs.fields(MediaUsage)]
@@ -93,6 +94,9 @@ def used(prompt: int = 0, completion: int = 0, **more: Any) -> Usage:
         (IN | OUT, SPEECH, used(10, 100), 10_000 + 400_000),
         (IN, SPEECH, used(characters=200), 200_000),
         ({"output_cost_per_second": 0.002}, SPEECH, used(audio_ms=1500), 3_000_000),
+        ({"output_cost_per_second": 0.1}, FILM, used(video_ms=8000), 800_000_000),
+        ({"output_cost_per_second": 0.1, "output_cost_per_video_per_second": 0.3}, FILM, used(video_ms=8000), 2_400_000_000),
+        (IN | OUT, FILM, used(video_ms=8000), 0),
         (SOUND, HEAR, used(100, 10, audio_in_tokens=90), 10_000 + 900_000 + 40_000),
         (SOUND, HEAR, used(0, 10, audio_in_tokens=90), 900_000 + 40_000),
         (SOUND, HEAR, used(100, 10), 100_000 + 40_000),

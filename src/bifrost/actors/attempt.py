@@ -17,6 +17,7 @@ from bifrost.actors.messages import AttemptOutcome, Granted
 from bifrost.actors.objects import Sighting
 from bifrost.actors.reading import read_some
 from bifrost.actors.retold import Retold
+from bifrost.actors.telling import Telling
 from bifrost.dialects.base import AnswerFacts, Progress
 from bifrost.dialects.scrub import scrubber
 from bifrost.errors import BodyTooLarge, ErrorClass, GatewayError, UpstreamError, Verbatim
@@ -89,6 +90,7 @@ class Attempt:
     wall: Callable[[], float]
     send_extra_fields: bool
     sighting: Sighting | None = None
+    telling: Telling | None = None
     status: int | None = None
     rate: RateHint | None = None
     usage: Usage | None = None
@@ -144,6 +146,8 @@ class Attempt:
             self.error = error
             raise
         finally:
+            if self.telling is not None:
+                self.telling.ends()
             # Nothing came, whatever ended the wait: the upstream's failure, or a caller who left.
             if not self.status:
                 self.upstream_s = trio.current_time() - self.sent_s
@@ -183,9 +187,11 @@ class Attempt:
             raise await self._verbatim_refusal(answer, request)
         if not call.is_verbatim and not 200 <= answer.status < 300:
             raise await self._refusal(answer, request)
-        if self.sighting is not None:
-            self.sighting.begins(content_type(answer.headers))
         kind = content_type(answer.headers)
+        if self.sighting is not None:
+            self.sighting.begins(kind)
+        if self.telling is not None:
+            self.telling.begins(kind)
         if call.is_verbatim:
             await self._relay_verbatim(answer)
         elif adapter.answers_in_bytes(call.operation, kind, stream=call.stream):
@@ -240,9 +246,10 @@ class Attempt:
         if plain.content_type:
             self._bytes_of = ((b"content-type", plain.content_type),)
         # Of an answer in other words, the caller's: it has the ids that he will ask by.
-        self._sight(body if request.reading is None else plain.body)
+        seen = body if request.reading is None else plain.body
+        self._sight(seen)
         self._sight(b"")
-        await self._hand_on(Progress(plain.body, 1), answer)
+        await self._hand_on(Progress(plain.body, 1), answer, seen)
 
     async def _relay_bytes(
         self, answer: UpstreamAnswer, request: UpstreamRequest | None = None
@@ -257,12 +264,12 @@ class Attempt:
         if not data and self.hop.call.operation is Operation.SPEECH:
             raise UpstreamError("empty response received from provider")
         self._sight(data)
-        await self._hand_on(Progress(data, 1), answer)
+        await self._hand_on(Progress(data, 1), answer, data)
         while data:
             data = await receive()
             self._sight(data)
             if data:
-                await self._hand_on(Progress(data), answer)
+                await self._hand_on(Progress(data), answer, data)
 
     async def _relay_verbatim(self, answer: UpstreamAnswer) -> None:
         """As ``_relay_bytes``, but that the head of a stream does not wait for its first byte."""
@@ -291,6 +298,8 @@ class Attempt:
                 now_s = trio.current_time()
                 if self.sighting is not None:
                     self.sighting.passes(data, now_s)
+                if self.telling is not None:
+                    self.telling.passes(data)
                 progress = decoder.feed(data, now_s) if data else decoder.close(now_s)
                 if progress.data:
                     await self._hand_on(progress, answer)
@@ -310,10 +319,13 @@ class Attempt:
             return told
         return UpstreamError("provider returned non-SSE response for streaming request", status=502)
 
-    async def _hand_on(self, progress: Progress, answer: UpstreamAnswer) -> None:
+    async def _hand_on(self, progress: Progress, answer: UpstreamAnswer, told: bytes = b"") -> None:
+        """Give the caller ``progress``; ``told`` is what came with it, for whoever listens: only the winner of a race is heard."""
         now_s = trio.current_time()
         if not self._begun:
             await self._begin(answer, now_s)
+        if told and self.telling is not None:
+            self.telling.passes(told)
         self._live.tally.count(progress.events, now_s)
         self._delivered.count(len(progress.data), self._events_in(progress))
         await self.hop.send(Chunk(progress.data))

@@ -15,6 +15,7 @@ from bifrost.actors.exchange import LiveHop
 from bifrost.actors.key_pool import KeyPool, Lease
 from bifrost.actors.messages import Need, Refusal, Refused
 from bifrost.actors.objects import Objects
+from bifrost.actors.telling import Telling
 from bifrost.config.settings import ClientSettings
 from bifrost.errors import (
     ConfigurationMissing,
@@ -151,7 +152,7 @@ class HopRunner:
         budget: RetryBudget,
     ) -> Tried:
         hedge_ms = pool.generation.settings.hedge_after_ms
-        if hedge_ms is None or history.tried or _is_sticky(hop) or hop.call.creates:
+        if hedge_ms is None or history.tried or _is_sticky(hop) or not hop.call.may_race:
             return await self._try(_Trial(hop, pool, need, history, asking))
         return await self._race(_Trial(hop, pool, need, history, asking), hedge_ms / 1000.0, budget)
 
@@ -220,7 +221,15 @@ class HopRunner:
             wall=self.means.wall,
             send_extra_fields=self.means.client.send_extra_fields,
             sighting=self.objects.sighting(trial.hop.call, trial.hop.target, lease.granted.key_id),
+            telling=_telling(trial.hop, lease.granted.key_id),
         )
+
+
+def _telling(hop: LiveHop, key_id: str) -> Telling | None:
+    on_told = hop.on_told
+    if on_told is None:
+        return None
+    return Telling.of(hop.call, hop.target, lambda told: on_told(told, key_id))
 
 
 @frozen

@@ -27,6 +27,7 @@ from bifrost.actors.ledger_messages import (
     Withdraw,
 )
 from bifrost.actors.mailbox import ASKS_MAX, BATCH, ActorDied, Mailbox, Reply, ask_actor
+from bifrost.actors.paid_book import PaidBook, is_mark_row
 from bifrost.errors import ProviderUnavailable
 from bifrost.governance.levels import NOTHING, Amounts, Level
 
@@ -39,9 +40,13 @@ __all__ = ["Held", "Ledger"]
 
 @attrs.define(eq=False)
 class Held:
-    """An estimate held. Its holder says in ``spent`` what became of it; unsaid, nothing was."""
+    """An estimate held. Its holder says in ``spent`` what became of it; unsaid, nothing was.
+
+    ``marks`` are those of the ``PaidBook`` that it paid for with that.
+    """
 
     spent: Amounts = NOTHING
+    marks: frozenset[str] = frozenset()
 
 
 class Ledger:
@@ -73,9 +78,16 @@ class Ledger:
         """Whether it crashed too often and rests. Nothing is admitted then."""
         return self._is_broken
 
+    @property
+    def paid(self) -> PaidBook:
+        """What is paid for of what is told more than once. It answers at once: it is state and no actor."""
+        return self._book.paid
+
     def restore(self, counted: Mapping[str, Counted]) -> None:
         """Count on from these, which were written down by an earlier process."""
-        self._book.restore(counted)
+        marks = {name: row for name, row in counted.items() if is_mark_row(name)}
+        self._book.paid.restore(marks, self._wall())
+        self._book.restore({name: row for name, row in counted.items() if name not in marks})
 
     def hold(self, levels: tuple[Level, ...], estimate: Amounts) -> Holding:
         """``estimate`` held on all ``levels``, as an async context: ``async with ledger.hold(...) as held``.
@@ -156,8 +168,10 @@ class Ledger:
     def _handle(self, message: LedgerMessage, now_unix_s: float) -> None:
         book = self._book
         match message:
-            case Charge(hold_id=hold_id, amounts=amounts):
+            case Charge(hold_id=hold_id, amounts=amounts, marks=marks):
                 book.charge(hold_id, amounts, now_unix_s)
+                if marks:
+                    book.paid.write(marks)
             case Admit():
                 self._admit(message, now_unix_s)
             case Withdraw(reply=asked):
@@ -243,4 +257,4 @@ class Holding:
     ) -> None:
         held, self._held = self._held, None
         if held is not None:
-            self._ledger.send(Charge(self._hold_id, held.spent))
+            self._ledger.send(Charge(self._hold_id, held.spent, held.marks))

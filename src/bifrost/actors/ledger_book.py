@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from bifrost.actors.ledger_messages import Admitted, Counted, NotAdmitted
+from bifrost.actors.paid_book import PaidBook
 from bifrost.governance.levels import Amounts, Level, Violation
 from bifrost.governance.model import Limit
 from bifrost.governance.periods import Period
@@ -64,6 +65,7 @@ class LedgerBook:
     holds: dict[int, tuple[tuple[Limit, int], ...]] = attrs.field(factory=dict, init=False)
     admitted: int = attrs.field(default=0, init=False)
     charged: int = attrs.field(default=0, init=False)
+    paid: PaidBook = attrs.field(factory=PaidBook, init=False)
     _changed: set[str] = attrs.field(factory=set, init=False)
 
     def restore(self, counted: Mapping[str, Counted]) -> None:
@@ -200,7 +202,7 @@ class LedgerBook:
         """What changed since this was called last."""
         changed = {name: self._view(name) for name in self._changed}
         self._changed.clear()
-        return changed
+        return {**changed, **self.paid.take_changes()}
 
     def _view(self, name: str) -> Counted:
         counter = self.counters[name]

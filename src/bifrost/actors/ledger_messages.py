@@ -59,10 +59,11 @@ class Admit:
 
 @frozen
 class Charge:
-    """The hold is over, and ``amounts`` were really spent: nothing lets it go."""
+    """The hold is over, and ``amounts`` were really spent: nothing lets it go. ``marks`` are paid for with that."""
 
     hold_id: int
     amounts: Amounts
+    marks: frozenset[str] = frozenset()
 
 
 @frozen(eq=False)

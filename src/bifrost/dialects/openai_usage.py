@@ -15,7 +15,7 @@ import msgspec
 from bifrost.codecs import json
 from bifrost.record import MediaUsage, Usage
 
-__all__ = ["UsageSum", "read_duration", "read_usage"]
+__all__ = ["UsageSum", "read_duration", "read_seconds", "read_usage"]
 
 COUNTERS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
@@ -127,11 +127,18 @@ def _is_all(wire: _Usage, given: _Details, made: _Details) -> bool:
 def read_duration(raw: bytes) -> Usage | None:
     """The usage of a transcript that tells only how many seconds of sound it is of, as a number or its text."""
     try:
-        told = json.loads(raw)
-        length_ms = _milliseconds(float(told) if isinstance(told, str) else told)
-    except (json.InvalidJSON, ValueError):
+        length_ms = read_seconds(json.loads(raw))
+    except json.InvalidJSON:
         return None
     return Usage(media=MediaUsage(audio_ms=length_ms)) if length_ms else None
+
+
+def read_seconds(told: object) -> int:
+    """Milliseconds of a length that is told in seconds, as a number or its text; 0 for what is none."""
+    try:
+        return _milliseconds(float(told) if isinstance(told, str) else told)
+    except ValueError:
+        return 0
 
 
 def _searches(wire: _Usage, made: _Details) -> int:

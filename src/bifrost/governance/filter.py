@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from bifrost.actors.ledger import Ledger
+from bifrost.actors.ledger import Held, Ledger
 from bifrost.actors.ledger_messages import Counted, NotAdmitted
 from bifrost.actors.mailbox import ActorDied
+from bifrost.actors.telling import may_tell, read_whole
 from bifrost.errors import GatewayError, ProviderUnavailable
 from bifrost.governance.admission import NoAccess, access, key_of
 from bifrost.governance.charging import charge
 from bifrost.governance.levels import Amounts, Level, general_levels, told
 from bifrost.governance.model import Limit, VirtualKey
 from bifrost.governance.policy import Policy
+from bifrost.governance.tab import Tab
 from bifrost.integrations.targets import undecided
 from bifrost.policy.pricing import OutputSizes, ToldCosts, base_name
 from bifrost.schema.call import Call
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from bifrost.governance.policy import Terms
+    from bifrost.record import Bill
     from bifrost.service import Hop, HopOutcome, HopService
 
 __all__ = ["NOT_LOADED", "Governor"]
@@ -159,21 +162,38 @@ class Governor:
                 return Unanswered(held)
             if isinstance(held, NotAdmitted):
                 return Denied(told(held.level, held.violations), held.level.ends_chain)
-            try:
-                return await self._billed(hop, inner, terms)
-            finally:
-                if (bill := hop.bill) is not None:
-                    held.spent = Amounts(
-                        requests=bill.requests, tokens=bill.tokens, nano_usd=bill.nano_usd
-                    )
+            return await self._billed(hop, inner, terms, held)
 
-    async def _billed(self, hop: Hop, inner: HopService, terms: Terms) -> HopOutcome:
-        """The hop with its bill, however it ends: an attempt is entered before the hop is left."""
+    async def _billed(
+        self, hop: Hop, inner: HopService, terms: Terms, held: Held | None = None
+    ) -> HopOutcome:
+        """The hop with its bill, however it ends: an attempt is entered before the hop is left. ``held`` learns what was spent."""
+        tab = Tab(terms.told_cost) if may_tell(hop.call) else None
+        if tab is not None:
+            hop.on_told, hop.call = tab.hear, read_whole(hop.call)
         try:
             return await inner(hop)
         finally:
-            hop.bill = charge(hop.attempts, terms.operation, terms.estimate, terms)
+            goes_on = hop.call.is_background
+            bill = charge(hop.attempts, terms.operation, terms.estimate, terms, goes_on=goes_on)
+            if tab is not None:
+                bill = self._settled(tab, bill, held)
+            hop.bill = bill
+            if held is not None:
+                held.spent = Amounts(
+                    requests=bill.requests, tokens=bill.tokens, nano_usd=bill.nano_usd
+                )
             self._learn(hop, max(1, terms.facts.choices))
+
+    def _settled(self, tab: Tab, bill: Bill, held: Held | None) -> Bill:
+        """``bill`` with what ``tab`` has heard of. What is held for is written down together with its charge."""
+        paid = self.ledger.paid
+        bill = tab.settled(bill, paid, self.wall())
+        if held is None:
+            paid.write(tab.marks)
+        else:
+            held.marks = tab.marks
+        return bill
 
     def _learn(self, hop: Hop, choices: int) -> None:
         """How long an answer was, of so many asked for at once, and what it cost: for those to come."""

@@ -11,20 +11,30 @@ import attrs
 from bifrost.catalog import Catalog
 from bifrost.config.faults import ConfigErrors
 from bifrost.governance.admission import identify
+from bifrost.governance.charging import COUNTED, given_up
 from bifrost.governance.levels import Amounts, Level, key_levels
 from bifrost.governance.model import Governance, VirtualKey
 from bifrost.governance.routing import RoutingTable
 from bifrost.governance.rules import RuleBook, faults
-from bifrost.policy.pricing import CallFacts, Estimate, Prices, call_facts, cost, estimate
+from bifrost.policy.pricing import (
+    CallFacts,
+    Estimate,
+    Prices,
+    base_name,
+    call_facts,
+    cost,
+    estimate,
+)
 from bifrost.schema.call import Identity, Operation, Target
 from bifrost.values import frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import date
 
     from bifrost.config.settings import Config
-    from bifrost.policy.pricing import OutputSizes, Sheet
-    from bifrost.record import Usage
+    from bifrost.policy.pricing import OutputSizes, Rates, Sheet
+    from bifrost.record import ToldUsage, Usage
     from bifrost.schema.call import Call
 
 __all__ = ["Policy", "Terms"]
@@ -39,6 +49,8 @@ class Policy:
     enforce: bool = False
     deployments: Mapping[tuple[str, str], str] = MappingProxyType({})
     """By provider and model: what a key calls it, for an estimate made before it is known which key."""
+    hedging: frozenset[str] = frozenset()
+    """Providers at which a slow first attempt is raced by a second."""
     _levels: dict[tuple[str, str], tuple[Level, ...]] = attrs.field(factory=dict, init=False)
     _identities: dict[str, Identity] = attrs.field(factory=dict, init=False)
 
@@ -67,6 +79,9 @@ class Policy:
                 for key in each.keys
                 for model, deployment in key.deployments.items()
             },
+            hedging=frozenset(
+                name for name, each in config.providers.items() if each.hedge_after_ms is not None
+            ),
         )
 
     @property
@@ -105,7 +120,18 @@ class Policy:
             deployment=self.deployments.get((target.provider, target.model), ""),
         )
         guess = estimate(rates, facts, sizes.learned(target.provider, target.model))
-        return Terms(self.prices, target, operation, facts, key_id, guess)
+        amounts = Amounts(requests=1, tokens=guess.tokens, nano_usd=guess.nano_usd)
+        if target.provider in self.hedging and call.may_race and operation in COUNTED:
+            # Of two that race the loser is paid for too.
+            lost = given_up(operation, guess)
+            amounts = Amounts(
+                requests=1,
+                tokens=guess.tokens + lost.total_tokens,
+                nano_usd=guess.nano_usd + cost(rates, lost, operation, facts),
+            )
+        return Terms(
+            self.prices, target, operation, facts, key_id, guess, amounts, self.deployments
+        )
 
 
 def _charged_as(call: Call) -> Operation:
@@ -124,12 +150,39 @@ class Terms:
     facts: CallFacts
     virtual_key_id: str
     estimate: Estimate
+    amounts: Amounts
+    """What is held for it: where a second attempt may race, what the loser costs among it."""
+    deployments: Mapping[tuple[str, str], str] = MappingProxyType({})
+    """As the policy has them."""
 
-    @property
-    def amounts(self) -> Amounts:
-        """What is held for it."""
-        guess = self.estimate
-        return Amounts(requests=1, tokens=guess.tokens, nano_usd=guess.nano_usd)
+    def told_cost(self, told: ToldUsage, key_id: str) -> int:
+        """What was told costs, in nano-dollars, by the model that was told."""
+        if told.usage is None or told.operation is None:
+            return 0
+        facts = CallFacts(operation=told.operation, service=told.service)
+        rates = self._told_rates(told.model or self.target.model, told.operation, key_id)
+        return cost(rates, told.usage, told.operation, facts)
+
+    def _told_rates(self, model: str, operation: Operation, key_id: str) -> Rates | None:
+        for name in self._names(model):
+            rates = self.prices.rates(
+                name,
+                self.target.provider,
+                operation,
+                virtual_key_id=self.virtual_key_id,
+                key_id=key_id,
+            )
+            if rates is not None:
+                return rates
+        return None
+
+    def _names(self, model: str) -> Iterator[str]:
+        """What ``model`` may have a price by: its name, that without a date, those that a key's deployment of it goes by."""
+        yield model
+        yield base_name(model)
+        for (provider, name), deployment in self.deployments.items():
+            if provider == self.target.provider and deployment == model:
+                yield name
 
     def cost(self, usage: Usage | None, key_id: str = "", deployment: str = "") -> int:
         """As ``charging.Pricing`` has it."""

@@ -42,6 +42,7 @@ class Books:
         self.ledger.restore(
             {name: Counted(row.used, row.since_unix_s) for name, row in counters.items()}
         )
+        self._forget_marks()
 
     async def usage(self, ids: frozenset[str], *, is_live: bool) -> Mapping[str, Counted]:
         """What these counters stand at: as the ledger has them, or as they were written down last.
@@ -97,7 +98,13 @@ class Books:
         except ActorDied:
             # The book still knows what changed.
             return
+        self._forget_marks()
         if changed:
             self.keeper.tell_counters(
                 {name: CounterRow(each.used, each.since_unix_s) for name, each in changed.items()}
             )
+
+    def _forget_marks(self) -> None:
+        gone = self.ledger.paid.take_gone()
+        if gone and self.keeper is not None:
+            self.keeper.tell_forgotten(gone)

@@ -65,6 +65,7 @@ MODES: Mapping[Operation, tuple[str, ...]] = MappingProxyType(
         Operation.IMAGE: ("image_generation",),
         Operation.IMAGE_EDIT: ("image_edit", "image_generation"),
         Operation.IMAGE_VARIATION: ("image_edit", "image_generation"),
+        Operation.VIDEO: ("video_generation",),
     }
 )
 """The modes of a price list that price an operation, in their order. What is not here is priced as chat is."""

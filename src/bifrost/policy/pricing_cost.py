@@ -184,6 +184,10 @@ def _per_image(card: Card, facts: CallFacts) -> int | None:
     return card.output_each.get("")
 
 
+def _video(card: Card, used: Usage, _facts: CallFacts) -> int:
+    return _seconds((used.media or NO_MEDIA).video_ms, card.video_second)
+
+
 Formula = Callable[[Card, Usage, CallFacts], int]
 
 FORMULAS: Mapping[Operation, Formula] = MappingProxyType(
@@ -195,6 +199,7 @@ FORMULAS: Mapping[Operation, Formula] = MappingProxyType(
         Operation.IMAGE: _image,
         Operation.IMAGE_EDIT: _image,
         Operation.IMAGE_VARIATION: _image,
+        Operation.VIDEO: _video,
     }
 )
 """All others are priced as chat is."""

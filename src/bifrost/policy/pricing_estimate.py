@@ -43,11 +43,20 @@ class Estimate:
     prompt_tokens: int
     output_tokens: int
     nano_usd: int
+    searches: int = 0
+    media: MediaUsage | None = None
 
     @property
     def tokens(self) -> int:
         """Both together."""
         return self.prompt_tokens + self.output_tokens
+
+    @property
+    def whole(self) -> Usage:
+        """The usage of an answer that is as it was estimated, to its end."""
+        return attrs.evolve(
+            self.delivered(self.output_tokens), searches=self.searches, media=self.media
+        )
 
     def delivered(self, output_tokens: int) -> Usage:
         """The usage of an answer of which so much was delivered."""
@@ -67,7 +76,9 @@ def estimate(rates: Rates | None, facts: CallFacts, learned: int = UNLEARNED_TOK
     """
     usage = _guess(facts, _output(facts, learned))
     nano_usd = cost(rates, usage, facts.operation, facts)
-    return Estimate(usage.prompt_tokens, usage.completion_tokens, nano_usd)
+    return Estimate(
+        usage.prompt_tokens, usage.completion_tokens, nano_usd, usage.searches, usage.media
+    )
 
 
 def _guess(facts: CallFacts, output_tokens: int) -> Usage:

@@ -87,6 +87,7 @@ class Card:
     character: int | None
     input_second: int | None
     output_second: int | None
+    video_second: int | None
     input_pixel: int | None
     output_pixel: int | None
     input_each: int | None
@@ -195,6 +196,7 @@ def _card(reading: _Reading) -> Card:
         character=rate("input_cost_per_character"),
         input_second=rate("input_cost_per_audio_per_second", "input_cost_per_second"),
         output_second=rate("output_cost_per_second"),
+        video_second=rate("output_cost_per_video_per_second", "output_cost_per_second"),
         input_pixel=rate("input_cost_per_pixel"),
         output_pixel=rate("output_cost_per_pixel"),
         input_each=rate("input_cost_per_image"),

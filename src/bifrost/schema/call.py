@@ -71,6 +71,8 @@ class Operation(Choice):
     IMAGE = "image_generation"
     IMAGE_EDIT = "image_edit"
     IMAGE_VARIATION = "image_variation"
+    VIDEO = "video_generation"
+    """Only a price has it: its routes are relayed."""
     FILE_UPLOAD = "file_upload"
     FILE_LIST = "file_list"
     FILE_RETRIEVE = "file_retrieve"
@@ -319,9 +321,19 @@ class Call:
         return own_name(self.names, place)
 
     @property
+    def is_background(self) -> bool:
+        """Whether what is asked for goes on after its answer (the Responses API's ``background``)."""
+        return self.members.get("background") == b"true"
+
+    @property
     def creates(self) -> bool:
         """Whether doing it twice could make something twice."""
         return self.relay is not None and self.relay.method not in {"GET", "HEAD"}
+
+    @property
+    def may_race(self) -> bool:
+        """Whether it may be asked for twice at once, the slower one being given up: nothing is left behind by that."""
+        return not self.creates and not self.is_background
 
     @property
     def outlives_caller(self) -> bool:
