@@ -122,14 +122,14 @@ async def test_connection_the_upstream_has_closed_is_not_used_again() -> None:
         origin = Origin("http", "127.0.0.1", port)
         with retiring(connections(NetworkSettings())) as pool:
             await ask(pool, port)
-            wire = pool.lend_kept(origin)
+            wire = pool.lend_kept(origin, trio.current_time())
             assert wire is not None
             assert isinstance(wire.line.stream, QuickStream)
             may_close.set()
             await trio.lowlevel.wait_readable(wire.line.stream.socket)
             pool.take_back(origin, wire, is_reusable=True)
 
-            assert pool.lend_kept(origin) is None
+            assert pool.lend_kept(origin, trio.current_time()) is None
             assert pool.statistics().open == 0
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -9,10 +11,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from bifrost.errors import BadRequest, NetworkError, QueueFull, StreamIdleTimeout, UpstreamTimeout
 from bifrost.providers.base import Origin
 from bifrost.transport import pool as pool_module
-from bifrost.transport.base import Limits
+from bifrost.transport.base import Limits, Patience
 from bifrost.transport.faults import unconnected
 from bifrost.transport.pool import Connections, PoolStatistics
-from transport.lines import CUT, HELLO, Exchanges, Lines, request
+from transport.lines import CUT, HELLO, Exchanges, Lines, read_request, request
 
 if TYPE_CHECKING:
     from bifrost.transport.wire import Line
@@ -338,6 +340,92 @@ async def test_each_silence_has_its_own_limit(
     assert isinstance(caught.value, StreamIdleTimeout) == setting.startswith("stream")
     assert trio.current_time() == pytest.approx(after_s)
     assert pool.statistics().open == 0
+
+
+def looked_at(nursery: trio.Nursery, deadline_s: float = math.inf) -> Limits:
+    """Limits that somebody comes round to look at, twice a second."""
+    patience = Patience()
+
+    async def look() -> None:
+        for _ in range(400):
+            await trio.sleep(0.5)
+            patience.look(trio.current_time())
+
+    nursery.start_soon(look)
+    return attrs.evolve(LIMITS, patience=patience, deadline_s=deadline_s)
+
+
+@pytest.mark.parametrize(
+    ("script", "after_s", "setting"),
+    [(script, after_s, setting) for script, connect_s, after_s, setting in SILENCES.values() if connect_s <= 10],
+    ids=[name for name in SILENCES if name != "connecting"],
+)  # fmt: skip
+async def test_a_kept_connection_that_is_silent_is_hung_up_on(
+    nursery: trio.Nursery,
+    autojump_clock: MockClock,
+    script: list[Step],
+    after_s: float,
+    setting: str,
+) -> None:
+    lines = lines_for(nursery, [HELLO], script)
+    pool = Connections(lines.dial)
+    limits = looked_at(nursery)
+    await ask(pool, limits)
+
+    with pytest.raises(UpstreamTimeout, match=setting) as caught:
+        await ask(pool, limits)
+
+    # What is waited for is not connecting here.
+    late_s = trio.current_time() - (30.0 if after_s == 35.0 else after_s)
+    assert isinstance(caught.value, StreamIdleTimeout) == setting.startswith("stream")
+    assert 0 <= late_s <= 0.5
+    assert lines.dialled == 1
+    assert pool.statistics().open == 0
+
+
+@pytest.mark.parametrize("size", [10, 300_000])
+async def test_who_takes_no_request_on_a_kept_connection_is_hung_up_on(
+    nursery: trio.Nursery, autojump_clock: MockClock, size: int
+) -> None:
+    async def deaf(stream: trio.abc.Stream) -> None:
+        await read_request(stream, bytearray())
+        await stream.send_all(HELLO)
+        await trio.sleep_forever()
+
+    pool = Connections(Lines(nursery, deaf).dial)
+    limits = looked_at(nursery)
+    await ask(pool, limits)
+
+    with pytest.raises(UpstreamTimeout, match="default_request_timeout_in_seconds"):
+        async with pool.open(request(b"x" * size), limits):
+            pass
+
+    assert pool.statistics().open == 0
+
+
+async def test_a_kept_connection_that_died_is_replaced_though_somebody_looks(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    lines = lines_for(nursery, [HELLO], [CUT], [HELLO])
+    pool = Connections(lines.dial)
+    limits = looked_at(nursery)
+
+    assert [await ask(pool, limits) for _ in range(2)] == [b"hello"] * 2
+
+    assert (lines.dialled, lines.hung_up) == (2, [0])
+
+
+async def test_a_deadline_in_the_past_sends_nothing_though_somebody_looks(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    server = Exchanges([[HELLO]])
+    pool = Connections(Lines(nursery, server).dial)
+    await ask(pool)
+
+    with pytest.raises(UpstreamTimeout, match="total_timeout_s"):
+        await ask(pool, looked_at(nursery, deadline_s=trio.current_time()))
+
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("script", [[40.0], [HELLO[:-1], 40.0]])

@@ -162,7 +162,7 @@ class Attempt:
             idle_s=idle_s,
             deadline_s=min(call.deadline_s, self.sent_s + network.total_timeout_s),
             on_sent=self._note_sent,
-            patience=self._live.patience() if call.stream and idle_s >= EXACT_S else None,
+            patience=self._live.patience() if min(first_byte_s, idle_s) >= EXACT_S else None,
         )
 
     async def _request(self) -> UpstreamRequest:

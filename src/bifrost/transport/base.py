@@ -71,7 +71,7 @@ class Limits:
     on_sent: Callable[[], None] | None = None
     """Called as the request begins to be written: from then on the upstream may be at work on it."""
     patience: Patience | None = None
-    """Keeps ``idle_s``, where the upstream can be hung up on; else each wait has a deadline of its own."""
+    """Keeps ``first_byte_s`` and ``idle_s`` of a connection that can be hung up on; else each wait has a deadline of its own."""
 
 
 class UpstreamAnswer(Protocol):

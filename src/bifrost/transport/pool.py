@@ -7,7 +7,7 @@ the rest can grow old and be closed. Nothing here runs by itself: what is too ol
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -23,11 +23,12 @@ from bifrost.transport.wire import Body, Wire, encode_head
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
     from bifrost.providers.base import Origin, UpstreamRequest
-    from bifrost.transport.base import Limits, UpstreamAnswer
+    from bifrost.transport.base import Limits, Patience, UpstreamAnswer
     from bifrost.transport.response import ResponseReader
 
 __all__ = ["MAX_AGE_S", "MAX_IDLE_S", "MAX_WAITING", "Connections", "PoolStatistics", "connections"]
@@ -103,10 +104,9 @@ class Connections:
             reused=self._reused,
         )
 
-    def lend_kept(self, origin: Origin) -> Wire | None:
+    def lend_kept(self, origin: Origin, now_s: float) -> Wire | None:
         """A kept connection for one exchange, if there is a live one. Give it back with ``take_back``."""
         host = self._hosts.get(origin)
-        now_s = trio.current_time()
         while host is not None and host.idle:
             wire = host.idle.pop()
             if _is_usable(wire, now_s) and not wire.line.is_readable():
@@ -197,6 +197,11 @@ def _hand(host: _Host, wire: Wire | None) -> None:
     trio.lowlevel.reschedule(task, Value(wire))
 
 
+def _has_died(wire: Wire, reader: ResponseReader) -> bool:
+    """Whether the upstream closed ``wire``, which had been kept, while the request was on its way."""
+    return reader.fault is not None and not reader.started and wire.exchanges > 1
+
+
 def _is_usable(wire: Wire, now_s: float) -> bool:
     return now_s - wire.idle_since_s < MAX_IDLE_S and now_s - wire.opened_s < MAX_AGE_S
 
@@ -204,7 +209,7 @@ def _is_usable(wire: Wire, now_s: float) -> bool:
 class _Opening:
     """One exchange, from a connection to its return. A class of its own, for it stands on the hot path."""
 
-    __slots__ = ("_is_connected", "_limits", "_pool", "_reader", "_request", "_scope", "_wire")
+    __slots__ = ("_is_connected", "_limits", "_pool", "_reader", "_request", "_wire")
 
     def __init__(self, pool: Connections, request: UpstreamRequest, limits: Limits) -> None:
         self._pool = pool
@@ -213,22 +218,13 @@ class _Opening:
         self._wire: Wire | None = None
         self._reader: ResponseReader | None = None
         self._is_connected = False
-        self._scope = trio.CancelScope()
 
     async def __aenter__(self) -> Answer:
-        head = encode_head(self._request)
-        begun_s = trio.current_time()
-        self._wire = self._pool.lend_kept(self._request.origin)
-        limit_s = self._limits.connect_s if self._wire is None else self._limits.first_byte_s
-        # Set before the scope is entered: a limit that is changed later costs more.
-        self._limit(begun_s + limit_s)
-        with self._scope:
-            try:
-                return await self._open(head, begun_s)
-            except BaseException:
-                self._give_back()
-                raise
-        raise self._timeout()
+        try:
+            return await self._open(encode_head(self._request), trio.current_time())
+        except BaseException:
+            self._give_back()
+            raise
 
     async def __aexit__(
         self,
@@ -239,37 +235,73 @@ class _Opening:
         self._give_back()
 
     async def _open(self, head: bytes, begun_s: float) -> Answer:
-        origin = self._request.origin
-        wire = self._wire
-        if wire is None:
-            self._wire = wire = await self._pool.lend(origin)
-            self._limit_answer()
-        reader = await self._exchange(wire, head)
-        if reader.fault is not None and not reader.started and wire.exchanges > 1:
-            # The upstream closed the kept connection while the request was on its way.
-            self._is_connected, self._wire = False, None
-            self._limit(trio.current_time() + self._limits.connect_s)
-            self._wire = wire = await self._pool.replace(origin, wire)
-            self._limit_answer()
-            reader = await self._exchange(wire, head)
+        self._wire = wire = self._pool.lend_kept(self._request.origin, begun_s)
+        reader = None if wire is None else await self._ask_kept(wire, head, begun_s)
+        if wire is None or reader is None or _has_died(wire, reader):
+            wire, reader = await self._ask_fresh(head, wire)
         if reader.fault is not None:
             raise broken(reader.fault)
         waited_s = wire.received_s - begun_s
         return Answer(Body(wire, reader), reader.status, reader.headers, self._limits, waited_s)
 
-    async def _exchange(self, wire: Wire, head: bytes) -> ResponseReader:
+    async def _ask_kept(self, wire: Wire, head: bytes, begun_s: float) -> ResponseReader:
+        """On a kept connection, which is hung up on when it is late, if somebody looks; else the wait is cancelled."""
+        patience, until_s = self._limits.patience, self._until_s(begun_s)
+        if patience is None:
+            with trio.CancelScope(deadline=until_s) as scope:
+                return await self._exchange(wire, head, partial(self._put_off, scope))
+            raise self._timeout()
+        if until_s <= begun_s:
+            raise self._timeout()
+        patience.begin(until_s, wire.line.hang_up)
+        try:
+            reader = await self._exchange(wire, head, partial(self._wait_on, patience, wire))
+        finally:
+            patience.rest()
+        if patience.is_over:
+            raise self._timeout()
+        return reader
+
+    async def _ask_fresh(self, head: bytes, dead: Wire | None) -> tuple[Wire, ResponseReader]:
+        """On a fresh connection, or one handed over in the line; in the place of a ``dead`` one, if there is one."""
+        with trio.CancelScope() as scope:
+            wire = await self._connect(scope, dead)
+            reader = await self._exchange(wire, head, partial(self._put_off, scope))
+            if dead is None and _has_died(wire, reader):
+                wire = await self._connect(scope, wire)
+                reader = await self._exchange(wire, head, partial(self._put_off, scope))
+            return wire, reader
+        raise self._timeout()
+
+    async def _connect(self, scope: trio.CancelScope, dead: Wire | None) -> Wire:
+        pool, origin = self._pool, self._request.origin
+        self._is_connected, self._wire = False, None
+        scope.deadline = min(trio.current_time() + self._limits.connect_s, self._limits.deadline_s)
+        wire = await (pool.lend(origin) if dead is None else pool.replace(origin, dead))
+        self._wire = wire
+        self._put_off(scope)
+        return wire
+
+    async def _exchange(
+        self, wire: Wire, head: bytes, progress: Callable[[], None]
+    ) -> ResponseReader:
         self._is_connected = True
         self._reader = None
         if self._limits.on_sent is not None:
             self._limits.on_sent()
-        self._reader = await wire.exchange(head, self._request, self._limit_answer)
+        self._reader = await wire.exchange(head, self._request, progress)
         return self._reader
 
-    def _limit_answer(self) -> None:
-        self._limit(trio.current_time() + self._limits.first_byte_s)
+    def _put_off(self, scope: trio.CancelScope) -> None:
+        """From now on the answer's first byte is waited for."""
+        scope.deadline = self._until_s(trio.current_time())
 
-    def _limit(self, until_s: float) -> None:
-        self._scope.deadline = min(until_s, self._limits.deadline_s)
+    def _wait_on(self, patience: Patience, wire: Wire) -> None:
+        """Likewise, where somebody looks."""
+        patience.begin(self._until_s(trio.current_time()), wire.line.hang_up)
+
+    def _until_s(self, since_s: float) -> float:
+        return min(since_s + self._limits.first_byte_s, self._limits.deadline_s)
 
     def _give_back(self) -> None:
         wire, reader, self._wire = self._wire, self._reader, None

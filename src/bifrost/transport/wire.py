@@ -118,8 +118,8 @@ class Wire:
         try:
             for piece in pieces:
                 await self.line.stream.send_all(piece)
-        except trio.BrokenResourceError:
-            # What the upstream had to say may have come before it closed: reading tells.
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            # What the upstream had to say may have come before it closed: reading tells. Or we hung up.
             return
         self._unwritten = False
 
@@ -131,7 +131,7 @@ class Wire:
             async for block in Outgoing(payload):
                 await self.line.stream.send_all(block)
                 progress()
-        except trio.BrokenResourceError:
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
         self._unwritten = False
 
