@@ -6,7 +6,6 @@ import gc
 import json
 import signal
 import socket
-import uuid
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -22,7 +21,7 @@ from bifrost.config.faults import ConfigErrors
 from bifrost.config.load import parse_config
 from bifrost.config.options import ServeOptions
 from bifrost.config.settings import Config
-from bifrost.gateway import Gateway, _live, _new_id, serve
+from bifrost.gateway import Gateway, _live, serve
 from bifrost.observe.logs import LEVELS, Logs, Sink
 from bifrost.schema.call import Call, Operation, Target
 from system.upstream import Upstream, plain
@@ -626,10 +625,3 @@ async def test_below_its_level_a_call_has_no_line(tmp_path: Path) -> None:
         it.gateway.logs.level = LEVELS["info"]
 
         assert (line["status"], line["level"]) == (404, "warning")
-
-
-def test_ids_are_uuids_of_version_4() -> None:
-    made = [uuid.UUID(_new_id()) for _ in range(200)]
-
-    assert {(each.version, each.variant) for each in made} == {(4, uuid.RFC_4122)}
-    assert len(set(made)) == 200

@@ -52,6 +52,7 @@ from bifrost.http.doors import Doors, Phase, compile_views
 from bifrost.http.gate import Gate
 from bifrost.http.genai_files import GenaiFilesDoor
 from bifrost.http.health import StoreHealth, health_routes
+from bifrost.http.ids import RandomIds
 from bifrost.http.inference import Inference
 from bifrost.http.inline_batches import InlineBatches
 from bifrost.http.job_calls import JobCalls
@@ -171,6 +172,7 @@ class Gateway:
     _hurried: trio.Event = attrs.field(factory=trio.Event, init=False)
     _served: trio.Event = attrs.field(factory=trio.Event, init=False)
     _rng: random.Random = attrs.field(factory=random.Random, init=False)
+    _new_id: RandomIds = attrs.field(factory=RandomIds, init=False)
     _metrics: Metrics = attrs.field(init=False)
     _doors: Doors = attrs.field(init=False)
     _means: Means = attrs.field(init=False)
@@ -540,7 +542,7 @@ class Gateway:
             client=self.config.client,
             watch=watch,
             wall=time.time,
-            new_id=_new_id,
+            new_id=self._new_id,
         )
 
     async def _show_jobs(self) -> JobsView | None:
@@ -587,7 +589,7 @@ class Gateway:
     def _front(self) -> Front:
         discovery = self._discovery
         inference = Inference(
-            finder=FINDER, doors=self._doors, service=self._service, new_id=_new_id
+            finder=FINDER, doors=self._doors, service=self._service, new_id=self._new_id
         )
         async_jobs = AsyncJobs(finder=FINDER, doors=self._doors, jobs=self._jobs)
         listing = self._listing(inference.service)
@@ -604,7 +606,7 @@ class Gateway:
             genai_files=GenaiFilesDoor(inference, listing),
             anthropic_objects=AnthropicObjectsDoor(inference, listing, results, inline),
             meter=HttpMeter(self._metrics),
-            new_id=_new_id,
+            new_id=self._new_id,
             log=lambda level, fields: self.logs.line(level, "request completed", fields),
             on_defect=self._note_front_defect,
         )
@@ -634,7 +636,7 @@ class Gateway:
             standing=Standing(self._pools, self._models),
             condition=Condition(self._stores(), restart_reasons),
             prices=lambda: self._governor.policy.prices,
-            new_id=_new_id,
+            new_id=self._new_id,
             plugins=self._plugins,
         )
 
@@ -642,7 +644,7 @@ class Gateway:
         return Collaborators(
             config=lambda: self.config,
             read_usage=self._books.usage,
-            new_id=_new_id,
+            new_id=self._new_id,
             new_value=self.steward.means.new_value,
             wall=time.time,
         )
@@ -651,7 +653,7 @@ class Gateway:
         """For the house itself."""
         now_s = trio.current_time()
         call = Call(
-            id=_new_id(),
+            id=self._new_id(),
             operation=Operation.LIST_MODELS,
             stream=False,
             target=Target("", ""),
@@ -897,13 +899,6 @@ def _folder(options: ServeOptions) -> Path:
 def _today() -> date:
     """In UTC: prices begin on days."""
     return datetime.fromtimestamp(time.time(), UTC).date()
-
-
-def _new_id() -> str:
-    """A UUID of version 4, written without making a UUID first: one for each request."""
-    text = os.urandom(16).hex()
-    variant = "89ab"[int(text[16], 16) & 3]
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
 def _defect(error: BaseException) -> str:
