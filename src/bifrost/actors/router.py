@@ -128,7 +128,7 @@ class Router:
             raise Overloaded("gateway is overloaded", retry_after_s=1.0)
         live = LiveExchange(call, call.received_s, self.means.wall())
         self._live.add(live)
-        self._nursery.start_soon(self._serve, live)
+        self._nursery.start_soon(self._serve, live, name="exchange")
         return live
 
     async def _serve(self, live: LiveExchange) -> None:
