@@ -11,7 +11,8 @@ import attrs
 
 from bifrost.config.options import ServeOptions
 from bifrost.config_file import read_config
-from bifrost.gateway import Gateway, _built
+from bifrost.gateway import Gateway
+from bifrost.gateway.starting import built
 from bifrost.http.app import Front
 from bifrost.http.async_jobs import OPERATIONS
 from bifrost.http.openapi import IMPLIED
@@ -35,7 +36,7 @@ __all__ = ["Managed", "composed", "managed", "served"]
 
 def composed(config: Config, folder: Path) -> Front:
     options = ServeOptions(app_dir=folder, host="127.0.0.1", port=0)
-    return Gateway(config, options, never, Logs(LEVELS["error"], "json", Sink()))._front()
+    return Gateway(config, options, never, Logs(LEVELS["error"], "json", Sink()))._front_end.built()
 
 
 @attrs.define(eq=False)
@@ -62,10 +63,10 @@ async def managed(tree: dict[str, Any], folder: Path) -> AsyncIterator[Managed]:
     path.write_text(json.dumps(tree))
     options = ServeOptions(app_dir=folder, config_path=path, host="127.0.0.1", port=0)
     logs = Logs(LEVELS["error"], "json", Sink())
-    gateway = await _built(read_config(path, folder, {}), options, never, logs)
+    gateway = await built(read_config(path, folder, {}), options, never, logs)
     gateway.steward.apply = None
     try:
-        yield Managed(gateway._front(), gateway)
+        yield Managed(gateway._front_end.built(), gateway)
     finally:
         if gateway.kept is not None:
             await gateway.kept.opened.database.aclose()

@@ -21,7 +21,8 @@ from bifrost.config.faults import ConfigErrors
 from bifrost.config.load import parse_config
 from bifrost.config.options import ServeOptions
 from bifrost.config.settings import Config
-from bifrost.gateway import Gateway, _live, serve
+from bifrost.gateway import Gateway, serve
+from bifrost.gateway.starting import live as gateway_live
 from bifrost.observe.logs import LEVELS, Logs, Sink
 from bifrost.schema.call import Call, Operation, Target
 from system.upstream import Upstream, plain
@@ -370,12 +371,12 @@ async def test_a_change_that_cannot_be_served_keeps_the_last_good_one(tmp_path: 
 
 async def test_nothing_changed_is_told_so(tmp_path: Path) -> None:
     async with serving(config({"mock": MOCK}), tmp_path) as it:
-        generation = it.gateway._pools["mock"].generation
+        generation = it.gateway._pools.by_name["mock"].generation
         await it.reload(config({"mock": MOCK}))
         line = await it.sink.wait_for("configuration reloaded")
 
         assert line.keys() == {"level", "event", "timestamp"}
-        assert it.gateway._pools["mock"].generation is generation
+        assert it.gateway._pools.by_name["mock"].generation is generation
 
 
 def broken() -> Config:
@@ -445,7 +446,7 @@ async def test_dropping_excess_can_be_turned_on_for_pools_that_run(
     upstream.scripts["m"] = [held]
     narrow = to(upstream, concurrency_and_buffer_size={"concurrency": 1, "buffer_size": 1})
     async with serving(config({"openai": narrow}), tmp_path) as it:
-        book = it.gateway._pools["openai"]._book
+        book = it.gateway._pools.by_name["openai"]._book
         it.start_asking("openai/m")
         await it.until(lambda: book.running == 1)
         it.start_asking("openai/m2")
@@ -479,7 +480,7 @@ class Faults:
 
 async def test_a_pool_that_crashes_is_noted_without_values_and_serves_on(tmp_path: Path) -> None:
     async with serving(config({"mock": MOCK}), tmp_path) as it:
-        it.gateway._pools["mock"]._fault = Faults(Acquire)
+        it.gateway._pools.by_name["mock"]._fault = Faults(Acquire)
         answer = await it.ask("mock/echo")
         (line,) = it.sink.of("key pool crashed")
 
@@ -492,7 +493,7 @@ async def test_a_pool_that_crashes_is_noted_without_values_and_serves_on(tmp_pat
 async def test_a_pool_that_keeps_crashing_is_left_out_of_the_metrics(tmp_path: Path) -> None:
     groq = {"keys": [{"name": "g", "value": "k"}]}
     async with serving(config({"mock": MOCK, "groq": groq}), tmp_path) as it:
-        it.gateway._pools["groq"]._fault = Faults(Snapshot, left=4)
+        it.gateway._pools.by_name["groq"]._fault = Faults(Snapshot, left=4)
         text = await it.metrics()
 
         assert 'bifrost_pool_running{provider="mock"} 0.0' in text
@@ -510,7 +511,7 @@ async def test_a_defect_is_told_to_the_log_and_not_to_the_caller(tmp_path: Path)
             raise LookupError("sk-secret-value")
 
     async with serving(config({"mock": MOCK}), tmp_path) as it:
-        book = it.gateway._pools["mock"]._book
+        book = it.gateway._pools.by_name["mock"]._book
         book.generation = attrs.evolve(book.generation, upstream=Defective())
         answer = await it.ask("mock/echo", x_request_id="r-1")
         line = await it.sink.wait_for("defect")
@@ -524,8 +525,8 @@ async def test_a_defect_is_told_to_the_log_and_not_to_the_caller(tmp_path: Path)
 
 async def test_a_reader_that_fails_is_a_defect_and_harms_no_call(tmp_path: Path) -> None:
     async with serving(config({"mock": MOCK}), tmp_path) as it:
-        it.gateway._note_front_defect(ValueError("sk-secret-value"))
-        it.gateway._note_defect(
+        it.gateway._notes.front_defect(ValueError("sk-secret-value"))
+        it.gateway._notes.defect(
             ValueError("x"),
             Call(id="c", operation=Operation.CHAT, stream=False, target=Target("", "")),
         )
@@ -586,7 +587,7 @@ async def test_a_gateway_that_was_stopped_ends_with_status_0(tmp_path: Path) -> 
     logs, statuses = Logs(LEVELS["info"], "json", sink), list[int]()
 
     async def live() -> None:
-        statuses.append(await _live(read(), options, read, logs))
+        statuses.append(await gateway_live(read(), options, read, logs))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(live)
@@ -608,8 +609,8 @@ async def test_a_store_that_comes_back_at_the_very_end_harms_nothing(tmp_path: P
             self.on_turn(None)
 
     async with serving(config({"mock": MOCK}), tmp_path) as it:
-        late: Any = Late(it.gateway._note_config_store)
-        it.gateway._books.keeper = late
+        late: Any = Late(it.gateway._reload.store_turned)
+        it.gateway._calls.books.keeper = late
         signal.raise_signal(signal.SIGTERM)
         await it.sink.wait_for("stopped")
 

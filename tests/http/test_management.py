@@ -262,7 +262,7 @@ async def test_without_a_store_the_file_is_shown(tmp_path: Path) -> None:
 
 
 async def test_known_models(house: Managed, monkeypatch: pytest.MonkeyPatch) -> None:
-    book = house.gateway._models
+    book = house.gateway._calls.models
     rows = (
         KeyList(
             provider="openai",
