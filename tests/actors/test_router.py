@@ -482,6 +482,24 @@ async def test_a_deadline_ends_an_attempt(autojump_clock: MockClock) -> None:
         assert await at.quiet()
 
 
+@pytest.mark.parametrize(
+    ("limits", "is_looked_after"),
+    [
+        ({}, True),
+        ({"default_request_timeout_in_seconds": 3}, False),
+        ({"total_timeout_s": 3.9}, False),
+        ({"total_timeout_s": 4.0}, True),
+    ],
+)
+async def test_a_short_limit_has_a_deadline_of_its_own(
+    limits: dict[str, Any], is_looked_after: bool, autojump_clock: MockClock
+) -> None:
+    settings = provider(key("a"), network=network(**limits))
+    async with house((settings, completion())) as at:
+        await listen(at, call())
+        assert [seen.is_looked_after for seen in at.seen] == [is_looked_after]
+
+
 async def test_a_stuck_upstream_delays_nobody_else(autojump_clock: MockClock) -> None:
     """T-11."""
     stuck = by_key(a=NEVER, b=completion())
