@@ -58,7 +58,7 @@ from bifrost.errors import (
 from bifrost.record import Outcome
 from bifrost.schema.call import Caller
 from bifrost.schema.payload import LARGE_BYTES
-from bifrost.service import Answered, Began, Denied, Hop, HopOutcome, HopService
+from bifrost.service import Answered, Began, Denied, Failed, Hop, HopOutcome, HopService
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -926,6 +926,19 @@ async def test_a_caller_that_takes_nothing_is_given_up(autojump_clock: MockClock
             await trio.sleep(100)
             assert await at.quiet()
         assert exchange.record.outcome is Outcome.ERROR
+
+
+async def test_a_caller_that_was_given_up_and_comes_back_finds_the_end(
+    autojump_clock: MockClock,
+) -> None:
+    pieces = [part for n in range(40) for part in (chunk(str(n)), 0.001)]
+    async with house((provider(key("a")), streamed(*pieces))) as at:
+        async with at.router.dispatch(call(stream=True, within_s=10.0)) as exchange:
+            await trio.sleep(100)
+            with trio.fail_after(10):
+                while not isinstance(event := await exchange.receive(), Failed):
+                    pass
+        assert isinstance(event.error, DeadlineExceeded)
 
 
 async def test_a_record_is_there_only_at_the_end(autojump_clock: MockClock) -> None:
