@@ -69,6 +69,8 @@ class Seen:
     url: str = ""
     connect_s: float = 0.0
     deadline_s: float = 0.0
+    is_looked_after: bool = False
+    """Whether somebody comes round to end its waits."""
 
 
 def completion(text: str = "Hi", **more: Any) -> Answer:
@@ -122,7 +124,8 @@ class Scripted:
         assert isinstance(request.body, bytes)
         url = f"{request.origin.scheme}://{request.origin.host}{request.target.decode()}"
         seen = Seen(
-            trio.current_time(), self.provider, key, request.body, headers, url, limits.connect_s, limits.deadline_s
+            trio.current_time(), self.provider, key, request.body, headers, url, limits.connect_s, limits.deadline_s,
+            limits.patience is not None,
         )  # fmt: skip
         self.seen.append(seen)
         self.open_now += 1

@@ -58,7 +58,7 @@ from bifrost.errors import (
 from bifrost.record import Outcome
 from bifrost.schema.call import Caller
 from bifrost.schema.payload import LARGE_BYTES
-from bifrost.service import Answered, Began, Denied, Hop, HopOutcome, HopService
+from bifrost.service import Answered, Began, Denied, Failed, Hop, HopOutcome, HopService
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -480,6 +480,24 @@ async def test_a_deadline_ends_an_attempt(autojump_clock: MockClock) -> None:
         assert heard.error.status == 504
         assert trio.current_time() == pytest.approx(5.0, abs=0.01)
         assert await at.quiet()
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_looked_after"),
+    [
+        ({}, True),
+        ({"default_request_timeout_in_seconds": 3}, False),
+        ({"total_timeout_s": 3.9}, False),
+        ({"total_timeout_s": 4.0}, True),
+    ],
+)
+async def test_a_short_limit_has_a_deadline_of_its_own(
+    limits: dict[str, Any], is_looked_after: bool, autojump_clock: MockClock
+) -> None:
+    settings = provider(key("a"), network=network(**limits))
+    async with house((settings, completion())) as at:
+        await listen(at, call())
+        assert [seen.is_looked_after for seen in at.seen] == [is_looked_after]
 
 
 async def test_a_stuck_upstream_delays_nobody_else(autojump_clock: MockClock) -> None:
@@ -908,6 +926,19 @@ async def test_a_caller_that_takes_nothing_is_given_up(autojump_clock: MockClock
             await trio.sleep(100)
             assert await at.quiet()
         assert exchange.record.outcome is Outcome.ERROR
+
+
+async def test_a_caller_that_was_given_up_and_comes_back_finds_the_end(
+    autojump_clock: MockClock,
+) -> None:
+    pieces = [part for n in range(40) for part in (chunk(str(n)), 0.001)]
+    async with house((provider(key("a")), streamed(*pieces))) as at:
+        async with at.router.dispatch(call(stream=True, within_s=10.0)) as exchange:
+            await trio.sleep(100)
+            with trio.fail_after(10):
+                while not isinstance(event := await exchange.receive(), Failed):
+                    pass
+        assert isinstance(event.error, DeadlineExceeded)
 
 
 async def test_a_record_is_there_only_at_the_end(autojump_clock: MockClock) -> None:

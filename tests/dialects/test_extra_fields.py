@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -22,6 +23,16 @@ def test_even_with_no_names_it_is_sound() -> None:
     facts = AnswerFacts(request_type="", provider="", model_requested="", sent_s=0.0)
 
     assert extra_fields.begin(facts) == b'"extra_fields":{"latency":'
+
+
+def test_a_name_as_long_as_a_body_is_not_kept() -> None:
+    name = "m" * 100_000
+    facts = AnswerFacts(request_type="r", provider="p", model_requested=name, sent_s=0.0)
+    known = sys.getrefcount(name)
+
+    assert json.loads(b"{%b1}}" % extra_fields.begin(facts))
+
+    assert sys.getrefcount(name) == known
 
 
 @pytest.mark.parametrize(("to_s", "expected"), [(1.0004, 0), (1.0006, 1), (2.5, 1500), (0.5, 0)])

@@ -148,6 +148,12 @@ def test_a_long_id_is_remembered_by_its_digest() -> None:
     assert mark_of("openai", "resp_1") != mark_of("azure", "resp_1")
 
 
+def test_an_id_that_a_store_cannot_hold_is_remembered_by_its_digest() -> None:
+    marks = {mark_of("openai", odd) for odd in ("a\0", "a\0b", "a\ud800")}
+    assert len(marks) == 3
+    assert all(mark.isascii() and mark.isprintable() for mark in marks)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["id", "object", "status", "usage", "data", "response", "model"]), inner),

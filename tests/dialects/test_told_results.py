@@ -100,3 +100,16 @@ def test_a_file_that_begins_within_a_line_is_looked_into() -> None:
     it.feed(b"broken\nbroken\nbroken\n")
     assert not it.is_strange
     assert it.feed(lines(result(answer()))) == [told()]
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        b'{"input_tokens":1,"odd":1e400}',
+        b'{"input_tokens":1,"odd":"\xff"}',
+        b'{"input_tokens":18446744073709551615,"cache_read_input_tokens":18446744073709551615}',
+    ],
+)
+def test_what_nobody_can_count_tells_nothing(usage: bytes) -> None:
+    line = b'{"custom_id":"a","result":{"message":{"usage":%b}}}\n' % usage
+    assert read(line, lines(result(answer()))) == [told()]

@@ -54,6 +54,14 @@ def test_what_was_paid_at_its_beginning_is_part_of_what_it_came_to() -> None:
     assert settled(paid, told("r", 130)) == OWN
 
 
+def test_what_was_told_before_its_beginning_has_ended_is_not_paid_again() -> None:
+    paid = PaidBook()
+    assert settled(paid, told("r", 130)) == Bill(1, 130, 130)
+    streamed = Bill(1, 150, 150)
+    assert settled(paid, ToldUsage(mark="r"), bill=streamed) == Bill(1, 20, 20)
+    assert settled(paid, ToldUsage(mark="r"), bill=streamed) == OWN
+
+
 def test_it_is_priced_by_the_key_that_it_was_got_with() -> None:
     assert settled(PaidBook(), told("f", 3), key_id="dear") == Bill(1, 3, 30)
 

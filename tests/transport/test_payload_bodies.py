@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 import trio
 import trio.testing
@@ -18,7 +20,7 @@ from bifrost.config.settings import NetworkSettings, ProviderSettings
 from bifrost.errors import InternalError, NetworkError, UpstreamTimeout
 from bifrost.providers.base import Origin, UpstreamRequest
 from bifrost.schema.payload import BytesPayload, Field, File, Form
-from bifrost.transport.base import Limits, Upstream
+from bifrost.transport.base import Limits, Patience, Upstream
 from bifrost.transport.httpx import HttpxUpstream
 from bifrost.transport.mock import MockUpstream
 from bifrost.transport.pool import Connections, connections
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from trio.testing import MockClock
 
 LIMITS = Limits(connect_s=5, first_byte_s=5, idle_s=5)
+BLOCK = b"x" * 1000
 REFUSAL = b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig"
 
 DOORS: dict[str, Callable[[], Upstream]] = {
@@ -305,3 +308,45 @@ async def test_mock_refuses_what_a_form_cannot_tell(asked: UpstreamRequest, told
 
     assert status in {400, 503}
     assert told in text
+
+
+@attrs.define(eq=False)
+class AtTheLastMoment(trio.abc.Stream):
+    """``inner``, whose user has no patience left just as a block has been taken."""
+
+    inner: trio.abc.Stream
+    patience: Patience
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self.inner.send_all(data)
+        if bytes(data) == BLOCK:
+            self.patience.look(math.inf)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.inner.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self.inner.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+async def test_what_was_hung_up_on_as_a_block_got_away_is_late_and_not_sent_again(
+    nursery: trio.Nursery,
+) -> None:
+    lines, patience = Lines(nursery, Exchanges([[HELLO]])), Patience()
+
+    async def dial(origin: Origin) -> Line:
+        line = await lines.dial(origin)
+        return attrs.evolve(line, stream=AtTheLastMoment(line.stream, patience))
+
+    pool, limits = Connections(dial), attrs.evolve(LIMITS, patience=patience)
+    async with pool.open(request(), limits) as answer:
+        await answer.read()
+
+    with pytest.raises(UpstreamTimeout):
+        async with pool.open(request(Counted(BLOCK, 3)), limits):
+            pass
+
+    assert (lines.dialled, pool.statistics().open) == (1, 0)

@@ -156,13 +156,14 @@ class Attempt:
         call = self.hop.call
         first_byte_s = network.default_request_timeout_in_seconds
         idle_s = network.stream_idle_timeout_in_seconds if call.stream else first_byte_s
+        shortest_s = min(first_byte_s, idle_s, network.total_timeout_s)
         return Limits(
             connect_s=network.connect_timeout_s,
             first_byte_s=first_byte_s,
             idle_s=idle_s,
             deadline_s=min(call.deadline_s, self.sent_s + network.total_timeout_s),
             on_sent=self._note_sent,
-            patience=self._live.patience() if min(first_byte_s, idle_s) >= EXACT_S else None,
+            patience=self._live.patience() if shortest_s >= EXACT_S else None,
         )
 
     async def _request(self) -> UpstreamRequest:

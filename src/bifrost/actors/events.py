@@ -33,11 +33,15 @@ class Events:
         """Put ``event`` in, if there is room; whether there was."""
         if len(self._events) >= self._most:
             return False
+        self.put_last(event)
+        return True
+
+    def put_last(self, event: Event) -> None:
+        """Put ``event`` in, whether there is room or not: nothing may come after it."""
         self._events.append(event)
         reader, self._reader = self._reader, None
         if reader is not None:
             trio.lowlevel.reschedule(reader)
-        return True
 
     async def put(self, event: Event) -> None:
         """Put ``event`` in, waiting for room. Not a checkpoint where there is some."""

@@ -151,6 +151,9 @@ class LiveExchange:
         self.scope = trio.CancelScope()
         with trio.move_on_after(LAST_EVENT_S), self.scope:
             await self.send(event)
+            return
+        # He may only have been slow: whoever takes the rest then would wait for its end for ever.
+        self._events.put_last(event)
 
     def close(self, error: GatewayError | None) -> None:
         """Write the record. Nothing is sent after it.

@@ -14,10 +14,16 @@ __all__ = ["NAME", "begin", "milliseconds", "of_whole", "rest"]
 
 NAME = "extra_fields"
 
+MAX_KEPT = 256
+"""Characters of a model's name in what is made once."""
+
 
 def begin(facts: AnswerFacts) -> bytes:
     """The member up to and with ``"latency":``; there follow the number, the chunk's index, ``rest`` and ``}``."""
-    return _begin(facts.request_type, facts.provider, facts.model_requested, facts.model_deployment)
+    model, deployment = facts.model_requested, facts.model_deployment
+    # A caller may call a model as he likes: what is as long as a body is not kept.
+    make = _begin if len(model) <= MAX_KEPT else _begin.__wrapped__
+    return make(facts.request_type, facts.provider, model, deployment)
 
 
 @lru_cache(maxsize=256)

@@ -34,7 +34,7 @@ ITEMS_MAX: Final = 1000
 """Of a list; more are on no page."""
 
 ID_MAX: Final = 128
-"""Longer ones are known by their digest: marks are kept for long."""
+"""Longer ones are known by their digest, for marks are kept for long; so are those that are no plain text."""
 
 NULL = msgspec.Raw(b"null")
 
@@ -91,7 +91,8 @@ _model_usages = decoder(list[_ModelUsage])
 
 def mark_of(provider: str, name: str) -> str:
     """What the object ``name`` of ``provider`` is remembered by."""
-    if len(name) > ID_MAX:
+    # Postgres knows no text with a NUL, and all counters are written with it or none.
+    if len(name) > ID_MAX or not name.isprintable():
         name = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{provider}:{name}"
 

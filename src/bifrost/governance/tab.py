@@ -48,13 +48,15 @@ class Tab:
         return frozenset(self._begun | self._told.keys())
 
     def settled(self, bill: Bill, paid: PaidBook, now_unix_s: float) -> Bill:
-        """``bill``, for the hop's own attempts, with what is not paid for yet. Of what it has begun, the bill is what is paid."""
+        """``bill``, for the hop's own attempts, with what is not paid for yet. Of what it has begun, the bill is what is paid.
+
+        Less what others have paid of it: whoever asks while it is still streamed may be told first.
+        """
         own = Amounts(tokens=bill.tokens, nano_usd=bill.nano_usd)
-        for mark in self._begun:
-            paid.claim(mark, own, now_unix_s)
+        begun = [paid.claim(mark, own, now_unix_s) for mark in self._begun] or [own]
         due = [paid.claim(mark, told, now_unix_s) for mark, told in self._told.items()]
         return attrs.evolve(
             bill,
-            tokens=bill.tokens + sum(each.tokens for each in due),
-            nano_usd=bill.nano_usd + sum(each.nano_usd for each in due),
+            tokens=max(each.tokens for each in begun) + sum(each.tokens for each in due),
+            nano_usd=max(each.nano_usd for each in begun) + sum(each.nano_usd for each in due),
         )

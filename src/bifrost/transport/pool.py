@@ -297,8 +297,9 @@ class _Opening:
         scope.deadline = self._until_s(trio.current_time())
 
     def _wait_on(self, patience: Patience, wire: Wire) -> None:
-        """Likewise, where somebody looks."""
-        patience.begin(self._until_s(trio.current_time()), wire.line.hang_up)
+        """Likewise, where somebody looks. Not anew where he has hung up: a block may have got away in the same moment."""
+        if not patience.is_over:
+            patience.begin(self._until_s(trio.current_time()), wire.line.hang_up)
 
     def _until_s(self, since_s: float) -> float:
         return min(since_s + self._limits.first_byte_s, self._limits.deadline_s)
