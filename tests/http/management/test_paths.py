@@ -150,6 +150,7 @@ CONFIG: list[Case] = [
 PLUGIN: list[Case] = [
     ({"enabled": "x"}, "enabled"),
     ({"name": None}, "name"),
+    ({"name": "a\0b"}, "name"),
     ({"placement": "x"}, "placement"),
     ({"config": {"a": "********"}}, "config.a"),
     ({"color": 1}, "color"),

@@ -58,7 +58,7 @@ def plugin_routes(desk: Desk, plugins: Plugins, login: Login) -> Blueprint:
         sent = await read_object()
         refuse_path(sent)
         name = sent.get("name")
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not name or not name.isprintable():
             raise BadRequest("name: has to be the plugin's name", param="name")
         with refusals_told(within("plugin")):
             body = created("plugin", {"enabled": True} | sent)
