@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import attrs
 import pytest
 
 from bifrost.config.secret import Secret
@@ -49,6 +50,21 @@ def test_request_is_complete() -> None:
         "stream_options": {"include_usage": True},
     }
     assert request.model_deployment is None
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_lines_with_something_of_the_callers_own_are_not_usual(provider: str) -> None:
+    adapter = build_adapter(ProviderSettings(name=provider))
+    caller = Caller(direct_key=Secret("sk-mine"), extra_headers=(("x-b", "2"),))
+    own = caller.own_key(provider)
+    assert own is not None
+
+    members = {"model": b'"gpt"', "messages": b'[{"role":"user","content":"hi"}]'}
+    plain, told = (attrs.evolve(each, members=members) for each in (call(), call(caller)))
+
+    assert adapter.encode(plain, TARGET, key()).is_usual
+    assert not adapter.encode(plain, TARGET, own).is_usual
+    assert not adapter.encode(told, TARGET, key()).is_usual
 
 
 def test_deployment_goes_instead_of_the_model_and_is_told() -> None:

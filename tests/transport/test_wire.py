@@ -2,13 +2,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 import trio
 import trio.testing
 
 from bifrost.errors import BadRequest, NetworkError
 from bifrost.providers.base import Headers, Origin, UpstreamRequest
-from bifrost.transport.wire import SMALL_BODY_BYTES, Body, Line, Wire, encode_head
+from bifrost.transport.wire import (
+    MAX_KNOWN,
+    MAX_KNOWN_BYTES,
+    SMALL_BODY_BYTES,
+    Body,
+    Heads,
+    Line,
+    Wire,
+    encode_head,
+)
 from transport.lines import HELLO, ORIGIN, close_now, read_request, request
 
 if TYPE_CHECKING:
@@ -82,6 +92,43 @@ HEADS: dict[str, tuple[UpstreamRequest, bytes]] = {
 @pytest.mark.parametrize(("asked", "head"), HEADS.values(), ids=HEADS)
 def test_head_is_written(asked: UpstreamRequest, head: bytes) -> None:
     assert encode_head(asked) == head
+
+
+@pytest.mark.parametrize("asked", [asked for asked, _ in HEADS.values()], ids=HEADS)
+def test_a_usual_head_is_the_same_when_it_is_written_again(asked: UpstreamRequest) -> None:
+    heads = Heads()
+    usual = attrs.evolve(asked, is_usual=True)
+    longer = attrs.evolve(usual, body=b"x" * 1234)
+
+    for each in (usual, longer, usual, attrs.evolve(usual, origin=Origin("http", "other", 1))):
+        assert heads.encode(each) == encode_head(each)
+
+
+def test_heads_that_differ_in_a_line_are_told_apart() -> None:
+    heads = Heads()
+    for number in range(MAX_KNOWN + 5):
+        asked = request(headers=((b"authorization", b"%d" % number),))
+        asked = attrs.evolve(asked, is_usual=True)
+        assert heads.encode(asked) == encode_head(asked)
+
+    assert heads.known <= MAX_KNOWN
+
+
+def test_what_is_not_usual_or_is_too_long_is_not_remembered() -> None:
+    heads = Heads()
+    heads.encode(request())
+    long = request(headers=((b"x", b"y" * MAX_KNOWN_BYTES),))
+    heads.encode(attrs.evolve(long, is_usual=True))
+
+    assert heads.known == 0
+
+
+def test_a_bad_usual_head_is_refused_each_time() -> None:
+    heads = Heads()
+    asked = attrs.evolve(request(headers=((b"a", b"b\nx: y"),)), is_usual=True)
+    for _ in range(2):
+        with pytest.raises(BadRequest):
+            heads.encode(asked)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,8 @@ class UpstreamRequest:
     """Puts on what depends on the time of sending, for upstreams that want a signature."""
     follow_up: FollowUp | None = attrs.field(repr=False, default=None)
     """What is asked after its answer. Without it the answer is read as it comes."""
+    is_usual: bool = False
+    """Whether others with the very same lines are to be expected. Never where a caller's own key is in them."""
 
     def signed(self, now_unix_s: float) -> UpstreamRequest:
         """This request as it is sent now. Raises what ``sign`` does."""

@@ -22,7 +22,7 @@ from bifrost.providers.errors import decode_error
 from bifrost.providers.passthrough import RelayPlace, relayed_place, relayed_request, verbatim_only
 from bifrost.providers.place import Address, Place, address_of, place_of
 from bifrost.providers.rate_headers import RateFamily, read_rate_hint
-from bifrost.providers.request_headers import Accept, HeaderPlan, plan_headers
+from bifrost.providers.request_headers import Accept, HeaderPlan, is_usual, plan_headers
 from bifrost.providers.spec import is_allowed
 from bifrost.schema.call import Call, Dialect, Operation
 
@@ -203,6 +203,7 @@ class Foreign:
             is_native=is_native,
             reading=sent.reading or retelling_of(call),
             model_deployment=deployment,
+            is_usual=self.spec.authorize is None and is_usual(call, key),
         )
         if self.spec.follow_up is not None:
             follow_up = self.spec.follow_up(call, request, self._base)

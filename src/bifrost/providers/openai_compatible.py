@@ -25,7 +25,13 @@ from bifrost.providers.errors import decode_error
 from bifrost.providers.further import Unversioned
 from bifrost.providers.passthrough import relayed_request
 from bifrost.providers.rate_headers import read_rate_hint
-from bifrost.providers.request_headers import Accept, HeaderPlan, header_line, plan_headers
+from bifrost.providers.request_headers import (
+    Accept,
+    HeaderPlan,
+    header_line,
+    is_usual,
+    plan_headers,
+)
 from bifrost.providers.spec import ProviderSpec, is_allowed
 from bifrost.schema.call import Dialect, Operation, request_type
 
@@ -128,6 +134,7 @@ class OpenAICompatible:
                 address.host, call.caller.extra_headers, credential, sent.content_type
             ),
             body=sent.body if sent.payload is None else sent.payload,
+            is_usual=is_usual(call, key),
         )
 
     def _relay(self, call: Call, relay: Relay, key: KeySettings) -> UpstreamRequest:

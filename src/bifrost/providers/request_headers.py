@@ -10,12 +10,16 @@ import attrs
 from bifrost import __version__
 from bifrost.errors import BadRequest
 from bifrost.providers.base import Headers
+from bifrost.schema.call import DIRECT
 from bifrost.values import Choice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Accept", "HeaderPlan", "header_line", "plan_headers"]
+    from bifrost.config.settings import KeySettings
+    from bifrost.schema.call import Call
+
+__all__ = ["Accept", "HeaderPlan", "header_line", "is_usual", "plan_headers"]
 
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 
@@ -90,6 +94,11 @@ class HeaderPlan:
         theirs = tuple(line for line in _callers(extra) if line[0] not in taken)
         taken.update(name for name, _ in theirs)
         return (*head, *(line for line in self.own if line[0] not in taken), *theirs, *tail)
+
+
+def is_usual(call: Call, key: KeySettings) -> bool:
+    """Whether the lines of a request for ``call`` by ``key`` are those of others too: nothing in them is the caller's own."""
+    return key.id != DIRECT.id and not call.caller.extra_headers
 
 
 def _callers(extra: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:

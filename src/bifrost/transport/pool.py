@@ -19,7 +19,7 @@ from bifrost.errors import QueueFull, UpstreamTimeout
 from bifrost.transport.answer import Answer
 from bifrost.transport.dial import Dial, dial_with, tls_context
 from bifrost.transport.faults import broken, connect_timeout, deadline_passed, first_byte_timeout
-from bifrost.transport.wire import Body, Wire, encode_head
+from bifrost.transport.wire import Body, Heads, Wire
 
 if TYPE_CHECKING:
     import ssl
@@ -73,6 +73,7 @@ class Connections:
     """
 
     def __init__(self, dial: Dial, *, max_per_host: int = 5000) -> None:
+        self.heads = Heads()
         self._dial = dial
         self._max_per_host = max_per_host
         self._hosts: dict[Origin, _Host] = {}
@@ -221,7 +222,8 @@ class _Opening:
 
     async def __aenter__(self) -> Answer:
         try:
-            return await self._open(encode_head(self._request), trio.current_time())
+            head = self._pool.heads.encode(self._request)
+            return await self._open(head, trio.current_time())
         except BaseException:
             self._give_back()
             raise

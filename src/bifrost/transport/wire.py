@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bifrost.providers.base import UpstreamRequest
     from bifrost.schema.payload import Payload
 
-__all__ = ["SMALL_BODY_BYTES", "Body", "Line", "Wire", "encode_head"]
+__all__ = ["SMALL_BODY_BYTES", "Body", "Heads", "Line", "Wire", "encode_head"]
 
 SMALL_BODY_BYTES = 64 * 1024
 """Up to this a request is one piece, written before anything is read; kernels take as much without waiting."""
@@ -33,6 +33,10 @@ OURS = frozenset(
     b"connection content-length expect keep-alive proxy-connection te trailer transfer-encoding upgrade".split()  # codespell:ignore te
 )
 """Headers that are the connection's own affair (RFC 9110, section 7.6.1); what a request says of them is left out."""
+
+MAX_KNOWN = 256
+MAX_KNOWN_BYTES = 4096
+"""Heads remembered, and of what size at most; when they are more, all are forgotten."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -186,8 +190,42 @@ class Body:
         return self._wire.line.hang_up
 
 
+class Heads:
+    """Encodes heads of requests, and remembers the usual ones but for their last line."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[object, bytes] = {}
+
+    @property
+    def known(self) -> int:
+        """How many it remembers."""
+        return len(self._known)
+
+    def encode(self, request: UpstreamRequest) -> bytes:
+        """As ``encode_head``."""
+        if not request.is_usual:
+            return encode_head(request)
+        origin = request.origin
+        which = (request.method, request.target, request.headers, origin.host, origin.port)
+        lines = self._known.get(which)
+        if lines is None:
+            lines = _encode_lines(request)
+            if len(lines) <= MAX_KNOWN_BYTES:
+                if len(self._known) >= MAX_KNOWN:
+                    self._known.clear()
+                self._known[which] = lines
+        return lines + _encode_length(request)
+
+
 def encode_head(request: UpstreamRequest) -> bytes:
     """Request line and headers, with ``host`` and ``content-length``. Raises BadRequest if they cannot be written."""
+    return _encode_lines(request) + _encode_length(request)
+
+
+def _encode_lines(request: UpstreamRequest) -> bytes:
+    """All lines but that of the body's length, without the end of the last one."""
     lines = [b"%b %b HTTP/1.1" % (request.method, request.target)]
     names = [request.method]
     is_hosted = False
@@ -198,13 +236,18 @@ def encode_head(request: UpstreamRequest) -> bytes:
             lines.append(b"%b: %b" % (name, value))
     if not is_hosted:
         lines.append(b"host: " + _host(request))
+    head = b"\r\n".join(lines)
+    _check(head, lines, names, request)
+    return head
+
+
+def _encode_length(request: UpstreamRequest) -> bytes:
+    """The line of the body's length, if there has to be one, and the end of the head."""
     body = request.body
     size = len(body) if isinstance(body, bytes) else body.size
     if size or request.method not in {b"GET", b"HEAD", b"DELETE"}:
-        lines.append(b"content-length: %d" % size)
-    head = b"\r\n".join(lines)
-    _check(head, lines, names, request)
-    return head + b"\r\n\r\n"
+        return b"\r\ncontent-length: %d\r\n\r\n" % size
+    return b"\r\n\r\n"
 
 
 def _check(head: bytes, lines: list[bytes], names: list[bytes], request: UpstreamRequest) -> None:
