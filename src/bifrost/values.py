@@ -1,7 +1,7 @@
 """What values are made of that each request makes, or looks up, by the dozen: ``frozen`` classes and ``Choice``.
 
 Both are the libraries' own without a detour that costs more than what it is for. What is made once, when a configuration is
-read, is ``attrs.frozen`` and ``enum.Enum``.
+read, is ``attrs.frozen`` and ``enum.Enum``. So is what plugins are handed and other calls may share: a ``Call`` and all in it.
 """
 
 from __future__ import annotations

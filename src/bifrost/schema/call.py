@@ -14,7 +14,7 @@ from bifrost.config.key_configs import AzureKeySettings, BedrockKeySettings
 from bifrost.config.secret import Secret
 from bifrost.config.settings import KeySettings
 from bifrost.schema.payload import Form, Payload
-from bifrost.values import Choice, frozen
+from bifrost.values import Choice
 
 __all__ = [
     "NOBODY",
@@ -129,7 +129,7 @@ DIALECTS: Mapping[Surface, Dialect] = MappingProxyType(
 )
 
 
-@frozen
+@attrs.frozen
 class Target:
     """A provider and a model of it, as the caller names them."""
 
@@ -139,7 +139,7 @@ class Target:
     """The caller named the model only: ``provider`` is the surface's default, or that of the target before it."""
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Caller:
     """What the request's headers say of its sender and of his wishes."""
 
@@ -197,7 +197,7 @@ class Caller:
         return None if self.direct_key is None else attrs.evolve(DIRECT, value=self.direct_key)
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Identity:
     """Whose virtual key came along, as governance knows it. Empty texts where there is none, or no such owner."""
 
@@ -212,7 +212,7 @@ class Identity:
 NOBODY = Identity()
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Routing:
     """Who chose the targets, where that was not the caller alone."""
 
@@ -227,7 +227,7 @@ class Routing:
 UNROUTED = Routing()
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Relay:
     """A request that goes on as it came: what of it is not in the call's other members.
 
@@ -247,7 +247,7 @@ class Relay:
     """If told: ``body`` is a batch whose requests stand in it, for this endpoint, and what is uploaded is the file they make."""
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Native:
     """A request as its caller said it, in another dialect than OpenAI's: for an upstream that speaks it too.
 
@@ -263,7 +263,7 @@ class Native:
     """Instead of the members, of a request about files and batches; ``headers`` are all that go upstream then."""
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Call:
     """One request. Frozen: a filter that changes it makes another.
 
