@@ -49,11 +49,11 @@ def _actions(context: click.Context) -> Actions:
     """The gateway's own, imported only now: it brings every room with it."""
     if isinstance(context.obj, Actions):
         return context.obj
-    # What modules make stays: to look for garbage in it takes a fifth of the time.
+    # What modules make stays: to look for garbage in it takes a fifth of the time. Who serves has it looked for once, when
+    # all is there (gateway.starting); who only explains is gone before it matters.
     gc.disable()
     from bifrost import gateway  # noqa: PLC0415  heavy, and check-config does without
 
-    gc.enable()
     return Actions(gateway.serve, gateway.explain)
 
 

@@ -85,6 +85,7 @@ def _calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    gc.enable()
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
