@@ -125,7 +125,7 @@ class NetworkSettings:
     default_request_timeout_in_seconds: Annotated[
         float, positive(86400), Mark.DEFAULT_UNLESS_POSITIVE
     ] = 30.0
-    """One attempt: until the response's head is there, and between two reads of a plain body."""
+    """One attempt: until the response's head is there, and between two reads of a plain body. From 4 s on, kept to half a second."""
     stream_idle_timeout_in_seconds: Annotated[
         float, positive(3600), Mark.DEFAULT_UNLESS_POSITIVE
     ] = 60.0
