@@ -7,6 +7,7 @@ whatever happens. The deciding is done in ``pool_state``, what must survive a cr
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import attrs
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ["KeyPool", "Lease"]
+
+LOOK_S = 1.0
+"""For a pool to show itself."""
 
 
 @attrs.define(eq=False)
@@ -124,6 +128,12 @@ class KeyPool:
     async def ask_snapshot(self, need: Need | None = None) -> PoolView:
         """The pool as it is now; with ``need``, also who would be drawn for it. Raises ActorDied if it keeps crashing."""
         return await ask_actor(self.send, lambda reply: Snapshot(reply=reply, need=need))
+
+    async def look(self) -> PoolView | None:
+        """As ``ask_snapshot``, for whoever shows pools: ``None`` if it keeps crashing, or does not tell in time."""
+        with trio.move_on_after(LOOK_S), suppress(ActorDied):
+            return await self.ask_snapshot()
+        return None
 
     async def ask_reconfigure(self, generation: Generation, *, drop_excess: bool) -> Applied:
         """Serve by ``generation``; when this returns, no lease of an older one is granted any more.

@@ -5,88 +5,34 @@ Source: AWS, Amazon Bedrock API reference, "ConverseStream" (API of 2023-09-30),
 
 from __future__ import annotations
 
-import abc
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from bifrost.codecs import json
-from bifrost.codecs.eventstream import BrokenFrame, Frame, FrameDecoder
-from bifrost.dialects.base import NOTHING, AnswerFacts, Progress
-from bifrost.dialects.bedrock_answer import answer_id, thought_detail
-from bifrost.dialects.bedrock_errors import exception_in
+from bifrost.dialects.bedrock_answer import thought_detail
+from bifrost.dialects.bedrock_frames import PassedFrames, ToldFrames
 from bifrost.dialects.bedrock_words import finish_reason_of, openai_usage
 from bifrost.dialects.hub import Conversation, Object
 from bifrost.dialects.openai_usage import read_usage
-from bifrost.dialects.scrub import scrubber
-from bifrost.dialects.sse_stream import CUT_SHORT
 from bifrost.dialects.structured_tool import is_structured
-from bifrost.errors import GatewayError, NetworkError, UpstreamError
+from bifrost.errors import UpstreamError
 
 if TYPE_CHECKING:
+    from bifrost.codecs.eventstream import Frame
+    from bifrost.dialects.base import AnswerFacts
     from bifrost.dialects.hub import Teller
     from bifrost.record import Usage
 
-__all__ = ["ConverseStream", "FrameStream", "RelayedFrames", "read_converse_stream"]
+__all__ = ["ConverseStream", "RelayedFrames", "read_converse_stream"]
 
 NO_END = "Error reading stream: it has no end of message"
 
 
 @attrs.define(eq=False)
-class FrameStream(abc.ABC):
-    """One streamed answer in frames. Implements ``StreamDecoder``, but for what its events mean."""
-
-    facts: AnswerFacts
-    _frames: FrameDecoder = attrs.field(factory=FrameDecoder, init=False)
-    _is_over: bool = attrs.field(default=False, init=False)
-
-    @property
-    @abc.abstractmethod
-    def usage(self) -> Usage | None:
-        """What has been learned so far."""
-
-    @abc.abstractmethod
-    def _take(self, frame: Frame, now_s: float) -> None:
-        """Take one frame. Whoever ends the stream sets ``_is_over``."""
-
-    @abc.abstractmethod
-    def _taken(self, error: GatewayError | None) -> Progress:
-        """What has come of it since the last time; ``error`` ends the stream, if it has not ended yet."""
-
-    @abc.abstractmethod
-    def _ends_here(self, now_s: float) -> GatewayError | None:
-        """The body has ended in good order, between two frames: an error if the answer is not whole."""
-
-    def feed(self, data: bytes, now_s: float) -> Progress:
-        """Take bytes as they came. What comes after the end is ignored."""
-        if self._is_over:
-            return NOTHING
-        broken: GatewayError | None = None
-        try:
-            frames = self._frames.feed(data)
-        except BrokenFrame as error:
-            frames = list(error.frames)
-            broken = NetworkError(f"Error reading stream: {error}")
-        for frame in frames:
-            if not self._is_over:
-                self._take(frame, now_s)
-        return self._taken(None if self._is_over else broken)
-
-    def close(self, now_s: float) -> Progress:
-        """The body has ended: whether that was the stream's end."""
-        if self._is_over:
-            return NOTHING
-        if not self._frames.is_between:
-            return self._taken(NetworkError(CUT_SHORT))
-        return self._taken(self._ends_here(now_s))
-
-
-@attrs.define(eq=False)
-class ConverseStream(FrameStream):
+class ConverseStream(ToldFrames):
     """Tells ``conversation``. The stream's end is its ``metadata``, which come behind ``messageStop``."""
 
-    conversation: Conversation
-    _reason: str | None = attrs.field(default=None, init=False)
     _tools: dict[object, int] = attrs.field(factory=dict, init=False)
     """By the index of its block: which tool call it is."""
     _silent: set[object] = attrs.field(factory=set, init=False)
@@ -95,39 +41,11 @@ class ConverseStream(FrameStream):
     """Blocks that are the answer in the form of a schema."""
     _thoughts: dict[object, int] = attrs.field(factory=dict, init=False)
     """By the index of its block: which block of thinking it is."""
-    _has_begun: bool = attrs.field(default=False, init=False)
 
-    @property
-    def usage(self) -> Usage | None:
-        return self.conversation.usage
-
-    def _taken(self, error: GatewayError | None) -> Progress:
-        self.conversation.fail(error)
-        progress = self.conversation.take()
-        self._is_over = self.conversation.is_over
-        return progress
-
-    def _ends_here(self, now_s: float) -> GatewayError | None:
-        if self._reason is None:
-            return NetworkError(CUT_SHORT)
-        self.conversation.end(now_s)  # Whole, though nobody says what it took.
-        return None
-
-    def _take(self, frame: Frame, now_s: float) -> None:
-        error = exception_in(frame, scrubber(self.facts.key))
-        if error is not None:
-            self.conversation.fail(error)
-        else:
-            self._begin(frame)
-            event = _event(frame)
-            if event is not None:
-                self._take_event(frame, event, now_s)
-        self._is_over = self.conversation.is_over
-
-    def _begin(self, frame: Frame) -> None:
-        if not self._has_begun:
-            self._has_begun = True
-            self.conversation.begin(id=answer_id(self.facts, frame.raw))
+    def _tell(self, frame: Frame, now_s: float) -> None:
+        event = _event(frame)
+        if event is not None:
+            self._take_event(frame, event, now_s)
 
     def _take_event(self, frame: Frame, event: Object, now_s: float) -> None:
         index, raw = event.get("contentBlockIndex"), frame.payload
@@ -208,42 +126,23 @@ def read_converse_stream(facts: AnswerFacts, teller: Teller) -> ConverseStream:
 
 
 @attrs.define(eq=False)
-class RelayedFrames(FrameStream):
+class RelayedFrames(PassedFrames):
     """Frames as they came, for callers of the same dialect; read for their usage, their end and failures."""
 
-    _out: list[bytes] = attrs.field(factory=list, init=False)
     _usage: Object | None = attrs.field(default=None, init=False)
-    _error: GatewayError | None = attrs.field(default=None, init=False)
-    _has_stopped: bool = attrs.field(default=False, init=False)
 
     @property
     def usage(self) -> Usage | None:
         return None if self._usage is None else read_usage(json.dumps(self._usage))
 
-    def _take(self, frame: Frame, now_s: float) -> None:  # noqa: ARG002  a FrameStream's
-        self._error = exception_in(frame, scrubber(self.facts.key))
-        if self._error is not None:
-            self._is_over = True
-            return
-        self._out.append(frame.raw)
+    def _read(self, frame: Frame) -> None:
         kind = frame.text(":event-type")
-        self._has_stopped |= kind == "messageStop"
+        self._has_ended |= kind == "messageStop"
         if kind == "metadata":
             usage = (_event(frame) or {}).get("usage")
             self._usage = openai_usage(usage) if isinstance(usage, dict) else None
             self._is_over = True
-            self._error = None if self._has_stopped else UpstreamError(NO_END)
-
-    def _taken(self, error: GatewayError | None) -> Progress:
-        data, events = b"".join(self._out), len(self._out)
-        self._out = []
-        error = self._error or error
-        self._is_over |= error is not None
-        return Progress(data, events, error, done=self._is_over and error is None)
-
-    def _ends_here(self, now_s: float) -> GatewayError | None:  # noqa: ARG002  a FrameStream's
-        self._is_over = self._has_stopped
-        return None if self._has_stopped else NetworkError(CUT_SHORT)
+            self._error = None if self._has_ended else UpstreamError(NO_END)
 
 
 def _event(frame: Frame) -> Object | None:

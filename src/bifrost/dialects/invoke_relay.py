@@ -11,18 +11,14 @@ import attrs
 
 from bifrost.codecs import json
 from bifrost.dialects.anthropic_reading import UsageMaxima
-from bifrost.dialects.base import PlainAnswer, Progress
-from bifrost.dialects.bedrock_errors import exception_in
+from bifrost.dialects.base import PlainAnswer
 from bifrost.dialects.bedrock_fields import Family, family_of
-from bifrost.dialects.bedrock_stream import FrameStream
+from bifrost.dialects.bedrock_frames import PassedFrames
 from bifrost.dialects.bedrock_words import openai_usage
 from bifrost.dialects.hub import Object
 from bifrost.dialects.invoke_text import METRICS, counted, invoked_object, unpacked
 from bifrost.dialects.openai_edit import Encoded
 from bifrost.dialects.openai_usage import read_usage
-from bifrost.dialects.scrub import scrubber
-from bifrost.dialects.sse_stream import CUT_SHORT
-from bifrost.errors import GatewayError, NetworkError
 
 if TYPE_CHECKING:
     from bifrost.codecs.eventstream import Frame
@@ -73,24 +69,16 @@ def _read(usage: Object) -> Usage | None:
 
 
 @attrs.define(eq=False)
-class RelayedChunks(FrameStream):
+class RelayedChunks(PassedFrames):
     """Frames as they came. The last has metrics; without any, a stream has ended that says why."""
 
-    _out: list[bytes] = attrs.field(factory=list, init=False)
     _usage: Object = attrs.field(factory=dict, init=False)
-    _error: GatewayError | None = attrs.field(default=None, init=False)
-    _has_ended: bool = attrs.field(default=False, init=False)
 
     @property
     def usage(self) -> Usage | None:
         return _read(self._usage)
 
-    def _take(self, frame: Frame, now_s: float) -> None:  # noqa: ARG002  a FrameStream's
-        self._error = exception_in(frame, scrubber(self.facts.key))
-        if self._error is not None:
-            self._is_over = True
-            return
-        self._out.append(frame.raw)
+    def _read(self, frame: Frame) -> None:
         value = unpacked(frame)
         if isinstance(value, dict):
             self._read_chunk(value)
@@ -101,17 +89,6 @@ class RelayedChunks(FrameStream):
         if isinstance(metrics, dict):
             self._usage = _of_metrics(metrics)
             self._is_over = True
-
-    def _taken(self, error: GatewayError | None) -> Progress:
-        data, events = b"".join(self._out), len(self._out)
-        self._out = []
-        error = self._error or error
-        self._is_over |= error is not None
-        return Progress(data, events, error, done=self._is_over and error is None)
-
-    def _ends_here(self, now_s: float) -> GatewayError | None:  # noqa: ARG002  a FrameStream's
-        self._is_over = self._has_ended
-        return None if self._has_ended else NetworkError(CUT_SHORT)
 
 
 def _is_last(value: Object) -> bool:

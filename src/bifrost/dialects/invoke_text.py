@@ -14,28 +14,23 @@ import attrs
 
 from bifrost.codecs import json
 from bifrost.dialects.bedrock_answer import answer_id
-from bifrost.dialects.bedrock_errors import exception_in
-from bifrost.dialects.bedrock_stream import FrameStream
+from bifrost.dialects.bedrock_frames import ToldFrames
 from bifrost.dialects.fields import Losses, mapped, sealed
 from bifrost.dialects.hub import Answer, Conversation
 from bifrost.dialects.invoke_forms import TEXT_FORMS, text_form_of
 from bifrost.dialects.openai_answer import checked
 from bifrost.dialects.plain_request import read_plain
-from bifrost.dialects.scrub import scrubber
-from bifrost.dialects.sse_stream import CUT_SHORT
 from bifrost.dialects.value_shape import text
-from bifrost.errors import BadRequest, NetworkError, UnsupportedOperation, UpstreamError
+from bifrost.errors import BadRequest, UnsupportedOperation, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bifrost.codecs.eventstream import Frame
-    from bifrost.dialects.base import AnswerFacts, Progress
+    from bifrost.dialects.base import AnswerFacts
     from bifrost.dialects.hub import Object, Teller
     from bifrost.dialects.invoke_forms import TextForm
     from bifrost.dialects.openai_edit import Encoded
-    from bifrost.errors import GatewayError
-    from bifrost.record import Usage
     from bifrost.schema.call import Call
     from bifrost.schema.chat import ChatRequest
 
@@ -210,42 +205,13 @@ def unpacked(frame: Frame) -> Any:  # noqa: ANN401  any JSON value
 
 
 @attrs.define(eq=False)
-class TextStream(FrameStream):
+class TextStream(ToldFrames):
     """Tells ``conversation`` the chunks of InvokeModelWithResponseStream. The last of them has the metrics."""
 
-    conversation: Conversation
-    _reason: str | None = attrs.field(default=None, init=False)
-    _has_begun: bool = attrs.field(default=False, init=False)
-
-    @property
-    def usage(self) -> Usage | None:
-        return self.conversation.usage
-
-    def _taken(self, error: GatewayError | None) -> Progress:
-        self.conversation.fail(error)
-        progress = self.conversation.take()
-        self._is_over = self.conversation.is_over
-        return progress
-
-    def _ends_here(self, now_s: float) -> GatewayError | None:
-        if self._reason is None:
-            return NetworkError(CUT_SHORT)
-        self.conversation.end(now_s)
-        return None
-
-    def _take(self, frame: Frame, now_s: float) -> None:
-        error = exception_in(frame, scrubber(self.facts.key))
-        if error is not None:
-            self.conversation.fail(error)
-            self._is_over = True
-            return
-        if not self._has_begun:
-            self._has_begun = True
-            self.conversation.begin(id=answer_id(self.facts, frame.raw))
+    def _tell(self, frame: Frame, now_s: float) -> None:
         value = unpacked(frame)
         if isinstance(value, dict):
             self._take_chunk(value, frame.payload, now_s)
-        self._is_over = self.conversation.is_over
 
     def _take_chunk(self, value: Object, raw: bytes, now_s: float) -> None:
         said = _said(value)

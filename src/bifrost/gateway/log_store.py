@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LogStore", "log_store"]
 
-SNAPSHOT_S = 1.0
+VIEW_S = 1.0
 """For the store to show itself to a scrape."""
 
 
@@ -51,7 +51,7 @@ class LogStore:
     async def view(self) -> JobsView:
         """For a scrape."""
         counts = None
-        with trio.move_on_after(SNAPSHOT_S), suppress(StoreError):
+        with trio.move_on_after(VIEW_S), suppress(StoreError):
             counts = await self.jobs.store.counts()
         return JobsView(
             running=self.jobs.running, counts=counts, is_store_up=self.file.trouble is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ import attrs
 import trio
 
 from bifrost.actors.key_pool import KeyPool
-from bifrost.actors.mailbox import ActorDied
 from bifrost.actors.messages import Generation
 from bifrost.actors.supervisor import supervise
 from bifrost.actors.tokens import Tokens
@@ -36,9 +34,6 @@ __all__ = ["Pools"]
 
 FIRST_TOKENS_S = 5.0
 """For short-lived tokens at a start; the house is opened without them after that."""
-
-SNAPSHOT_S = 1.0
-"""For a pool to show itself to a scrape."""
 
 DRAIN_S = 300.0
 """For the leases of a removed provider to end; its pool is closed after that."""
@@ -91,12 +86,9 @@ class Pools:
 
     async def views(self) -> list[PoolView]:
         """How each of them stands, for as many as tell it in time."""
-        found: list[PoolView] = []
-        for pool in tuple(self.by_name.values()):
-            # A pool that keeps crashing is left out: the others must still be seen.
-            with trio.move_on_after(SNAPSHOT_S), suppress(ActorDied):
-                found.append(await pool.ask_snapshot())
-        return found
+        # A pool that keeps crashing is left out: the others must still be seen.
+        views = [await pool.look() for pool in tuple(self.by_name.values())]
+        return [view for view in views if view is not None]
 
     def start_draining(self, nursery: trio.Nursery) -> None:
         """Have each refuse its waiters and let its leases run; a task a pool, over when they have ended."""

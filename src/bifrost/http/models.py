@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import trio
 from quart import Blueprint, Response, request
@@ -37,6 +36,8 @@ from bifrost.policy.eligibility import KEYLESS
 from bifrost.schema.call import Call, Operation, Surface, Target
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
     from bifrost.actors.discovery import Discovery, KeyModels
     from bifrost.http.doors import Doors, Views
 
@@ -69,7 +70,12 @@ GENAI_PAGE = (
     Parameter("pageToken", "Go on where the page before ended."),
 )
 
-Gather = Callable[[Surface], Awaitable[list[lists.Model]]]
+
+class Gather(Protocol):
+    """Gives the models that a caller may have: those of one provider, or of all."""
+
+    def __call__(self, surface: Surface, of: str = "all") -> Awaitable[list[lists.Model]]: ...
+
 
 PROBE = About(
     summary="Whether anybody is there; Claude Code asks before it begins",
@@ -104,13 +110,18 @@ def model_routes(doors: Doors, discovery: Discovery) -> Blueprint:
             chosen = tuple(name for name in chosen if allows_provider(key, name))
         return _merged(await discovery.list_all(chosen, call), key)
 
+    _add_openai(routes, gather)
+    _add_azure(routes, gather)
+    _add_native(routes, gather)
+    _add_anthropic(routes, gather)
+    _add_genai(routes, gather, discovery.has)
+    return routes
+
+
+def _add_openai(routes: Blueprint, gather: Gather) -> None:
     @described(_about("Models of all providers", "openai", "models"))
     async def openai_list() -> Response:
         return _json(lists.openai_list(await gather(Surface.OPENAI)))
-
-    @described(_about("Models of Azure", "azure", "models"))
-    async def azure_list(deployment: str) -> Response:  # noqa: ARG001  Azure's lists are the same for each
-        return _json(lists.openai_list(await gather(Surface.OPENAI, "azure")))
 
     @described(_about("One model", "openai", "model"))
     async def openai_one(model: str) -> Response:
@@ -120,6 +131,20 @@ def model_routes(doors: Doors, discovery: Discovery) -> Blueprint:
             raise BadRequest(text, status=404, code="model_not_found", type="invalid_request_error")
         return _json(lists.openai_model(found))
 
+    _add(routes, "openai", OPENAI_PREFIXES, openai_list, openai_one)
+
+
+def _add_azure(routes: Blueprint, gather: Gather) -> None:
+    @described(_about("Models of Azure", "azure", "models"))
+    async def azure_list(deployment: str) -> Response:  # noqa: ARG001  Azure's lists are the same for each
+        return _json(lists.openai_list(await gather(Surface.OPENAI, "azure")))
+
+    for n, prefix in enumerate(PREFIXES):
+        path = f"{prefix}<path:deployment>/models"
+        routes.add_url_rule(path, f"azure-{n}", azure_list, methods=["GET"])
+
+
+def _add_native(routes: Blueprint, gather: Gather) -> None:
     @described(_about("Models of all providers", "native", "models", *PAGE))
     async def native_list() -> Response:
         models = await gather(Surface.NATIVE)
@@ -136,15 +161,14 @@ def model_routes(doors: Doors, discovery: Discovery) -> Blueprint:
             raise BadRequest(f"The model '{model[:256]}' does not exist", status=404)
         return _json(found)
 
-    @described(
-        _about(
-            "Models of all providers",
-            "anthropic",
-            "anthropic_models",
-            *ANTHROPIC_PAGE,
-            errors=ANTHROPIC,
-        )
-    )
+    routes.add_url_rule("/v1/models", "native-list", native_list, methods=["GET"])
+    routes.add_url_rule("/v1/models/<path:model>", "native-one", native_one, methods=["GET"])
+
+
+def _add_anthropic(routes: Blueprint, gather: Gather) -> None:
+    whole = ("anthropic", "anthropic_models")
+
+    @described(_about("Models of all providers", *whole, *ANTHROPIC_PAGE, errors=ANTHROPIC))
     async def anthropic_list() -> Response:
         return _json(anthropic_page(await gather(Surface.ANTHROPIC), request.args))
 
@@ -159,14 +183,6 @@ def model_routes(doors: Doors, discovery: Discovery) -> Blueprint:
     routes.add_url_rule(ANTHROPIC_PREFIX, "anthropic-probe", anthropic_probe, methods=["GET"])
     versioned = (f"{prefix}/v1" for prefix in (ANTHROPIC_PREFIX, *ANTHROPIC_PREFIXES))
     _add(routes, "anthropic", versioned, anthropic_list, anthropic_one)
-    _add_genai(routes, gather, discovery.has)
-    _add(routes, "openai", OPENAI_PREFIXES, openai_list, openai_one)
-    for n, prefix in enumerate(PREFIXES):
-        path = f"{prefix}<path:deployment>/models"
-        routes.add_url_rule(path, f"azure-{n}", azure_list, methods=["GET"])
-    routes.add_url_rule("/v1/models", "native-list", native_list, methods=["GET"])
-    routes.add_url_rule("/v1/models/<path:model>", "native-one", native_one, methods=["GET"])
-    return routes
 
 
 def _add_genai(routes: Blueprint, gather: Gather, has: Has) -> None:

@@ -6,19 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import attrs
-import trio
 
 from bifrost.actors.key_pool import KeyPool
-from bifrost.actors.mailbox import ActorDied
 from bifrost.actors.model_book import ModelBook
 
 if TYPE_CHECKING:
     from bifrost.actors.messages import PoolView
 
 __all__ = ["Standing"]
-
-SNAPSHOT_S = 1.0
-"""For a pool to show itself."""
 
 Told = dict[str, object]
 
@@ -46,12 +41,7 @@ class Standing:
 
     async def _view(self, provider: str) -> PoolView | None:
         pool = self.pools.get(provider)
-        with trio.move_on_after(SNAPSHOT_S):
-            try:
-                return None if pool is None else await pool.ask_snapshot()
-            except ActorDied:
-                return None
-        return None
+        return None if pool is None else await pool.look()
 
     def _listed(self, provider: str, key_id: str | None) -> Told:
         rows = [row for row in self.book.rows(provider) if key_id is None or row.key_id == key_id]
