@@ -31,7 +31,7 @@ from bifrost.providers.composite import Composite
 from bifrost.providers.foreign import Foreign, ForeignCoder, ForeignSpec, NativeCoder, foreign
 from bifrost.providers.openai_compatible import openai_compatible
 from bifrost.providers.place import Address, Place, address_of, place_of
-from bifrost.providers.request_headers import header_line
+from bifrost.providers.simple import bearer
 from bifrost.providers.spec import ProviderSpec
 from bifrost.schema.call import Dialect, Operation, request_type
 
@@ -195,15 +195,7 @@ def _encode_claude(call: Call, model: str, provider: str) -> Encoded:
 
 def _credential(key: KeySettings) -> Headers:
     """A token as a bearer, a key as Anthropic wants it. Raises ConfigurationMissing for one that no header can hold."""
-    if not isinstance(key.value, Token):
-        return credential(key)
-    try:
-        return (header_line("authorization", f"Bearer {key.value.reveal().strip()}"),)
-    except ValueError:
-        # Not chained: the codec's own error would hold the token.
-        raise ConfigurationMissing(
-            f'key "{key.name}" was lent a token that no header may hold'
-        ) from None
+    return bearer(key) if isinstance(key.value, Token) else credential(key)
 
 
 def _claude(settings: ProviderSettings, addresses: AzureAddresses) -> Foreign:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bifrost.config.secret import Token
 from bifrost.dialects.openai_edit import Encoded
 from bifrost.errors import ConfigurationMissing, UpstreamError
 from bifrost.providers.foreign import ForeignCoder
@@ -57,10 +58,9 @@ def key_in(name: str, key: KeySettings, before: str = "") -> Headers:
     try:
         return (header_line(name, before + value),)
     except ValueError:
+        what = "was lent a token" if isinstance(key.value, Token) else "holds characters"
         # Not chained: the codec's own error would hold the key.
-        raise ConfigurationMissing(
-            f'key "{key.name}" holds characters that no header may hold'
-        ) from None
+        raise ConfigurationMissing(f'key "{key.name}" {what} that no header may hold') from None
 
 
 def list_models() -> ForeignCoder:

@@ -34,7 +34,7 @@ from bifrost.providers.gemini import CHAT, EDITS, IMAGES, LIST, method_of, model
 from bifrost.providers.openai_compatible import OpenAICompatible, openai_compatible
 from bifrost.providers.passthrough import relayed_place
 from bifrost.providers.place import Address, Place, address_of, place_of
-from bifrost.providers.request_headers import header_line
+from bifrost.providers.simple import bearer
 from bifrost.providers.spec import ProviderSpec
 from bifrost.schema.call import Dialect, Operation
 
@@ -120,14 +120,7 @@ def _locate(
 
 def _credential(key: KeySettings) -> Headers:
     """A token as a bearer; a plain key is no header's, but the query's. Raises ConfigurationMissing."""
-    if not isinstance(key.value, Token):
-        return ()
-    try:
-        return (header_line("authorization", f"Bearer {key.value.reveal().strip()}"),)
-    except ValueError:
-        raise ConfigurationMissing(
-            f'key "{key.name}" was lent a token that no header may hold'
-        ) from None
+    return bearer(key) if isinstance(key.value, Token) else ()
 
 
 def _relay_place(base: Place, relay: Relay, key: KeySettings) -> Place:
