@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bifrost.config.document import MAX_BYTES, parse_document
 from bifrost.config.faults import ConfigError, ConfigErrors
 from bifrost.config.load import parse_config
-from bifrost.config.references import Kept
+from bifrost.config.lost_references import Kept
 from bifrost.governance.policy import Policy
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import trio
 
 from bifrost.config.fingerprints import Fingerprints
 from bifrost.config.load import parse_tree
+from bifrost.config.lost_references import Kept
 from bifrost.config.merge import Difference, merge
-from bifrost.config.references import Kept
 from bifrost.store.base import StoreAway
 from bifrost.store.config_base import Loaded
 from bifrost.store.config_open import config_path, means, open_config_store

@@ -8,7 +8,8 @@ import pytest
 
 from bifrost.config.faults import ConfigErrors
 from bifrost.config.load import parse_tree
-from bifrost.config.references import Kept, Known, references
+from bifrost.config.lost_references import Kept, Known
+from bifrost.config.references import references
 
 PROVIDERS = {
     "openai": {"keys": [{"name": "first", "id": "k1", "value": "x"}]},

@@ -10,10 +10,10 @@ import attrs
 
 from bifrost.config.document import parse_document
 from bifrost.config.faults import ConfigError, ConfigErrors
+from bifrost.config.lost_references import STRICT, Kept, find_lost
 from bifrost.config.names import UNBUILT_DIALECTS
 from bifrost.config.placed_limits import place_limits
 from bifrost.config.provider_checks import provider_finishes
-from bifrost.config.references import STRICT, Kept, find_lost
 from bifrost.config.secret import Secret
 from bifrost.config.section_checks import section_finishes
 from bifrost.config.sections import PostgresSection

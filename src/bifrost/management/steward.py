@@ -16,10 +16,10 @@ import trio
 from bifrost.config.entities import Name, entities
 from bifrost.config.faults import ConfigError, ConfigErrors
 from bifrost.config.load import parse_tree
+from bifrost.config.lost_references import STRICT, Kept
 from bifrost.config.merge import Difference, Means, merge
 from bifrost.config.nouns import ANY, Body, Change, Noun, Put, Remove
 from bifrost.config.placed_limits import place_limits
-from bifrost.config.references import STRICT, Kept
 from bifrost.config.settings import Config
 from bifrost.errors import Denial
 from bifrost.governance.policy import Policy
