@@ -14,6 +14,8 @@ from bifrost.errors import BadRequest
 from bifrost.governance.expressions import Mentions
 from bifrost.integrations.headers import (
     FEATURES,
+    MAX_KNOWN,
+    MAX_KNOWN_BYTES,
     SESSION_PREFIX,
     HeaderLines,
     HeaderRules,
@@ -602,3 +604,69 @@ def test_the_administrator_s_credentials_are_no_keys(
     rules = HeaderRules.of(OPEN, login=place)
     key = rules.read(((line[0].encode(), line[1].encode()),), "").direct_key
     assert (key.reveal() if key else None) == expected
+
+
+# What is remembered
+
+LINES = st.sampled_from(
+    [
+        (b"authorization", b"Bearer sk-own-1"),
+        (b"authorization", b"Bearer sk-bf-one"),
+        (b"authorization", b"Bearer sk-bf-two"),
+        (b"x-api-key", b"sk-bf-two"),
+        (b"x-bf-vk", b"sk-bf-one"),
+        (b"x-bf-session-id", b"s1"),
+        (b"x-bf-strict", b"true"),
+        (b"x-bf-eh-x", b"1"),
+        (b"x-bf-lh-a", b"1"),
+        (b"x-bf-prom-team", b"a"),
+        (b"x-bf-bedrock-api-key", b"bedrock-1"),
+        (b"x-tenant", b"t"),
+        (b"user-agent", b"one"),
+        (b"user-agent", b"two"),
+        (b"traceparent", TRACE.encode()),
+        (b"content-length", b"7"),
+    ]
+)
+CLIENT = ClientSettings(logging_headers=("x-tenant",), prometheus_labels=("team",))
+
+
+@given(st.lists(st.tuples(st.lists(LINES, max_size=5), st.sampled_from(["a", "b"])), max_size=8))
+def test_what_was_read_before_is_what_would_be_read_anew(
+    requests: list[tuple[list[tuple[bytes, bytes]], str]],
+) -> None:
+    rules = HeaderRules.of(CLIENT)
+    for lines, address in [*requests, *requests]:
+        fresh = HeaderRules.of(CLIENT).read(tuple(lines), address)
+        assert rules.read(tuple(lines), address) == fresh
+
+
+def test_a_caller_who_says_the_same_is_the_same() -> None:
+    rules = HeaderRules.of(CLIENT)
+    said = ((b"x-bf-vk", b"sk-bf-one"), (b"user-agent", b"one"))
+
+    first = rules.read((*said, (b"content-length", b"1")), "a")
+    assert rules.read((*said, (b"content-length", b"2")), "a") is first
+    assert rules.read(said, "b").remote_addr == "b"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["authorization", "x-api-key", "api-key", "x-goog-api-key", "x-bf-bedrock-secret-key", "x-bf-eh-x"],
+)  # fmt: skip
+def test_no_key_that_nobody_asked_for_is_remembered(name: str) -> None:
+    rules = HeaderRules.of(CLIENT)
+    rules.read(((name.encode(), b"sk-canary-7"), (b"user-agent", b"one")), "a")
+
+    assert b"sk-canary-7" not in b"".join(value for _, lines in rules._known for _, value in lines)
+    assert "sk-canary-7" not in repr([*rules._known.values()])
+
+
+def test_memory_has_a_bound() -> None:
+    rules = HeaderRules.of(CLIENT)
+    for number in range(MAX_KNOWN + 10):
+        rules.read(((b"user-agent", b"%d" % number),), "a")
+    rules.read(((b"user-agent", b"x" * (MAX_KNOWN_BYTES + 1)),), "a")
+
+    assert len(rules._known) <= MAX_KNOWN
+    assert max(len(value) for _, lines in rules._known for _, value in lines) < MAX_KNOWN_BYTES

@@ -7,6 +7,7 @@ header says ever names a field of ours: labels and metadata go into maps of thei
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -32,7 +33,7 @@ __all__ = ["SESSION_PREFIX", "HeaderLines", "HeaderRules", "LoginPlace", "durati
 HeaderLines = tuple[tuple[bytes, bytes], ...]
 
 Told = tuple[str, HeaderLines]
-"""Where a request came from, and those of its headers that are read."""
+"""Where a request came from, and those of its headers that are read; of credentials a digest."""
 
 OURS = b"x-bf-"
 
@@ -50,10 +51,12 @@ AZURE_CREDENTIALS = (b"api-key", b"authorization")
 BEDROCK_CREDENTIALS = (b"bedrock-api-key", b"bedrock-access-key", b"bedrock-secret-key", b"bedrock-session-token")  # fmt: skip
 """Of ours, without their prefix: a caller's own key of Bedrock, or what he signs with."""
 
+SEALED = frozenset([*CREDENTIALS, *(OURS + name for name in BEDROCK_CREDENTIALS)])
+"""Where a key of a provider's may be, that nobody here has asked for."""
+
 NEVER_LOGGED = frozenset(
     [
-        *CREDENTIALS,
-        *(OURS + name for name in BEDROCK_CREDENTIALS),
+        *SEALED,
         b"x-bf-vk",
         b"cookie",
         b"set-cookie",
@@ -222,20 +225,26 @@ class HeaderRules:
             return self._read_all(headers, remote_addr)
         interesting = self.interesting
         said = tuple([line for line in headers if line[0] in interesting or line[0][:5] == OURS])
-        told = (remote_addr, said)
+        told = (
+            remote_addr,
+            tuple([_sealed(*line) if line[0] in SEALED else line for line in said]),
+        )
         caller = self._known.get(told)
-        return self._learned(told) if caller is None else caller
+        return self._learned(told, said) if caller is None else caller
 
     def _read_all(self, headers: HeaderLines, remote_addr: str) -> Caller:
         caller = self._read(headers, remote_addr)
         return attrs.evolve(caller, rule_headers=self._asked(headers)) if self.wanted else caller
 
-    def _learned(self, told: Told) -> Caller:
-        """What headers say that are all read, from now on without reading them. Traces do not come twice."""
-        remote_addr, said = told
-        caller = self._read(said, remote_addr)
+    def _learned(self, told: Told, said: HeaderLines) -> Caller:
+        """What headers ``said``, from now on without reading them.
+
+        Traces do not come twice. What goes upstream as it is may be a secret of the caller's, and is not kept.
+        """
+        caller = self._read(said, told[0])
         size = sum(len(name) + len(value) for name, value in said)
-        if size <= MAX_KNOWN_BYTES and caller.traceparent is None:
+        is_usual = caller.traceparent is None and not caller.extra_headers
+        if size <= MAX_KNOWN_BYTES and is_usual:
             if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
             self._known[told] = caller
@@ -438,6 +447,11 @@ class _Reading:
             if key and _is_virtual(key):
                 return _key(name, key)
         return None
+
+
+def _sealed(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A line that tells itself from others, and nothing of what it says."""
+    return name, hashlib.sha256(value).digest()
 
 
 def _is_virtual(key: str) -> bool:
